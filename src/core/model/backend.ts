@@ -1,0 +1,120 @@
+import type { Attachment, Entry } from './entry.ts';
+import type { Machine, Session, SessionControls, SystemId, Traits } from './session.ts';
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+}
+export interface Disposable {
+  dispose(): void;
+}
+
+/** State of a connection as a person reads it. */
+export interface ConnectionState {
+  readonly status: 'ready' | 'connecting' | 'offline' | 'needs-sign-in' | 'not-installed' | 'failed';
+  /** One line; null when ready. */
+  readonly message: string | null;
+  /** What to do, such as an install or login command; null where nothing. */
+  readonly remedy: string | null;
+  /** Version of the program or server, where known. */
+  readonly version: string | null;
+}
+
+export interface Prompt {
+  readonly text: string;
+  readonly attachments: readonly Attachment[];
+}
+
+/** Answer to a permission. `optionId` picks one of the agent's own options, where it has them. */
+export interface Decision {
+  readonly outcome: 'allow' | 'allow-session' | 'allow-always' | 'deny' | 'answer';
+  readonly optionId?: string;
+  readonly reason?: string;
+  /** Question id → chosen labels or text, for `answer`. */
+  readonly answers?: Readonly<Record<string, readonly string[]>>;
+}
+
+export interface SpawnOptions extends CallOptions {
+  readonly machineId: string;
+  readonly folder: string;
+  readonly title?: string;
+  readonly model?: string;
+  readonly mode?: string;
+  readonly effort?: string;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Cursor of the page that follows (older items); null at the end. */
+  readonly next: string | null;
+}
+
+export type BackendEvent =
+  | { readonly type: 'connection'; readonly state: ConnectionState }
+  | { readonly type: 'machine'; readonly machine: Machine }
+  | { readonly type: 'session'; readonly session: Session }
+  | { readonly type: 'session-removed'; readonly sessionId: string };
+
+/** How an interrupt or a stop ended: which step the agent answered to. */
+export interface StopReport {
+  readonly step: 'nothing-to-stop' | 'interrupted' | 'terminated' | 'killed';
+  /** One line for the person. */
+  readonly message: string;
+}
+
+/**
+ * What a system that hosts sessions gives (design: "The two contracts"). Every wait has a deadline and honours `signal`; every rejection is a
+ * PilothouseError. `watch` tells of changes until disposed, and of nothing after.
+ */
+export interface SessionBackend extends AsyncDisposable {
+  readonly system: SystemId;
+  readonly connectionId: string;
+  readonly traits: Traits;
+  /** Looks for the program or server and tells the state; also sent through `watch` when it changes. */
+  connect(options?: CallOptions): Promise<ConnectionState>;
+  machines(options?: CallOptions): Promise<readonly Machine[]>;
+  /** Newest first. */
+  sessions(page: { readonly cursor?: string; readonly limit: number; readonly folder?: string } & CallOptions): Promise<Page<Session>>;
+  watch(listener: (event: BackendEvent) => void): Disposable;
+  /** Models, modes and efforts to offer before a session exists. */
+  controls(options: { readonly folder: string } & CallOptions): Promise<SessionControls>;
+  /** Makes a session; nothing is sent yet. */
+  spawn(options: SpawnOptions): Promise<Session>;
+  /** Handle of one session; cheap, starts nothing. The same id gives the same handle until it is removed. */
+  session(id: string): SessionHandle;
+}
+
+export interface SessionHandle {
+  readonly id: string;
+  /** The system's own record of the session, newest page first; entries within a page in any order. */
+  history(page: { readonly cursor?: string; readonly limit: number } & CallOptions): Promise<Page<Entry>>;
+  /** Entries and control changes as they happen, until disposed. Starts nothing by itself. */
+  live(listener: (event: LiveEvent) => void): Disposable;
+  controls(): SessionControls;
+  /**
+   * Hands a prompt over. Resolves when the system has it (delivered); rejects when it certainly has not. `clientId` is a UUID of ours: sent
+   * twice it exists once. `steer` adds it to the running turn where traits allow.
+   */
+  send(prompt: Prompt, clientId: string, options?: { readonly steer?: boolean } & CallOptions): Promise<void>;
+  interrupt(options?: CallOptions): Promise<StopReport>;
+  /** Rejects with code `already_answered` when it was answered or withdrawn before. */
+  answer(requestId: string, decision: Decision, options?: CallOptions): Promise<void>;
+  setModel(id: string, options?: CallOptions): Promise<void>;
+  setMode(id: string, options?: CallOptions): Promise<void>;
+  setEffort(id: string, options?: CallOptions): Promise<void>;
+  rename(title: string, options?: CallOptions): Promise<void>;
+  archive(archived: boolean, options?: CallOptions): Promise<void>;
+  /** Ends the agent's process; verified: resolves when it is dead. */
+  stop(options?: CallOptions): Promise<StopReport>;
+  /** Starts the agent on this session again. */
+  resume(options?: CallOptions): Promise<void>;
+  /** A session with the same past that goes its own way. */
+  fork(options?: CallOptions): Promise<Session>;
+  /** Files that `remove` would move to the trash, for the question that comes before it. */
+  removalPreview(options?: CallOptions): Promise<readonly string[]>;
+  /** Stops it, then removes the system's own record of it. */
+  remove(options?: CallOptions): Promise<void>;
+}
+
+export type LiveEvent =
+  | { readonly type: 'entries'; readonly entries: readonly Entry[] }
+  | { readonly type: 'controls'; readonly controls: SessionControls };

@@ -1,0 +1,113 @@
+import type { UsageFigures } from './entry.ts';
+
+export type SystemId = 'happy' | 'clawdforge' | 'hebing' | 'local' | 'catsyphon';
+
+/** State of a session; `unknown` means no contact, never the last known flag. */
+export type SessionState = 'starting' | 'running' | 'waiting' | 'idle' | 'failed' | 'stopped' | 'unknown';
+
+export interface Machine {
+  readonly id: string;
+  readonly connectionId: string;
+  readonly name: string;
+  readonly state: 'online' | 'offline' | 'unknown';
+  /** Milliseconds since the epoch of the last contact. */
+  readonly seenAt: number | null;
+  readonly home: string | null;
+}
+
+/** One value of a picker (model, permission mode, effort). */
+export interface Choice {
+  readonly id: string;
+  readonly label: string;
+  readonly description: string | null;
+}
+export interface SlashCommand {
+  /** Without the leading slash. */
+  readonly name: string;
+  readonly description: string;
+  readonly argumentHint: string | null;
+}
+
+/** What can be set on a session and how it is set now; empty lists where the agent offers no choice. */
+export interface SessionControls {
+  readonly models: readonly Choice[];
+  readonly model: string | null;
+  readonly modes: readonly Choice[];
+  readonly mode: string | null;
+  readonly efforts: readonly Choice[];
+  readonly effort: string | null;
+  readonly commands: readonly SlashCommand[];
+}
+
+/** What a running turn is doing, for one quiet line. */
+export interface Activity {
+  readonly phase: 'starting' | 'thinking' | 'answering' | 'tool' | 'waiting' | 'retrying' | 'stalled' | 'compacting';
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  readonly detail: string | null;
+  /** When the next attempt starts, while retrying. */
+  readonly until: number | null;
+}
+
+/** Who runs a session: this window, another window of ours, a program that is not ours, or nobody. */
+export type SessionOwner = 'this' | 'window' | 'foreign' | 'nobody';
+
+export interface Session {
+  readonly id: string;
+  readonly connectionId: string;
+  readonly machineId: string;
+  /** Absolute path on its machine. */
+  readonly folder: string;
+  /** Agent's word: `claude`, `codex`, or a configured agent's name. */
+  readonly agent: string;
+  readonly title: string;
+  readonly state: SessionState;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly archived: boolean;
+  readonly owner: SessionOwner;
+  /** Who a foreign owner is, as far as can be known. */
+  readonly ownerName: string | null;
+  readonly branch: string | null;
+  readonly activity: Activity | null;
+  readonly usage: UsageFigures | null;
+  readonly model: string | null;
+  /** Permission requests that wait for the person. */
+  readonly waiting: readonly WaitingPermission[];
+  /** Last error in one line, for state `failed`. */
+  readonly error: string | null;
+}
+export interface WaitingPermission {
+  readonly requestId: string;
+  readonly tool: string;
+  readonly title: string;
+  readonly ask: 'tool' | 'question' | 'plan';
+  readonly askedAt: number;
+}
+
+/** What one system or agent can do; what is absent is hidden, never faked. */
+export interface Traits {
+  readonly spawn: boolean;
+  readonly interrupt: boolean;
+  readonly steer: boolean;
+  readonly stop: boolean;
+  readonly resume: boolean;
+  readonly fork: boolean;
+  /** `system`: the agent keeps the title; `ours`: we do. */
+  readonly rename: 'system' | 'ours';
+  readonly archive: 'system' | 'ours';
+  readonly remove: boolean;
+  readonly images: boolean;
+  readonly permissions: boolean;
+}
+
+/** `${connectionId}\u0000${sessionId}`: one string for maps and for the store. */
+export type SessionKey = string;
+export function sessionKey(ref: { readonly connectionId: string; readonly id: string }): SessionKey {
+  return `${ref.connectionId}\u0000${ref.id}`;
+}
+export function parseSessionKey(key: SessionKey): { connectionId: string; id: string } | null {
+  const cut = key.indexOf('\u0000');
+  return cut < 0 ? null : { connectionId: key.slice(0, cut), id: key.slice(cut + 1) };
+}

@@ -1,0 +1,105 @@
+/** The messages between the extension and one chat page. The page trusts the host; the host checks every message of the page by schema and authorises it again. */
+import type { Attachment } from '../core/model/entry.ts';
+import type { Decision } from '../core/model/backend.ts';
+import type { Row } from '../core/model/row.ts';
+import type { Activity, SessionControls, SessionOwner, SessionState, Traits } from '../core/model/session.ts';
+import type { Delivery, UsageFigures } from '../core/model/entry.ts';
+
+export interface OutboxView {
+  readonly clientId: string;
+  readonly text: string;
+  readonly attachments: readonly Attachment[];
+  readonly delivery: Exclude<Delivery, 'delivered'>;
+  readonly error: string | null;
+  readonly steer: boolean;
+}
+
+/** All that the page shows beside rows. Small; sent whole with a snapshot and by field when a field changes. */
+export interface ChatState {
+  readonly title: string;
+  readonly agent: string;
+  /** Person's word for the agent: "Claude Code". */
+  readonly agentName: string;
+  readonly machine: string;
+  readonly folder: string;
+  readonly branch: string | null;
+  readonly state: SessionState;
+  readonly activity: Activity | null;
+  /** When the running turn started, ms since the epoch; null when none runs. */
+  readonly turnStartedAt: number | null;
+  readonly owner: SessionOwner;
+  readonly ownerName: string | null;
+  readonly connection: 'online' | 'reconnecting' | 'offline';
+  readonly connectionDetail: string | null;
+  /** One line and what to do about it, for failures of the session or its agent. */
+  readonly problem: { readonly message: string; readonly remedy: string | null } | null;
+  readonly controls: SessionControls;
+  readonly traits: Traits;
+  readonly usage: UsageFigures | null;
+  /** In the order in which they will go. */
+  readonly outbox: readonly OutboxView[];
+  /** False: an untrusted workspace, where local agents do not run. */
+  readonly canRun: boolean;
+  /** True while the first page of history is still being read. */
+  readonly loading: boolean;
+}
+
+export interface ChatConfig {
+  readonly enterKey: 'send' | 'newline';
+  readonly thinking: 'collapsed' | 'expanded' | 'hidden';
+  /** True on macOS: decides how shortcuts are written. */
+  readonly mac: boolean;
+}
+
+/** As `RowOp` of the core; rows that the page does not hold are left out by the host or skipped by the page. */
+export type PatchOp =
+  | { readonly op: 'splice'; readonly at: number; readonly remove: number; readonly rows: readonly Row[] }
+  | { readonly op: 'update'; readonly at: number; readonly row: Row }
+  | { readonly op: 'append'; readonly at: number; readonly key: string; readonly field: 'text' | 'output'; readonly from: number; readonly text: string };
+
+export type HostMessage =
+  /** The whole visible state; starts `generation`, whose patches count from seq 1. `rows` stand at `start`. */
+  | {
+      readonly type: 'snapshot'; readonly session: string; readonly generation: number; readonly total: number; readonly start: number;
+      readonly rows: readonly Row[]; readonly state: ChatState; readonly config: ChatConfig; readonly draft: string;
+    }
+  | { readonly type: 'patch'; readonly generation: number; readonly seq: number; readonly total: number; readonly ops: readonly PatchOp[] }
+  | { readonly type: 'state'; readonly generation: number; readonly state: Partial<ChatState> }
+  | { readonly type: 'config'; readonly config: ChatConfig }
+  /** Answer to a request of the page. */
+  | { readonly type: 'reply'; readonly request: number; readonly ok: true; readonly value: ReplyValue }
+  | { readonly type: 'reply'; readonly request: number; readonly ok: false; readonly code: string; readonly message: string }
+  /** Puts text into the composer at the cursor (Send Selection to Session…). */
+  | { readonly type: 'insert'; readonly text: string }
+  | { readonly type: 'focus' };
+
+export type ReplyValue =
+  | { readonly kind: 'done'; readonly message: string | null }
+  | { readonly kind: 'rows'; readonly start: number; readonly total: number; readonly generation: number; readonly rows: readonly Row[] }
+  | { readonly kind: 'files'; readonly paths: readonly string[] };
+
+/** What the page asks for; each is answered by `reply` with the same `request`. */
+export type PageRequest =
+  | { readonly ask: 'rows'; readonly start: number; readonly end: number }
+  | { readonly ask: 'send'; readonly text: string; readonly attachments: readonly Attachment[]; readonly how: 'send' | 'queue' | 'steer' }
+  | { readonly ask: 'outbox'; readonly clientId: string; readonly what: 'drop' | 'retry' | 'steer' | 'up' | 'down' }
+  | { readonly ask: 'outbox-edit'; readonly clientId: string; readonly text: string }
+  | { readonly ask: 'interrupt' }
+  | { readonly ask: 'answer'; readonly requestId: string; readonly decision: Decision }
+  | { readonly ask: 'set'; readonly what: 'model' | 'mode' | 'effort'; readonly id: string }
+  | { readonly ask: 'run'; readonly command: 'rename' | 'stop' | 'resume' | 'fork' | 'export' | 'openFolder' }
+  | { readonly ask: 'open-diff'; readonly row: string; readonly index: number }
+  | { readonly ask: 'open-output'; readonly row: string }
+  | { readonly ask: 'open-attachment'; readonly row: string; readonly index: number }
+  | { readonly ask: 'open-file'; readonly path: string; readonly line: number | null }
+  | { readonly ask: 'open-link'; readonly href: string }
+  | { readonly ask: 'insert-code'; readonly text: string }
+  | { readonly ask: 'copy'; readonly text: string }
+  | { readonly ask: 'files'; readonly query: string };
+
+export type PageMessage =
+  | { readonly type: 'ready' }
+  /** A gap in seq or a patch that does not fit: the host sends one snapshot. */
+  | { readonly type: 'resync'; readonly generation: number; readonly reason: string }
+  | { readonly type: 'draft'; readonly session: string; readonly text: string }
+  | { readonly type: 'request'; readonly session: string; readonly request: number; readonly body: PageRequest };
