@@ -1,0 +1,157 @@
+/**
+ * Every command, setting, view and context key of the extension, once. package.json's `contributes` is made from this table by
+ * `npm run contributions` and compared with it by `npm run check`. Imports nothing, so that scripts can read it.
+ */
+
+export interface CommandSpec {
+  readonly title: string;
+  readonly icon?: string;
+  /** `when` of its entry in the palette; `false` hides it there. */
+  readonly palette?: string | false;
+}
+
+export const COMMANDS = {
+  addConnection: { title: 'Add Connection…', icon: 'add' },
+  editConnection: { title: 'Edit Connection…', icon: 'edit' },
+  removeConnection: { title: 'Remove Connection…' },
+  refresh: { title: 'Refresh', icon: 'refresh' },
+  newSession: { title: 'New Session…', icon: 'add' },
+  openSession: { title: 'Open Session…', icon: 'comment-discussion' },
+  renameSession: { title: 'Rename Session…', icon: 'edit' },
+  interruptTurn: { title: 'Interrupt Turn', icon: 'debug-stop' },
+  stopSession: { title: 'Stop Session', icon: 'stop-circle' },
+  resumeSession: { title: 'Resume Session', icon: 'debug-continue' },
+  forkSession: { title: 'Fork Session…', icon: 'repo-forked' },
+  archiveSession: { title: 'Archive Session', icon: 'archive' },
+  unarchiveSession: { title: 'Unarchive Session', icon: 'inbox' },
+  deleteSession: { title: 'Delete Session…', icon: 'trash' },
+  openSessionFolder: { title: 'Open Session Folder', icon: 'folder-opened' },
+  sendSelection: { title: 'Send Selection to Session…' },
+  exportTranscript: { title: 'Export Transcript…', icon: 'export' },
+  showLog: { title: 'Show Log', icon: 'output' },
+  allowPermission: { title: 'Allow', icon: 'check', palette: false },
+  denyPermission: { title: 'Deny', icon: 'close', palette: false },
+  loadMoreSessions: { title: 'Show More Sessions', palette: false },
+} as const satisfies Readonly<Record<string, CommandSpec>>;
+
+export type CommandName = keyof typeof COMMANDS;
+export const commandId = (name: CommandName): string => `pilothouse.${name}`;
+
+export const VIEWS = { container: 'pilothouse', sessions: 'pilothouse.sessions', connections: 'pilothouse.connections', chat: 'pilothouse.chat' } as const;
+
+/** Context keys that the code sets. */
+export const CONTEXT_KEYS = ['pilothouse.ready', 'pilothouse.hasConnections', 'pilothouse.chatFocused'] as const;
+export type ContextKey = (typeof CONTEXT_KEYS)[number];
+
+/** Settings by their part after `pilothouse.`. */
+export const SETTINGS = {
+  'local.agents': {
+    type: 'array', scope: 'machine', default: [],
+    markdownDescription: 'Agents of this computer that speak the Agent Client Protocol. Each becomes a connection.',
+    items: {
+      type: 'object', required: ['name', 'command'], additionalProperties: false,
+      properties: {
+        name: { type: 'string', minLength: 1, description: 'Name shown for the connection and its sessions.' },
+        command: { type: 'string', minLength: 1, description: 'Program to run: a name on PATH or an absolute path. It is started without a shell.' },
+        args: { type: 'array', items: { type: 'string' }, default: [], description: 'Arguments of the program.' },
+        protocol: { type: 'string', enum: ['acp'], default: 'acp', description: 'Protocol that the program speaks on its standard input and output.' },
+      },
+    },
+  },
+  'local.claudePath': { type: 'string', scope: 'machine', default: '', markdownDescription: 'Path of the `claude` program. Empty: the one on PATH.' },
+  'local.codexPath': { type: 'string', scope: 'machine', default: '', markdownDescription: 'Path of the `codex` program. Empty: the one on PATH.' },
+  'sessions.groupBy': {
+    type: 'string', scope: 'window', default: 'machine', enum: ['machine', 'folder', 'status', 'connection'],
+    enumDescriptions: ['By machine, then folder', 'By folder', 'By state', 'By connection, then machine and folder'],
+    description: 'How the Sessions view groups sessions.',
+  },
+  'sessions.showArchived': { type: 'boolean', scope: 'window', default: false, description: 'Show archived sessions in the Sessions view.' },
+  'notifications': {
+    type: 'string', scope: 'window', default: 'attention', enum: ['all', 'attention', 'none'],
+    enumDescriptions: ['When a session needs you, and when a turn ends', 'When a session needs you', 'Never'],
+    description: 'When to show a notification for a session whose chat is not visible.',
+  },
+  'chat.enterKey': {
+    type: 'string', scope: 'window', default: 'send', enum: ['send', 'newline'],
+    enumDescriptions: ['Enter sends, Shift+Enter starts a line', 'Enter starts a line, Ctrl+Enter (⌘Enter) sends'],
+    description: 'What Enter does in the message box of a chat.',
+  },
+  'chat.thinking': {
+    type: 'string', scope: 'window', default: 'collapsed', enum: ['collapsed', 'expanded', 'hidden'],
+    enumDescriptions: ['One line that opens', 'Open', 'Not shown'],
+    description: 'How an agent’s thinking is shown.',
+  },
+  'store.keepDays': { type: 'integer', scope: 'machine', default: 0, minimum: 0, description: 'Forget stored transcripts of sessions that nobody touched for this many days. 0 keeps them.' },
+} as const;
+export type SettingName = keyof typeof SETTINGS;
+
+const can = (verb: string): string => `view == ${VIEWS.sessions} && viewItem =~ /^session:.*:${verb}(:|$)/`;
+const connection = (verb: string): string => `view == ${VIEWS.connections} && viewItem =~ /^connection:.*:${verb}(:|$)/`;
+
+interface MenuEntry {
+  readonly command: CommandName;
+  readonly when?: string;
+  readonly group?: string;
+}
+
+export const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
+  'view/title': [
+    { command: 'newSession', when: `view == ${VIEWS.sessions}`, group: 'navigation@1' },
+    { command: 'refresh', when: `view == ${VIEWS.sessions}`, group: 'navigation@2' },
+    { command: 'addConnection', when: `view == ${VIEWS.connections}`, group: 'navigation@1' },
+    { command: 'showLog', when: `view == ${VIEWS.connections}`, group: '1_log' },
+  ],
+  'view/item/context': [
+    { command: 'allowPermission', when: `view == ${VIEWS.sessions} && viewItem =~ /^permission:.*:allow(:|$)/`, group: 'inline@1' },
+    { command: 'denyPermission', when: `view == ${VIEWS.sessions} && viewItem =~ /^permission:.*:deny(:|$)/`, group: 'inline@2' },
+    { command: 'newSession', when: `view == ${VIEWS.sessions} && viewItem =~ /^(machine|folder)/`, group: 'inline@1' },
+    { command: 'interruptTurn', when: can('interrupt'), group: 'inline@1' },
+    { command: 'openSession', when: can('open'), group: '1_open@1' },
+    { command: 'openSessionFolder', when: can('folder'), group: '1_open@2' },
+    { command: 'interruptTurn', when: can('interrupt'), group: '2_run@1' },
+    { command: 'stopSession', when: can('stop'), group: '2_run@2' },
+    { command: 'resumeSession', when: can('resume'), group: '2_run@3' },
+    { command: 'forkSession', when: can('fork'), group: '2_run@4' },
+    { command: 'renameSession', when: can('rename'), group: '3_edit@1' },
+    { command: 'exportTranscript', when: can('open'), group: '3_edit@2' },
+    { command: 'archiveSession', when: can('archive'), group: '4_end@1' },
+    { command: 'unarchiveSession', when: can('unarchive'), group: '4_end@2' },
+    { command: 'deleteSession', when: can('delete'), group: '4_end@3' },
+    { command: 'newSession', when: connection('new'), group: 'inline@1' },
+    { command: 'newSession', when: connection('new'), group: '1_open@1' },
+    { command: 'refresh', when: connection('refresh'), group: '1_open@2' },
+    { command: 'editConnection', when: connection('edit'), group: '2_edit@1' },
+    { command: 'removeConnection', when: connection('remove'), group: '2_edit@2' },
+  ],
+  'editor/context': [{ command: 'sendSelection', when: 'editorHasSelection && pilothouse.ready', group: '1_modification@9' }],
+};
+
+/** The `contributes` object of package.json. */
+export function contributes(): Record<string, unknown> {
+  return {
+    commands: Object.entries<CommandSpec>(COMMANDS).map(([name, spec]) => ({
+      command: commandId(name as CommandName), title: spec.title, category: 'Pilothouse', ...(spec.icon === undefined ? {} : { icon: `$(${spec.icon})` }),
+    })),
+    viewsContainers: { activitybar: [{ id: VIEWS.container, title: 'Pilothouse', icon: 'media/pilothouse.svg' }] },
+    views: {
+      [VIEWS.container]: [
+        { id: VIEWS.sessions, name: 'Sessions', icon: 'media/pilothouse.svg', contextualTitle: 'Pilothouse' },
+        { id: VIEWS.connections, name: 'Connections', icon: 'media/pilothouse.svg', contextualTitle: 'Pilothouse', visibility: 'collapsed' },
+      ],
+    },
+    viewsWelcome: [
+      { view: VIEWS.sessions, contents: 'No sessions yet. Start one with an agent of this computer.\n[New Session…](command:pilothouse.newSession)', when: 'pilothouse.ready && pilothouse.hasConnections' },
+      { view: VIEWS.sessions, contents: 'No connections yet.\n[Add Connection…](command:pilothouse.addConnection)', when: 'pilothouse.ready && !pilothouse.hasConnections' },
+    ],
+    menus: {
+      ...Object.fromEntries(Object.entries(MENUS).map(([place, entries]) => [place, entries.map(({ command, ...rest }) => ({ command: commandId(command), ...rest }))])),
+      commandPalette: Object.entries<CommandSpec>(COMMANDS).filter(([, spec]) => spec.palette !== undefined).map(([name, spec]) => ({
+        command: commandId(name as CommandName), when: spec.palette === false ? 'false' : spec.palette,
+      })),
+    },
+    configuration: {
+      title: 'Pilothouse',
+      properties: Object.fromEntries(Object.entries(SETTINGS).map(([name, schema]) => [`pilothouse.${name}`, schema])),
+    },
+  };
+}

@@ -1,0 +1,209 @@
+import * as vscode from 'vscode';
+import type { Fleet, FleetChange } from '../../core/fleet/fleet.ts';
+import type { Session } from '../../core/model/session.ts';
+import { commandId, VIEWS } from '../contributions.ts';
+import type { Settings } from '../settings.ts';
+import type { TreeModel, TreeNode } from './model.ts';
+import { buildTree, contextValue, needsPerson } from './model.ts';
+import { age, describeSession, oneLine, stateWord } from './text.ts';
+
+/** The Sessions view: VS Code's own tree over the fleet's state. */
+export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Disposable {
+  readonly view: vscode.TreeView<string>;
+  private readonly fleet: Fleet;
+  private readonly settings: Settings;
+  private readonly changed = new vscode.EventEmitter<string[] | undefined>();
+  private readonly disposables: { dispose(): unknown }[] = [];
+  private model: TreeModel;
+  private stale = false;
+
+  readonly onDidChangeTreeData = this.changed.event;
+
+  constructor(fleet: Fleet, settings: Settings) {
+    this.fleet = fleet;
+    this.settings = settings;
+    this.model = this.build();
+    this.view = vscode.window.createTreeView(VIEWS.sessions, { treeDataProvider: this, showCollapseAll: true });
+    this.disposables.push(
+      this.view,
+      this.changed,
+      fleet.onChange((change) => this.onFleetChange(change)),
+      settings.onChange((name) => {
+        if (name === 'sessions.groupBy' || name === 'sessions.showArchived') this.rebuild();
+      }),
+      this.view.onDidChangeVisibility(() => {
+        if (this.view.visible && this.stale) this.rebuild();
+      }),
+    );
+    // Ages grow without any event; a visible tree tells them once a minute.
+    const timer = setInterval(() => {
+      if (this.view.visible) this.rebuild();
+    }, 60_000);
+    this.disposables.push({ dispose: () => clearInterval(timer) });
+    this.badge();
+  }
+
+  node(id: string): TreeNode | null {
+    return this.model.node(id);
+  }
+
+  getParent(id: string): string | null {
+    return this.model.parent(id)?.id ?? null;
+  }
+
+  getChildren(id?: string): string[] {
+    return (id === undefined ? this.model.roots : this.model.children(id)).map((node) => node.id);
+  }
+
+  getTreeItem(id: string): vscode.TreeItem {
+    const node = this.model.node(id);
+    if (node === null) return new vscode.TreeItem('');
+    const item = this.item(node);
+    item.id = id;
+    return item;
+  }
+
+  dispose(): void {
+    for (const each of this.disposables.reverse()) each.dispose();
+  }
+
+  private item(node: TreeNode): vscode.TreeItem {
+    const { Expanded, Collapsed, None } = vscode.TreeItemCollapsibleState;
+    switch (node.kind) {
+      case 'needs': {
+        const item = new vscode.TreeItem('Needs You', Expanded);
+        item.description = String(node.count);
+        item.iconPath = new vscode.ThemeIcon('bell-dot', new vscode.ThemeColor('list.warningForeground'));
+        item.contextValue = 'needs';
+        return item;
+      }
+      case 'group': {
+        const item = new vscode.TreeItem(oneLine(node.label), Expanded);
+        item.description = node.description;
+        item.iconPath = new vscode.ThemeIcon(GROUP_ICONS[node.group]);
+        item.contextValue = node.group === 'machine-offline' ? 'machine' : node.group;
+        if (node.folder !== null) item.tooltip = node.folder;
+        return item;
+      }
+      case 'more': {
+        const item = new vscode.TreeItem(node.label, None);
+        item.command = { command: commandId('loadMoreSessions'), title: node.label, arguments: [node.connectionId] };
+        item.iconPath = new vscode.ThemeIcon('ellipsis');
+        return item;
+      }
+      case 'permission': {
+        const asked = oneLine(node.permission.title, 200);
+        const item = new vscode.TreeItem(node.inNeeds ? oneLine(node.session.title) : asked, None);
+        item.description = node.inNeeds ? asked : PERMISSION_WORDS[node.permission.ask];
+        item.iconPath = new vscode.ThemeIcon(node.permission.ask === 'question' ? 'question' : 'shield', new vscode.ThemeColor('list.warningForeground'));
+        item.tooltip = `${node.permission.tool}: ${oneLine(node.permission.title, 900)}`;
+        const quick = node.permission.ask === 'tool' && node.permission.title.length <= 200 && !node.permission.title.includes('\n');
+        item.contextValue = `permission:${node.permission.ask}${quick ? ':allow:deny' : ''}`;
+        item.command = { command: commandId('openSession'), title: 'Open Session', arguments: [node.id] };
+        item.accessibilityInformation = { label: `${PERMISSION_WORDS[node.permission.ask]}: ${asked}, session ${oneLine(node.session.title)}` };
+        return item;
+      }
+      case 'session':
+        return this.sessionItem(node.session, node.id);
+    }
+  }
+
+  private sessionItem(session: Session, id: string): vscode.TreeItem {
+    const { Expanded, None } = vscode.TreeItemCollapsibleState;
+    const connection = this.fleet.connections().find((each) => each.connectionId === session.connectionId);
+    const agent = connection?.name ?? session.agent;
+    const title = oneLine(session.title) || 'Untitled session';
+    const item = new vscode.TreeItem(title, session.waiting.length > 0 ? Expanded : None);
+    const now = Date.now();
+    item.description = describeSession(session, session.agent, now);
+    item.iconPath = sessionIcon(session);
+    item.contextValue = connection === undefined ? 'session' : contextValue(session, connection.traits);
+    item.command = { command: commandId('openSession'), title: 'Open Session', arguments: [id] };
+    const tooltip = new vscode.MarkdownString();
+    tooltip.appendText(title);
+    tooltip.appendMarkdown('\n\n');
+    tooltip.appendText([
+      `${agent} · ${stateWord(session)}`, session.folder, session.branch === null ? '' : `branch ${session.branch}`, session.model ?? '', session.error ?? '',
+      `changed ${age(session.updatedAt, now)} ago`,
+    ].filter((line) => line !== '').map((line) => oneLine(line, 300)).join('\n'));
+    item.tooltip = tooltip;
+    item.accessibilityInformation = { label: `${title}, ${item.description}` };
+    return item;
+  }
+
+  private onFleetChange(change: FleetChange): void {
+    this.badge();
+    if (!this.view.visible) {
+      this.stale = true;
+      return;
+    }
+    const before = this.model;
+    this.model = this.build();
+    if (change.structure || change.machines || change.connections || this.shapeChanged(before)) this.changed.fire(undefined);
+    else {
+      const ids = [...change.sessions].map((key) => this.nodeOf(key)).filter((id) => id !== null);
+      if (ids.length > 0) this.changed.fire(ids);
+    }
+  }
+
+  /** Permissions that came or went change the children of "Needs You" and of their sessions; status groups move sessions. */
+  private shapeChanged(before: TreeModel): boolean {
+    const count = (model: TreeModel): string => model.roots.map((root) => `${root.id}:${model.children(root.id).length}`).join('|');
+    if (count(before) !== count(this.model)) return true;
+    const needs = (model: TreeModel): string => model.children('needs').map((node) => node.id).join('|');
+    return needs(before) !== needs(this.model) || this.settings.get('sessions.groupBy') === 'status';
+  }
+
+  private nodeOf(key: string): string | null {
+    const session = this.fleet.session(key);
+    if (session === null) return null;
+    const suffix = `/session/${key}`;
+    const search = (ids: readonly TreeNode[]): string | null => {
+      for (const node of ids) {
+        if (node.id.endsWith(suffix)) return node.id;
+        if (node.kind === 'group') {
+          const inside = search(this.model.children(node.id));
+          if (inside !== null) return inside;
+        }
+      }
+      return null;
+    };
+    return search(this.model.roots);
+  }
+
+  private rebuild(): void {
+    this.stale = false;
+    this.model = this.build();
+    this.changed.fire(undefined);
+  }
+
+  private build(): TreeModel {
+    return buildTree({
+      connections: this.fleet.connections(), machines: this.fleet.machines(), sessions: this.fleet.sessions(),
+      groupBy: this.settings.get('sessions.groupBy'), showArchived: this.settings.get('sessions.showArchived'),
+    });
+  }
+
+  private badge(): void {
+    const count = this.fleet.sessions().filter(needsPerson).length;
+    const before = this.view.badge?.value ?? 0;
+    if (before === count) return;
+    this.view.badge = count === 0 ? undefined : { value: count, tooltip: count === 1 ? '1 session needs you' : `${count} sessions need you` };
+  }
+}
+
+const GROUP_ICONS = { 'connection': 'plug', 'machine': 'vm', 'machine-offline': 'vm-outline', 'folder': 'folder', 'status': 'list-filter' } as const;
+const PERMISSION_WORDS = { tool: 'Permission', question: 'Question', plan: 'Plan approval' } as const;
+
+function sessionIcon(session: Session): vscode.ThemeIcon {
+  switch (session.state) {
+    case 'starting':
+    case 'running':
+      return session.activity?.phase === 'stalled' ? new vscode.ThemeIcon('watch', new vscode.ThemeColor('list.warningForeground')) : new vscode.ThemeIcon('loading~spin', new vscode.ThemeColor('progressBar.background'));
+    case 'waiting': return new vscode.ThemeIcon('shield', new vscode.ThemeColor('list.warningForeground'));
+    case 'idle': return new vscode.ThemeIcon('circle-small');
+    case 'failed': return new vscode.ThemeIcon('error', new vscode.ThemeColor('list.errorForeground'));
+    case 'stopped': return new vscode.ThemeIcon('circle-slash', new vscode.ThemeColor('disabledForeground'));
+    case 'unknown': return new vscode.ThemeIcon('question', new vscode.ThemeColor('disabledForeground'));
+  }
+}

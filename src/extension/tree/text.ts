@@ -1,0 +1,56 @@
+import type { Session } from '../../core/model/session.ts';
+
+// Bidirectional controls, zero-width characters and C0/C1 controls: a title from an agent must not reorder or hide the text around it.
+const CONTROLS = /[\u0000-\u001F\u007F-\u009F\u200B-\u200F\u2028-\u202E\u2060-\u2069\uFEFF]+/g;
+
+/** One line of untrusted text, at most `max` characters, fit for a label. */
+export function oneLine(text: string, max = 120): string {
+  const flat = text.replace(CONTROLS, ' ').replace(/\s+/g, ' ').trim();
+  const points = [...flat];
+  return points.length <= max ? flat : `${points.slice(0, max - 1).join('')}…`;
+}
+
+/** `now`, `4 m`, `2 h`, `3 d`: how long ago, as short as it can be read. */
+export function age(at: number, now: number): string {
+  const seconds = Math.max(0, Math.round((now - at) / 1000));
+  if (seconds < 60) return 'now';
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} m`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return `${hours} h`;
+  const days = Math.floor(hours / 24);
+  return days < 365 ? `${days} d` : `${Math.floor(days / 365)} y`;
+}
+
+export function stateWord(session: Session): string {
+  switch (session.state) {
+    case 'starting': return 'starting';
+    case 'running': return activityWord(session);
+    case 'waiting': return 'waiting for you';
+    case 'idle': return 'idle';
+    case 'failed': return 'failed';
+    case 'stopped': return 'stopped';
+    case 'unknown': return 'no contact';
+  }
+}
+
+function activityWord(session: Session): string {
+  switch (session.activity?.phase) {
+    case 'retrying': return 'retrying';
+    case 'stalled': return 'no answer from the model';
+    case 'compacting': return 'compacting';
+    case undefined:
+    case 'starting':
+    case 'thinking':
+    case 'answering':
+    case 'tool':
+    case 'waiting':
+      return 'running';
+  }
+}
+
+/** `running · claude · 4 m`. */
+export function describeSession(session: Session, agentName: string, now: number): string {
+  const owner = session.owner === 'foreign' ? ` · run by ${oneLine(session.ownerName ?? 'another program', 30)}` : session.owner === 'window' ? ' · in another window' : '';
+  return `${stateWord(session)} · ${oneLine(agentName, 30)} · ${age(session.updatedAt, now)}${owner}`;
+}
