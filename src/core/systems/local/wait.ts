@@ -1,0 +1,73 @@
+import type { Clock } from '../../model/context.ts';
+import { PilothouseError } from '../../model/errors.ts';
+
+/** The real clock, for what waits on real processes. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  setTimeout(callback, ms) {
+    const timer = setTimeout(callback, ms);
+    return { cancel: () => clearTimeout(timer) };
+  },
+};
+
+export interface WaitOptions {
+  readonly clock?: Clock;
+  /** Milliseconds. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** What to reject with when the time is over. */
+  readonly onTimeout: () => PilothouseError;
+}
+
+/** The rejection of an aborted call: `isAbort` is true for it. */
+export function abortError(): Error {
+  const error = new Error('The call was cancelled.');
+  error.name = 'AbortError';
+  return error;
+}
+
+/** Throws the abort error when `signal` is aborted. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw abortError();
+}
+
+/** `promise`, but no longer than `timeoutMs` and not past `signal`. The promise itself goes on; its late rejection is swallowed. */
+export function waitFor<T>(promise: Promise<T>, options: WaitOptions): Promise<T> {
+  const { signal } = options;
+  return new Promise<T>((resolve, reject) => {
+    const finish = (act: () => void): void => {
+      timer.cancel();
+      signal?.removeEventListener('abort', onAbort);
+      act();
+    };
+    const onAbort = (): void => finish(() => reject(abortError()));
+    const timer = (options.clock ?? systemClock).setTimeout(() => finish(() => reject(options.onTimeout())), options.timeoutMs);
+    promise.then(
+      (value) => finish(() => resolve(value)),
+      (error: unknown) => finish(() => reject(error instanceof Error ? error : new PilothouseError('unexpected', String(error)))),
+    );
+    if (signal?.aborted === true) onAbort();
+    else signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+/** Resolves after `ms`, or rejects with the abort error. */
+export function sleep(ms: number, options: { readonly clock?: Clock; readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+  const { signal } = options;
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted === true) {
+      reject(abortError());
+      return;
+    }
+    const onAbort = (): void => {
+      timer.cancel();
+      reject(abortError());
+    };
+    const timer = (options.clock ?? systemClock).setTimeout(() => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    }, ms);
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}
