@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { sleep } from './wait.ts';
+import { pause } from './wait.ts';
 
 /** One process for certain: a pid alone is used again by the system, a pid with its start time is not. */
 export interface ProcessIdentity {
@@ -127,12 +127,12 @@ async function survivors(identities: readonly ProcessIdentity[]): Promise<readon
 /** Waits until all of them are dead; gives those that are not after `ms`. */
 export async function waitForDeath(identities: readonly ProcessIdentity[], ms: number): Promise<readonly ProcessIdentity[]> {
   const end = performance.now() + ms;
-  let pause = 10;
+  let rest = 10;
   for (;;) {
     const left = await survivors(identities);
     if (left.length === 0 || performance.now() >= end) return left;
-    await sleep(Math.min(pause, Math.max(1, end - performance.now())));
-    pause = Math.min(pause * 2, 200);
+    await pause(Math.min(rest, Math.max(1, end - performance.now())));
+    rest = Math.min(rest * 2, 200);
   }
 }
 

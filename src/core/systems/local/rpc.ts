@@ -2,7 +2,8 @@ import type { Clock } from '../../model/context.ts';
 import { PilothouseError } from '../../model/errors.ts';
 import type { JsonObject, JsonValue } from '../../model/json.ts';
 import { isJsonObject } from '../../model/json.ts';
-import { abortError, systemClock } from './wait.ts';
+import { systemClock } from '../../transport/clock.ts';
+import { abortError } from './wait.ts';
 
 export type RpcId = string | number;
 export interface RpcOptions {

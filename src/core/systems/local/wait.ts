@@ -1,15 +1,6 @@
 import type { Clock } from '../../model/context.ts';
 import { PilothouseError } from '../../model/errors.ts';
-
-/** The real clock, for what waits on real processes. */
-export const systemClock: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  setTimeout(callback, ms) {
-    const timer = setTimeout(callback, ms);
-    return { cancel: () => clearTimeout(timer) };
-  },
-};
+import { systemClock } from '../../transport/clock.ts';
 
 export interface WaitOptions {
   readonly clock?: Clock;
@@ -52,22 +43,9 @@ export function waitFor<T>(promise: Promise<T>, options: WaitOptions): Promise<T
   });
 }
 
-/** Resolves after `ms`, or rejects with the abort error. */
-export function sleep(ms: number, options: { readonly clock?: Clock; readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-  const { signal } = options;
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted === true) {
-      reject(abortError());
-      return;
-    }
-    const onAbort = (): void => {
-      timer.cancel();
-      reject(abortError());
-    };
-    const timer = (options.clock ?? systemClock).setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort);
-      resolve();
-    }, ms);
-    signal?.addEventListener('abort', onAbort, { once: true });
+/** Resolves after `ms` of real time. For waits on other processes: unlike the clock's timers it keeps this process alive meanwhile. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
   });
 }

@@ -30,9 +30,14 @@ export function objects(source: JsonObject, key: string): readonly JsonObject[] 
   return list(source, key).filter(isJsonObject);
 }
 
+function printable(character: string): boolean {
+  const code = character.codePointAt(0) ?? 0;
+  return code >= 32 && !(code >= 127 && code < 160);
+}
+
 /** First line of a text, without control characters (an escape sequence of a terminal is one), at most `max` characters. */
 export function oneLine(text: string, max = 300): string {
-  const line = text.trimStart().split(/[\r\n]/, 1)[0]?.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '').trim() ?? '';
+  const line = [...(text.trimStart().split(/[\r\n]/, 1)[0] ?? '')].filter(printable).join('').trim();
   return line.length > max ? `${line.slice(0, max - 1)}…` : line;
 }
 
