@@ -195,7 +195,7 @@ function conversationOf(exchange: Exchange, request: Request): Conversation {
     const blocks = typeof message.content === 'string' ? [{ type: 'text', text: message.content }] : message.content;
     if (message.role === 'system') {
       for (const block of blocks) {
-        const text = midTurn.exec(String(block['text'] ?? ''))?.[1];
+        const text = typeof block['text'] === 'string' ? midTurn.exec(block['text'])?.[1] : undefined;
         if (text !== undefined) parts.push({ kind: 'prompt', text, steered: true });
       }
     }
@@ -231,8 +231,12 @@ function sideText(request: Request, conversation: Conversation): string {
   return JSON.stringify(sample(format.data.output_config.format.schema, title));
 }
 
+const shapeSchema = z.looseObject({
+  type: z.string().optional(), enum: z.array(z.unknown()).optional(), properties: z.record(z.string(), z.unknown()).optional(),
+});
+
 function sample(schema: unknown, text: string): unknown {
-  const shape = z.looseObject({ type: z.string().optional(), enum: z.array(z.unknown()).optional(), properties: z.record(z.string(), z.unknown()).optional() }).safeParse(schema);
+  const shape = shapeSchema.safeParse(schema);
   if (!shape.success) return text;
   if (shape.data.enum !== undefined) return shape.data.enum[0];
   switch (shape.data.type) {

@@ -153,19 +153,25 @@ async function answer(exchange: Exchange, request: Request, step: PlayedStep): P
   stream.end();
 }
 
+type Text<Type extends string> = { readonly type: Type; readonly text: string };
+type OutputText = Text<'output_text'> & { readonly annotations: readonly unknown[] };
 type Item =
-  | { readonly type: 'reasoning'; readonly id: string; readonly summary: readonly { readonly type: 'summary_text'; readonly text: string }[]; readonly encrypted_content: string }
-  | { readonly type: 'message'; readonly id: string; readonly role: 'assistant'; readonly status: string; readonly content: readonly { readonly type: 'output_text'; readonly text: string; readonly annotations: readonly unknown[] }[] }
+  | { readonly type: 'reasoning'; readonly id: string; readonly summary: readonly Text<'summary_text'>[]; readonly encrypted_content: string }
+  | { readonly type: 'message'; readonly id: string; readonly role: 'assistant'; readonly status: string; readonly content: readonly OutputText[] }
   | { readonly type: 'function_call'; readonly id: string; readonly call_id: string; readonly name: string; readonly arguments: string; readonly status: string }
   | { readonly type: 'custom_tool_call'; readonly id: string; readonly call_id: string; readonly name: string; readonly input: string; readonly status: string };
 
 function itemsOf(step: PlayedStep): readonly Item[] {
   const items: Item[] = [];
   if (step.think !== undefined) {
-    items.push({ type: 'reasoning', id: identity('rs'), summary: [{ type: 'summary_text', text: step.think }], encrypted_content: Buffer.from('loopback').toString('base64') });
+    const sealed = Buffer.from('loopback').toString('base64');
+    items.push({ type: 'reasoning', id: identity('rs'), summary: [{ type: 'summary_text', text: step.think }], encrypted_content: sealed });
   }
   const text = stepText(step);
-  if (text !== '') items.push({ type: 'message', id: identity('msg'), role: 'assistant', status: 'completed', content: [{ type: 'output_text', text, annotations: [] }] });
+  if (text !== '') {
+    const content = [{ type: 'output_text' as const, text, annotations: [] }];
+    items.push({ type: 'message', id: identity('msg'), role: 'assistant', status: 'completed', content });
+  }
   for (const tool of step.tools ?? []) items.push(callOf(tool));
   return items;
 }

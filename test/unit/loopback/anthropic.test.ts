@@ -100,9 +100,10 @@ describe('broken answers', () => {
   it.each(['before', 'headers', 'mid'] as const)('hang %s until the client goes', async (hang) => {
     const stop = new AbortController();
     const got: string[] = [];
-    const asked = ask([user(scripted('go', { text: 'x'.repeat(80), hang }))], {}, stop.signal).then(async (response) => {
-      for await (const event of events(response)) got.push(event.type);
-    });
+    const asking = async (): Promise<void> => {
+      for await (const event of events(await ask([user(scripted('go', { text: 'x'.repeat(80), hang }))], {}, stop.signal))) got.push(event.type);
+    };
+    const asked = asking();
     const request = await api.seen((seen) => seen.kind === 'turn');
     await new Promise((resolve) => setTimeout(resolve, 150));
     expect(request.end).toBe('open');

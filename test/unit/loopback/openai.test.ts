@@ -90,9 +90,11 @@ describe('broken answers', () => {
   it.each(['before', 'headers', 'mid'] as const)('hang %s until the client goes', async (hang) => {
     const stop = new AbortController();
     let count = 0;
-    const asked = ask([user(scripted('go', { text: 'x'.repeat(80), hang }))], {}, { signal: stop.signal }).then(async (response) => {
+    const asking = async (): Promise<void> => {
+      const response = await ask([user(scripted('go', { text: 'x'.repeat(80), hang }))], {}, { signal: stop.signal });
       for await (const event of events(response)) count += event.type === 'response.output_text.delta' ? 1 : 0;
-    });
+    };
+    const asked = asking();
     await api.seen((seen) => seen.kind === 'turn');
     await new Promise((resolve) => setTimeout(resolve, 150));
     expect(count).toBe(hang === 'mid' ? 5 : 0);
