@@ -41,6 +41,7 @@ interface Live {
 
 const PAGE = 200;
 const CONNECT_DEADLINE_MS = 20_000;
+const KNOWN_DEADLINE_MS = 30_000;
 
 /**
  * All connections, machines and sessions as one observable state. The backends are the truth; the store's copy paints first and is marked
@@ -60,7 +61,10 @@ export class Fleet implements AsyncDisposable {
   constructor(options: FleetOptions) {
     this.options = options;
     this.changed = new Emitter((error) => options.log.error('a listener of the fleet failed', { error: describeError(error) }));
-    this.table = new SessionTable(options.store, options.clock, options.log.child('table'), (key, structure) => this.touch({ session: key, structure }));
+    this.table = new SessionTable(options.store, options.clock, options.log.child('table'), (key, structure) => {
+      this.touch({ session: key, structure });
+      this.onSessionChanged(key);
+    });
     this.storeWatch = options.store.watch((change) => this.onStoreChange(change));
   }
 
@@ -121,6 +125,32 @@ export class Fleet implements AsyncDisposable {
     const session = await this.need(connectionId).backend.spawn(options);
     this.table.merge([session]);
     return session;
+  }
+
+  /** A session that a backend just made, before the backend's own event tells of it. */
+  adopt(session: Session): void {
+    this.table.merge([session]);
+  }
+
+  /** Resolves when the session's connection has been started; rejects after half a minute. Chats that a reload restores wait here. */
+  async whenKnown(key: SessionKey): Promise<void> {
+    const connectionId = parseSessionKey(key)?.connectionId ?? '';
+    if (this.live.has(connectionId) && this.table.get(key) !== null) return;
+    await new Promise<void>((resolve, reject) => {
+      const check = (): void => {
+        if (this.table.get(key) === null && this.live.get(connectionId)?.refreshing !== null) return;
+        listening.dispose();
+        timer.cancel();
+        if (this.live.has(connectionId)) resolve();
+        else reject(new PilothouseError('connection_gone', 'The connection of this session is not configured any more. Add it again to use its sessions.', { personMustAct: true }));
+      };
+      const listening = this.changed.on(check);
+      const timer = this.options.clock.setTimeout(() => {
+        listening.dispose();
+        if (this.live.has(connectionId)) resolve();
+        else reject(new PilothouseError('connection_gone', 'The connection of this session is not configured, or this workspace is not trusted.', { personMustAct: true }));
+      }, KNOWN_DEADLINE_MS);
+    });
   }
 
   /** The runtime of a session, made when it is not there; the caller retains it and releases it when done. */
@@ -271,6 +301,14 @@ export class Fleet implements AsyncDisposable {
           this.options.log.warn('a removed session could not be forgotten', { error: describeError(error) });
         });
         break;
+    }
+  }
+
+  /** A session that runs here keeps its runtime, so that its entries are stored and other windows are served. */
+  private onSessionChanged(key: SessionKey): void {
+    const known = this.runtimes.get(key);
+    if (known !== undefined) {
+      void known.then((runtime) => runtime.sessionChanged(), () => undefined);
     }
   }
 

@@ -20,7 +20,8 @@ export interface TranscriptView extends AsyncDisposable {
   readonly start: number;
   /** The rows in memory, in order; an unchanged row is the same object as before. */
   readonly tail: readonly Row[];
-  add(entries: readonly Entry[]): void;
+  /** `stored: true` for entries that came out of the store: they are shown, not written again. */
+  add(entries: readonly Entry[], options?: { readonly stored?: boolean }): void;
   /** Rows `[start, end)`, from memory or the store. */
   rows(start: number, end: number, options?: { readonly signal?: AbortSignal }): Promise<{ readonly start: number; readonly rows: readonly Row[] }>;
   row(key: string): Promise<Row | null>;

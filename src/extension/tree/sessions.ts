@@ -68,7 +68,7 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
   }
 
   private item(node: TreeNode): vscode.TreeItem {
-    const { Expanded, Collapsed, None } = vscode.TreeItemCollapsibleState;
+    const { Expanded, None } = vscode.TreeItemCollapsibleState;
     switch (node.kind) {
       case 'needs': {
         const item = new vscode.TreeItem('Needs You', Expanded);

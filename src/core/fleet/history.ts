@@ -1,0 +1,54 @@
+import type { SessionHandle } from '../model/backend.ts';
+import type { Keep } from '../model/context.ts';
+import type { Entry } from '../model/entry.ts';
+import { isJsonObject } from '../model/json.ts';
+import type { SessionKey } from '../model/session.ts';
+import type { TranscriptView } from '../session/transcript-api.ts';
+
+const FIRST_PAGE = 200;
+const PAGE = 500;
+
+interface Mark {
+  /** Ids of the newest entries that were taken when everything older had been. */
+  readonly newest: readonly string[];
+}
+
+/**
+ * Reads a session's history from its system into the transcript, newest page first, until it meets what was read before (a page that holds a
+ * marked entry) or the beginning. A chat shows its end at once; what is older comes in behind it, page by page, with a rest between pages.
+ */
+export async function importHistory(options: {
+  readonly handle: SessionHandle; readonly transcript: TranscriptView; readonly keep: Keep; readonly key: SessionKey; readonly signal: AbortSignal; readonly onFirstPage: () => void;
+}): Promise<void> {
+  const { handle, transcript, keep, key, signal } = options;
+  const known = new Set(readMark(await keep.get(key)).newest);
+  let cursor: string | null = null;
+  let newest: readonly string[] | null = null;
+  for (;;) {
+    const page: { readonly items: readonly Entry[]; readonly next: string | null } = await handle.history({ ...(cursor === null ? {} : { cursor }), limit: newest === null ? FIRST_PAGE : PAGE, signal });
+    if (signal.aborted) return;
+    if (page.items.length > 0) transcript.add(page.items);
+    if (newest === null) {
+      newest = page.items.slice(-20).map((entry) => entry.id).concat(page.items.slice(0, 20).map((entry) => entry.id));
+      options.onFirstPage();
+    }
+    cursor = page.next;
+    if (cursor === null || page.items.some((entry) => known.has(entry.id))) break;
+    // A long history must not keep the host from anything else.
+    await transcript.flush();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await transcript.flush();
+  if (newest !== null && newest.length > 0) await keep.set(key, JSON.stringify({ newest } satisfies Mark));
+}
+
+function readMark(text: string | null): Mark {
+  if (text === null) return { newest: [] };
+  try {
+    const value: unknown = JSON.parse(text);
+    const ids: unknown = isJsonObject(value) ? value['newest'] : [];
+    return { newest: Array.isArray(ids) ? ids.filter((id) => typeof id === 'string') : [] };
+  } catch {
+    return { newest: [] };
+  }
+}

@@ -1,0 +1,23 @@
+/** The client core as a library: plain Node, no VS Code. */
+export * from './model/backend.ts';
+export * from './model/context.ts';
+export * from './model/entry.ts';
+export * from './model/errors.ts';
+export * from './model/json.ts';
+export * from './model/row.ts';
+export * from './model/session.ts';
+export * from './transport/clock.ts';
+export { createLogger, redact, silentLogger } from './transport/logger.ts';
+export type { LogLevel } from './transport/logger.ts';
+export type { MailItem, OutboxItem, Store, StoreChange, StoredRows, StoreHealth } from './session/store-api.ts';
+export type { RowOp, TranscriptView } from './session/transcript-api.ts';
+export { createTranscript } from './session/transcript.ts';
+export { viewOf } from './session/fold.ts';
+export { exportJson, exportMarkdown } from './session/export.ts';
+export { openStore } from './session/store/index.ts';
+export { keyFromFile } from './session/store/key.ts';
+export { Fleet } from './fleet/fleet.ts';
+export type { FleetChange, FleetOptions } from './fleet/fleet.ts';
+export type { Connection, ConnectionSpec } from './fleet/connection.ts';
+export { localConnections } from './systems/local/index.ts';
+export * from './systems/local/one-shot/index.ts';

@@ -1,0 +1,92 @@
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import * as vscode from 'vscode';
+import { Fleet } from '../core/fleet/fleet.ts';
+import { describeError } from '../core/model/errors.ts';
+import { openStore } from '../core/session/store/index.ts';
+import { systemClock } from '../core/transport/clock.ts';
+import { ReadOnlyDocuments } from './chat/documents.ts';
+import { ChatPanels } from './chat/panels.ts';
+import { registerCommands } from './commands/index.ts';
+import { Connections } from './connections.ts';
+import type { ContextKey } from './contributions.ts';
+import { createLog } from './log.ts';
+import { Notifications } from './notifications.ts';
+import type { Services } from './services.ts';
+import { Settings } from './settings.ts';
+import { storeKey } from './storeKey.ts';
+import { ConnectionsTree } from './tree/connections.ts';
+import { SessionsTree } from './tree/sessions.ts';
+
+let closing: (() => Promise<void>) | null = null;
+
+/** What the extension gives to tests in real VS Code and to other extensions. */
+export interface PilothouseApi {
+  /** Resolves when the connections were read once. */
+  readonly ready: Promise<void>;
+  /** Milliseconds that `activate` took until the views stood. */
+  readonly activationMs: number;
+}
+
+export async function activate(context: vscode.ExtensionContext): Promise<PilothouseApi> {
+  const started = performance.now();
+  const { channel, log } = createLog();
+  context.subscriptions.push(channel);
+  const stateDir = context.globalStorageUri.fsPath;
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  const { key, warning } = await storeKey(context);
+  const store = await openStore({
+    directory: path.join(stateDir, 'store'), key, log: log.child('store'), clock: systemClock,
+    workerUrl: path.join(context.extensionPath, 'dist', 'store-worker.cjs'),
+  });
+  const fleet = new Fleet({ store, log, clock: systemClock, stateDir: path.join(stateDir, 'connections') });
+  closing = async () => {
+    await fleet[Symbol.asyncDispose]();
+    await store[Symbol.asyncDispose]();
+  };
+  const settings = new Settings();
+  const connections = new Connections(fleet, settings, context.globalState);
+  const panels = new ChatPanels();
+  const documents = new ReadOnlyDocuments();
+  const tree = new SessionsTree(fleet, settings);
+  const contextKeys = new Map<ContextKey, boolean>();
+  const services: Services = {
+    extensionUri: context.extensionUri, storageUri: context.globalStorageUri, channel, log, settings, store, fleet, connections, panels, documents, tree,
+    drafts: store.keep('drafts'),
+    context: {
+      set: async (name, value) => {
+        if (contextKeys.get(name) === value) return;
+        contextKeys.set(name, value);
+        await vscode.commands.executeCommand('setContext', name, value);
+      },
+    },
+  };
+  panels.start(services);
+  context.subscriptions.push(
+    settings, connections, panels, documents, tree,
+    new ConnectionsTree(fleet, (id) => connections.agentOf(id) !== null || id === 'local-claude' || id === 'local-codex'),
+    new Notifications(services),
+    registerCommands(services),
+    fleet.onChange((change) => {
+      if (change.connections) void services.context.set('pilothouse.hasConnections', fleet.connections().length > 0);
+    }),
+  );
+  if (warning !== null) void vscode.window.showWarningMessage(warning);
+  if (store.health.status === 'memory') tellMemoryOnly(store.health.reason, store.health.setAside);
+  const activationMs = performance.now() - started;
+  const ready = connections.apply()
+    .catch((error: unknown) => log.error('connections could not be started', { error: describeError(error) }))
+    .then(() => services.context.set('pilothouse.ready', true));
+  log.info('active', { ms: Math.round(activationMs) });
+  return { ready, activationMs };
+}
+
+export async function deactivate(): Promise<void> {
+  await closing?.();
+  closing = null;
+}
+
+function tellMemoryOnly(reason: string, setAside: string | null): void {
+  const moved = setAside === null ? '' : ` The file was kept as ${path.basename(setAside)}.`;
+  void vscode.window.showWarningMessage(`Stored transcripts could not be opened (${reason}).${moved} Sessions work, but what is new is kept only while this window is open.`);
+}

@@ -1,0 +1,162 @@
+import * as vscode from 'vscode';
+import type { Fleet } from '../../core/fleet/fleet.ts';
+import type { SessionRuntime } from '../../core/fleet/runtime.ts';
+import { describeError, isAbort, PilothouseError } from '../../core/model/errors.ts';
+import type { SessionKey } from '../../core/model/session.ts';
+import type { HostMessage, PageMessage } from '../../protocol/chat.ts';
+import type { Services } from '../services.ts';
+import { oneLine } from '../tree/text.ts';
+import { ChatChannel } from './channel.ts';
+import { chatHtml } from './html.ts';
+import { answerRequest } from './requests.ts';
+import { readPageMessage } from './schema.ts';
+import { chatState } from './state.ts';
+
+/** One chat tab: a webview panel on the runtime of one session. */
+export class ChatPanel implements vscode.Disposable {
+  readonly key: SessionKey;
+  readonly panel: vscode.WebviewPanel;
+  private readonly services: Services;
+  private readonly fleet: Fleet;
+  private readonly disposables: { dispose(): unknown }[] = [];
+  private runtime: SessionRuntime | null = null;
+  private channel: ChatChannel | null = null;
+  private disposed = false;
+  private pageReady = false;
+  private draft = '';
+  private readonly opened: Promise<void>;
+
+  constructor(services: Services, key: SessionKey, panel: vscode.WebviewPanel) {
+    this.services = services;
+    this.fleet = services.fleet;
+    this.key = key;
+    this.panel = panel;
+    panel.webview.options = { enableScripts: true, localResourceRoots: [vscode.Uri.joinPath(services.extensionUri, 'dist', 'webview')] };
+    panel.iconPath = vscode.Uri.joinPath(services.extensionUri, 'media', 'pilothouse.svg');
+    this.disposables.push(
+      panel.webview.onDidReceiveMessage((message: unknown) => this.onMessage(message)),
+      panel.onDidChangeViewState(() => this.onViewState()),
+      panel.onDidDispose(() => this.dispose()),
+      services.settings.onChange((name) => name.startsWith('chat.') && this.channel?.configChanged()),
+      this.fleet.onChange((change) => {
+        if (change.connections || change.sessions.has(key)) this.refresh();
+      }),
+    );
+    this.retitle();
+    panel.webview.html = chatHtml(panel.webview, services.extensionUri, panel.title);
+    this.opened = this.open();
+  }
+
+  reveal(column?: vscode.ViewColumn): void {
+    this.panel.reveal(column ?? this.panel.viewColumn, false);
+    void this.post({ type: 'focus' });
+  }
+
+  /** Puts text into the composer once the page is there. */
+  async insert(text: string): Promise<void> {
+    await this.opened;
+    await this.post({ type: 'insert', text });
+  }
+
+  dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    for (const each of this.disposables.reverse()) each.dispose();
+    this.channel?.dispose();
+    this.runtime?.release();
+    this.services.panels.forget(this);
+    this.panel.dispose();
+  }
+
+  private async open(): Promise<void> {
+    try {
+      await this.fleet.whenKnown(this.key);
+      const runtime = await this.fleet.open(this.key);
+      if (this.disposed) {
+        runtime.release();
+        return;
+      }
+      this.runtime = runtime;
+      this.draft = (await this.services.drafts.get(this.key).catch(() => null)) ?? '';
+      this.channel = new ChatChannel({
+        session: this.key,
+        transcript: runtime.transcript,
+        state: () => chatState(this.fleet, runtime, vscode.workspace.isTrusted),
+        config: () => ({ enterKey: this.services.settings.get('chat.enterKey'), thinking: this.services.settings.get('chat.thinking'), mac: process.platform === 'darwin' }),
+        draft: () => this.draft,
+      }, (message) => void this.post(message));
+      this.disposables.push(runtime.onState(() => this.refresh()), vscode.workspace.onDidGrantWorkspaceTrust(() => this.refresh()));
+      this.channel.setVisible(this.panel.visible);
+      if (this.pageReady) this.channel.pageReady();
+      this.refresh();
+    } catch (error) {
+      if (this.disposed || isAbort(error)) return;
+      this.services.log.error('a chat could not be opened', { error: describeError(error) });
+      const choice = await vscode.window.showErrorMessage(`This session could not be opened. ${oneLine(describeError(error), 300)}`, 'Try Again', 'Show Log');
+      if (choice === 'Try Again') await this.open();
+      else if (choice === 'Show Log') this.services.channel.show();
+    }
+  }
+
+  private onViewState(): void {
+    this.channel?.setVisible(this.panel.visible);
+    void this.services.context.set('pilothouse.chatFocused', this.services.panels.active() !== null);
+    if (this.panel.active && this.panel.visible) this.services.panels.touched(this);
+  }
+
+  private onMessage(raw: unknown): void {
+    const message: PageMessage | null = readPageMessage(raw);
+    if (message === null) {
+      this.services.log.warn('a message of the chat page was refused');
+      return;
+    }
+    switch (message.type) {
+      case 'ready':
+        this.pageReady = true;
+        this.channel?.pageReady();
+        return;
+      case 'resync':
+        this.services.log.info('the chat page asked for a snapshot', { generation: message.generation });
+        this.channel?.resync(message.generation);
+        return;
+      case 'draft':
+        if (message.session !== this.key) return;
+        this.draft = message.text;
+        void this.services.drafts.set(this.key, message.text === '' ? null : message.text).catch(() => undefined);
+        return;
+      case 'request':
+        void this.answer(message);
+    }
+  }
+
+  /** Every request is for this panel's own session: one that names another is refused. */
+  private async answer(message: Extract<PageMessage, { type: 'request' }>): Promise<void> {
+    const { request } = message;
+    try {
+      const { runtime, channel } = this;
+      if (message.session !== this.key) throw new PilothouseError('wrong_session', 'This page shows another session. Close the tab and open it again.');
+      if (runtime === null || channel === null) throw new PilothouseError('not_ready', 'The session is still being opened. Try again in a moment.');
+      const value = await answerRequest(this.services, { key: this.key, runtime, generation: () => channel.currentGeneration, column: this.panel.viewColumn }, message.body);
+      await this.post({ type: 'reply', request, ok: true, value });
+    } catch (error) {
+      const code = error instanceof PilothouseError ? error.code : 'failed';
+      if (!(error instanceof PilothouseError)) this.services.log.error('a request of the chat page failed', { ask: message.body.ask, error: describeError(error) });
+      await this.post({ type: 'reply', request, ok: false, code, message: isAbort(error) ? 'It was cancelled.' : oneLine(describeError(error), 500) });
+    }
+  }
+
+  private refresh(): void {
+    this.retitle();
+    this.channel?.stateChanged();
+  }
+
+  private retitle(): void {
+    const title = oneLine(this.fleet.session(this.key)?.title ?? '', 60) || 'Session';
+    if (this.panel.title !== title) this.panel.title = title;
+  }
+
+  private async post(message: HostMessage): Promise<void> {
+    if (this.disposed) return;
+    await Promise.resolve(this.panel.webview.postMessage(message)).catch(() => false);
+  }
+}

@@ -1,0 +1,148 @@
+import { access } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import * as vscode from 'vscode';
+import type { SessionRuntime } from '../../core/fleet/runtime.ts';
+import type { Attachment } from '../../core/model/entry.ts';
+import { PilothouseError } from '../../core/model/errors.ts';
+import type { SessionKey } from '../../core/model/session.ts';
+import type { PageRequest, ReplyValue } from '../../protocol/chat.ts';
+import { commandId } from '../contributions.ts';
+import type { Services } from '../services.ts';
+import { oneLine } from '../tree/text.ts';
+import { findFiles } from './files.ts';
+
+export interface RequestContext {
+  readonly key: SessionKey;
+  readonly runtime: SessionRuntime;
+  readonly generation: () => number;
+  readonly column: vscode.ViewColumn | undefined;
+}
+
+const DONE: ReplyValue = { kind: 'done', message: null };
+const MAX_ROWS = 400;
+
+/** Does what a page asks. The message was checked by its schema and names this session; what it wants to touch is looked up here again. */
+export async function answerRequest(services: Services, context: RequestContext, body: PageRequest): Promise<ReplyValue> {
+  const { runtime } = context;
+  switch (body.ask) {
+    case 'rows': {
+      const end = Math.min(body.end, body.start + MAX_ROWS);
+      const { start, rows } = await runtime.transcript.rows(body.start, end);
+      return { kind: 'rows', start, total: runtime.transcript.total, generation: context.generation(), rows };
+    }
+    case 'send':
+      requireTrust(runtime);
+      if (body.text.trim() === '' && body.attachments.length === 0) throw new PilothouseError('invalid_argument', 'Type a message first.');
+      await runtime.send({ text: body.text, attachments: body.attachments }, body.how);
+      return DONE;
+    case 'outbox':
+      await runtime.outboxDo(body.clientId, body.what);
+      return DONE;
+    case 'outbox-edit':
+      if (body.text.trim() === '') throw new PilothouseError('invalid_argument', 'A queued message needs a text. Drop it to remove it.');
+      await runtime.outboxEdit(body.clientId, body.text);
+      return DONE;
+    case 'interrupt':
+      return { kind: 'done', message: (await runtime.interrupt()).message };
+    case 'answer':
+      await runtime.answer(body.requestId, body.decision);
+      return DONE;
+    case 'set':
+      await runtime.set(body.what, body.id);
+      return DONE;
+    case 'run':
+      await vscode.commands.executeCommand(commandId(RUNNABLE[body.command]), { key: context.key });
+      return DONE;
+    case 'open-diff': {
+      const row = await runtime.transcript.row(body.row);
+      const diff = row?.kind === 'tool' || row?.kind === 'permission' ? row.diffs[body.index] : undefined;
+      if (diff === undefined) throw new PilothouseError('not_found', 'This change is not in the transcript any more.');
+      await services.documents.openDiff(diff, `${oneLine(path.basename(diff.path), 80)} (${row?.kind === 'permission' ? 'proposed' : 'changed'} in session)`);
+      return DONE;
+    }
+    case 'open-output': {
+      const output = await runtime.transcript.output(body.row);
+      if (output === null) throw new PilothouseError('not_found', 'This tool has no output.');
+      await services.documents.open('output.txt', stripAnsi(output));
+      return DONE;
+    }
+    case 'open-attachment': {
+      const row = await runtime.transcript.row(body.row);
+      const file = row?.kind === 'file' ? row.file : row?.kind === 'prompt' || row?.kind === 'tool' ? row.attachments[body.index] : undefined;
+      if (file === undefined) throw new PilothouseError('not_found', 'This file is not in the transcript any more.');
+      await openAttachment(services, file);
+      return DONE;
+    }
+    case 'open-file':
+      await openFile(services, context, body.path, body.line);
+      return DONE;
+    case 'open-link': {
+      const uri = vscode.Uri.parse(body.href, true);
+      if (!['http', 'https', 'mailto'].includes(uri.scheme)) throw new PilothouseError('link_refused', 'Only web and mail links are opened.');
+      await vscode.env.openExternal(uri);
+      return DONE;
+    }
+    case 'insert-code':
+      return { kind: 'done', message: await insertCode(body.text) };
+    case 'copy':
+      await vscode.env.clipboard.writeText(body.text);
+      return DONE;
+    case 'files':
+      return { kind: 'files', paths: await findFiles(services.fleet.session(context.key)?.folder ?? '', body.query) };
+  }
+}
+
+const RUNNABLE = {
+  rename: 'renameSession', stop: 'stopSession', resume: 'resumeSession', fork: 'forkSession', export: 'exportTranscript', openFolder: 'openSessionFolder',
+} as const;
+
+function requireTrust(runtime: SessionRuntime): void {
+  if (!vscode.workspace.isTrusted && runtime.system === 'local') {
+    throw new PilothouseError('untrusted_workspace', 'Agents do not run in an untrusted workspace. Trust it first (Workspaces: Manage Workspace Trust).', { personMustAct: true });
+  }
+}
+
+/** Files of a session on this computer open as files; those of another machine have no way here, and say so. */
+async function openFile(services: Services, context: RequestContext, file: string, line: number | null): Promise<void> {
+  if (context.runtime.system !== 'local') throw new PilothouseError('other_machine', 'This file is on another machine.');
+  const folder = services.fleet.session(context.key)?.folder ?? '';
+  const expanded = file.startsWith('~/') ? path.join(os.homedir(), file.slice(2)) : file;
+  const absolute = path.isAbsolute(expanded) ? expanded : path.join(folder, expanded);
+  try {
+    await access(absolute);
+  } catch (error) {
+    throw new PilothouseError('not_found', `There is no file ${oneLine(absolute, 200)}.`, { cause: error });
+  }
+  const at = line === null ? undefined : new vscode.Range(line - 1, 0, line - 1, 0);
+  await vscode.commands.executeCommand('vscode.open', vscode.Uri.file(absolute), { preview: true, ...(at === undefined ? {} : { selection: at }) });
+}
+
+async function openAttachment(services: Services, file: Attachment): Promise<void> {
+  if (file.path !== null && file.data === null) {
+    await vscode.commands.executeCommand('vscode.open', vscode.Uri.file(file.path), { preview: true });
+    return;
+  }
+  if (file.data === null) throw new PilothouseError('not_found', 'The contents of this file were not kept.');
+  const folder = vscode.Uri.joinPath(services.storageUri, 'attachments');
+  await vscode.workspace.fs.createDirectory(folder);
+  const target = vscode.Uri.joinPath(folder, `${Date.now()}-${path.basename(file.name).replaceAll(/[^\w.-]/g, '_') || 'file'}`);
+  await vscode.workspace.fs.writeFile(target, Buffer.from(file.data, 'base64'));
+  await vscode.commands.executeCommand('vscode.open', target, { preview: true });
+}
+
+/** Inserts at the cursor of the text editor that was used last; without one the text opens as an untitled document. */
+async function insertCode(text: string): Promise<string | null> {
+  const editor = vscode.window.activeTextEditor ?? vscode.window.visibleTextEditors.find((each) => each.document.uri.scheme === 'file' || each.document.uri.scheme === 'untitled');
+  if (editor === undefined) {
+    await vscode.window.showTextDocument(await vscode.workspace.openTextDocument({ content: text }), { preview: false });
+    return 'Opened as a new document.';
+  }
+  await editor.edit((edit) => edit.replace(editor.selection, text));
+  return `Inserted into ${path.basename(editor.document.fileName)}.`;
+}
+
+/** Text without terminal control sequences. */
+export function stripAnsi(text: string): string {
+  return text.replaceAll(/\u001B(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001B]*(?:\u0007|\u001B\\)?|[@-Z\\-_])/g, '').replaceAll(/[\u0000-\u0008\u000B\u000C\u000E-\u001F]/g, '');
+}

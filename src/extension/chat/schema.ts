@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import type { PageMessage, PageRequest } from '../../protocol/chat.ts';
+
+const TEXT = 2_000_000;
+const text = z.string().max(TEXT);
+const id = z.string().min(1).max(1_000);
+const index = z.number().int().min(0).max(10_000_000);
+const attachment = z.strictObject({
+  name: z.string().min(1).max(500), mediaType: z.string().max(200), size: z.number().int().min(0).nullable(),
+  data: z.string().max(15_000_000).nullable(), path: z.string().max(10_000).nullable(),
+});
+const decision = z.strictObject({
+  outcome: z.enum(['allow', 'allow-session', 'allow-always', 'deny', 'answer']),
+  optionId: id.optional(), reason: text.optional(), answers: z.record(id, z.array(text).max(50)).optional(),
+});
+
+const request = z.discriminatedUnion('ask', [
+  z.strictObject({ ask: z.literal('rows'), start: index, end: index }),
+  z.strictObject({ ask: z.literal('send'), text, attachments: z.array(attachment).max(20), how: z.enum(['send', 'queue', 'steer']) }),
+  z.strictObject({ ask: z.literal('outbox'), clientId: id, what: z.enum(['drop', 'retry', 'steer', 'up', 'down']) }),
+  z.strictObject({ ask: z.literal('outbox-edit'), clientId: id, text }),
+  z.strictObject({ ask: z.literal('interrupt') }),
+  z.strictObject({ ask: z.literal('answer'), requestId: id, decision }),
+  z.strictObject({ ask: z.literal('set'), what: z.enum(['model', 'mode', 'effort']), id }),
+  z.strictObject({ ask: z.literal('run'), command: z.enum(['rename', 'stop', 'resume', 'fork', 'export', 'openFolder']) }),
+  z.strictObject({ ask: z.literal('open-diff'), row: id, index }),
+  z.strictObject({ ask: z.literal('open-output'), row: id }),
+  z.strictObject({ ask: z.literal('open-attachment'), row: id, index }),
+  z.strictObject({ ask: z.literal('open-file'), path: z.string().min(1).max(10_000), line: z.number().int().min(1).max(10_000_000).nullable() }),
+  z.strictObject({ ask: z.literal('open-link'), href: z.string().min(1).max(8_000) }),
+  z.strictObject({ ask: z.literal('insert-code'), text }),
+  z.strictObject({ ask: z.literal('copy'), text }),
+  z.strictObject({ ask: z.literal('files'), query: z.string().max(1_000) }),
+]);
+
+const message = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('ready') }),
+  z.strictObject({ type: z.literal('resync'), generation: index, reason: z.string().max(1_000) }),
+  z.strictObject({ type: z.literal('draft'), session: id, text }),
+  z.strictObject({ type: z.literal('request'), session: id, request: index, body: request }),
+]);
+
+/** A message of the page if it is one, else null. Never throws: what a page sends is not trusted. */
+export function readPageMessage(value: unknown): PageMessage | null {
+  const parsed = message.safeParse(value);
+  return parsed.success ? withoutUndefined(parsed.data) : null;
+}
+
+// zod types optional keys as `T | undefined`; the protocol leaves absent keys out.
+function withoutUndefined(parsed: z.infer<typeof message>): PageMessage {
+  if (parsed.type !== 'request' || parsed.body.ask !== 'answer') return parsed as PageMessage;
+  const { outcome, optionId, reason, answers } = parsed.body.decision;
+  const body: PageRequest = {
+    ask: 'answer',
+    requestId: parsed.body.requestId,
+    decision: {
+      outcome,
+      ...(optionId === undefined ? {} : { optionId }),
+      ...(reason === undefined ? {} : { reason }),
+      ...(answers === undefined ? {} : { answers }),
+    },
+  };
+  return { type: 'request', session: parsed.session, request: parsed.request, body };
+}

@@ -1,0 +1,37 @@
+import type { Fleet } from '../../core/fleet/fleet.ts';
+import type { SessionRuntime } from '../../core/fleet/runtime.ts';
+import type { ChatState } from '../../protocol/chat.ts';
+import { shortFolder } from '../tree/model.ts';
+
+/** What a chat page shows beside its rows, from the fleet and the session's runtime. */
+export function chatState(fleet: Fleet, runtime: SessionRuntime, trusted: boolean): ChatState {
+  const session = fleet.session(runtime.key);
+  const connection = fleet.connections().find((each) => each.connectionId === runtime.connectionId);
+  const machine = fleet.machines().find((each) => each.id === session?.machineId);
+  const homes = machine?.home === null || machine?.home === undefined ? [] : [machine.home];
+  const status = connection?.state.status ?? 'offline';
+  const connectionProblem = status === 'ready' || status === 'connecting' ? null : { message: connection?.state.message ?? 'This connection is not available.', remedy: connection?.state.remedy ?? null };
+  const sessionProblem = session?.state === 'failed' && session.error !== null ? { message: session.error, remedy: null } : null;
+  return {
+    title: session?.title ?? '',
+    agent: session?.agent ?? '',
+    agentName: connection?.name ?? session?.agent ?? '',
+    machine: machine?.name ?? '',
+    folder: session === null ? '' : shortFolder(session.folder, homes),
+    branch: session?.branch ?? null,
+    state: session?.state ?? 'unknown',
+    activity: session?.activity ?? null,
+    turnStartedAt: runtime.turnStartedAt,
+    owner: runtime.followsWindow ? 'window' : (session?.owner ?? 'nobody'),
+    ownerName: session?.ownerName ?? null,
+    connection: status === 'ready' ? 'online' : status === 'connecting' ? 'reconnecting' : 'offline',
+    connectionDetail: connection?.state.message ?? null,
+    problem: connectionProblem ?? sessionProblem,
+    controls: runtime.controls(),
+    traits: runtime.traits,
+    usage: session?.usage ?? null,
+    outbox: runtime.outboxItems().map(({ clientId, text, attachments, delivery, error, steer }) => ({ clientId, text, attachments, delivery, error, steer })),
+    canRun: trusted,
+    loading: runtime.loading,
+  };
+}

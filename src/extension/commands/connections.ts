@@ -1,0 +1,118 @@
+import * as vscode from 'vscode';
+import { PilothouseError } from '../../core/model/errors.ts';
+import type { CommandName } from '../contributions.ts';
+import type { Services } from '../services.ts';
+import type { AgentSetting } from '../settings.ts';
+import { oneLine } from '../tree/text.ts';
+import { Dismissed } from './dismissed.ts';
+import type { Handler } from './index.ts';
+import { connectionFor } from './pick.ts';
+
+async function ask(options: vscode.InputBoxOptions): Promise<string> {
+  const value = await vscode.window.showInputBox(options);
+  if (value === undefined) throw new Dismissed();
+  return value.trim();
+}
+
+const needed = (what: string) => (value: string): string | null => (value.trim() === '' ? `${what} is needed.` : null);
+
+/** Splits a command line into arguments: quotes group, a backslash takes the next character as it is; nothing is expanded, no shell is used. */
+export function splitArguments(line: string): readonly string[] {
+  const parts: string[] = [];
+  let current: string | null = null;
+  let quote: string | null = null;
+  for (let index = 0; index < line.length; index += 1) {
+    const letter = line.charAt(index);
+    if (quote !== null) {
+      if (letter === quote) quote = null;
+      else if (letter === '\\' && quote === '"' && index + 1 < line.length) current = (current ?? '') + line.charAt((index += 1));
+      else current = (current ?? '') + letter;
+    } else if (letter === '"' || letter === "'") {
+      quote = letter;
+      current ??= '';
+    } else if (/\s/.test(letter)) {
+      if (current !== null) parts.push(current);
+      current = null;
+    } else if (letter === '\\' && index + 1 < line.length) current = (current ?? '') + line.charAt((index += 1));
+    else current = (current ?? '') + letter;
+  }
+  if (current !== null) parts.push(current);
+  return parts;
+}
+
+/** The line that `splitArguments` reads back as these arguments. */
+export function joinArguments(args: readonly string[]): string {
+  return args.map((arg) => (/^[\w@%+=:,./-]+$/.test(arg) ? arg : `"${arg.replaceAll(/["\\]/g, String.raw`\$&`)}"`)).join(' ');
+}
+
+async function askAgent(services: Services, before: AgentSetting | null): Promise<AgentSetting> {
+  const others = services.settings.get('local.agents').filter((agent) => agent.name !== before?.name).map((agent) => agent.name);
+  const name = await ask({
+    title: 'Agent (1/2): name', prompt: 'Name shown for the connection.', value: before?.name ?? '',
+    validateInput: (value) => needed('A name')(value) ?? (others.includes(value.trim()) ? 'There is a connection of that name.' : null),
+  });
+  const line = await ask({
+    title: 'Agent (2/2): command', prompt: 'Command that speaks the Agent Client Protocol on its standard input and output, such as “gemini --acp”. It is run without a shell.',
+    value: before === null ? '' : joinArguments([before.command, ...before.args]), validateInput: needed('A command'),
+  });
+  const [command, ...args] = splitArguments(line);
+  if (command === undefined) throw new PilothouseError('invalid_argument', 'A command is needed.');
+  return { name, command, args, protocol: 'acp' };
+}
+
+async function addConnection(services: Services): Promise<void> {
+  const removed = services.connections.removed();
+  const acp = { label: 'Agent of this computer (ACP)…', description: 'a program that speaks the Agent Client Protocol', id: null };
+  const items = [...removed.map((each) => ({ label: oneLine(each.name), description: 'removed before', id: each.connectionId })), acp];
+  const picked = items.length === 1 ? acp : await vscode.window.showQuickPick(items, { placeHolder: 'Connect to what?' });
+  if (picked === undefined) throw new Dismissed();
+  if (picked.id !== null) {
+    await services.connections.show(picked.id);
+    return;
+  }
+  const agent = await askAgent(services, null);
+  await services.settings.set('local.agents', [...services.settings.get('local.agents'), agent]);
+}
+
+async function editConnection(services: Services, target: unknown): Promise<void> {
+  const connection = await connectionFor(services, target, 'Edit which connection?', () => true);
+  const agent = services.connections.agentOf(connection.connectionId);
+  const { state } = connection;
+  if (state.remedy !== null && state.status !== 'ready') {
+    const copy = 'Copy Command';
+    const edit = agent === null ? 'Set Path…' : 'Edit…';
+    const choice = await vscode.window.showInformationMessage(`${oneLine(connection.name, 60)}: ${oneLine(state.message ?? '', 300)}`, { detail: state.remedy, modal: true }, copy, edit, 'Try Again');
+    if (choice === copy) await vscode.env.clipboard.writeText(state.remedy);
+    if (choice === 'Try Again') await services.fleet.refresh(connection.connectionId);
+    if (choice !== edit) return;
+  }
+  if (agent !== null) {
+    const changed = await askAgent(services, agent);
+    await services.settings.set('local.agents', services.settings.get('local.agents').map((each) => (each.name === agent.name ? changed : each)));
+    return;
+  }
+  const setting = connection.connectionId === 'local-codex' ? 'local.codexPath' : 'local.claudePath';
+  const path = await ask({ title: `Path of ${connection.name}`, prompt: 'Absolute path of the program. Leave it empty to use the one on PATH.', value: services.settings.get(setting) });
+  await services.settings.set(setting, path);
+}
+
+async function removeConnection(services: Services, target: unknown): Promise<void> {
+  const connection = await connectionFor(services, target, 'Remove which connection?', () => true);
+  const agent = services.connections.agentOf(connection.connectionId);
+  const detail = agent === null
+    ? 'Its sessions leave the list; nothing of the agent is touched. Add Connection… brings it back.'
+    : 'Its sessions leave the list and its command is removed from the settings; nothing of the agent is touched.';
+  if ((await vscode.window.showWarningMessage(`Remove the connection “${oneLine(connection.name, 60)}”?`, { modal: true, detail }, 'Remove')) !== 'Remove') throw new Dismissed();
+  if (agent === null) await services.connections.hide(connection.connectionId);
+  else await services.settings.set('local.agents', services.settings.get('local.agents').filter((each) => each.name !== agent.name));
+}
+
+export const connectionCommands = {
+  addConnection,
+  editConnection,
+  removeConnection,
+  refresh: async (services, target) => {
+    const id = typeof target === 'string' && services.fleet.connections().some((each) => each.connectionId === target) ? target : undefined;
+    await vscode.window.withProgress({ location: { viewId: 'pilothouse.sessions' } }, () => services.fleet.refresh(id));
+  },
+} as const satisfies Partial<Record<CommandName, Handler>>;

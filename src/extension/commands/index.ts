@@ -1,0 +1,33 @@
+import * as vscode from 'vscode';
+import { describeError, isAbort, PilothouseError } from '../../core/model/errors.ts';
+import type { CommandName } from '../contributions.ts';
+import { COMMANDS, commandId } from '../contributions.ts';
+import type { Services } from '../services.ts';
+import { oneLine } from '../tree/text.ts';
+import { connectionCommands } from './connections.ts';
+import { contentCommands } from './content.ts';
+import { Dismissed } from './dismissed.ts';
+import { sessionCommands } from './sessions.ts';
+
+export type Handler = (services: Services, target: unknown) => Promise<void>;
+
+// One entry for every command of the table: a missing or a surplus one does not compile.
+const HANDLERS: Readonly<Record<CommandName, Handler>> = { ...connectionCommands, ...sessionCommands, ...contentCommands };
+
+/** Registers every command. A failure is told once, in one line, with a way to the log. */
+export function registerCommands(services: Services): vscode.Disposable {
+  const registered = (Object.keys(COMMANDS) as CommandName[]).map((name) =>
+    vscode.commands.registerCommand(commandId(name), async (target: unknown) => {
+      try {
+        await HANDLERS[name](services, target);
+      } catch (error) {
+        if (isAbort(error) || error instanceof Dismissed) return;
+        const known = error instanceof PilothouseError;
+        services.log[known ? 'warn' : 'error'](`${COMMANDS[name].title} failed`, { code: known ? error.code : 'unexpected', error: describeError(error) });
+        const choice = await vscode.window.showErrorMessage(`${COMMANDS[name].title.replace('…', '')}: ${oneLine(describeError(error), 400)}`, 'Show Log');
+        if (choice === 'Show Log') services.channel.show();
+      }
+    }),
+  );
+  return vscode.Disposable.from(...registered);
+}

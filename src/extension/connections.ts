@@ -1,0 +1,75 @@
+import * as vscode from 'vscode';
+import type { Fleet } from '../core/fleet/fleet.ts';
+import { localConnections } from '../core/systems/local/index.ts';
+import type { AgentSetting, Settings } from './settings.ts';
+
+const HIDDEN = 'hiddenConnections';
+
+/** Which connections there are: those of this computer by settings, less the ones that the person removed. */
+export class Connections implements vscode.Disposable {
+  private readonly fleet: Fleet;
+  private readonly settings: Settings;
+  private readonly state: vscode.Memento;
+  private readonly disposables: vscode.Disposable[] = [];
+
+  constructor(fleet: Fleet, settings: Settings, state: vscode.Memento) {
+    this.fleet = fleet;
+    this.settings = settings;
+    this.state = state;
+    this.disposables.push(
+      settings.onChange((name) => {
+        if (name.startsWith('local.')) void this.apply();
+      }),
+      vscode.workspace.onDidGrantWorkspaceTrust(() => void this.apply()),
+    );
+  }
+
+  /** Makes the fleet's connections those of the settings. An untrusted workspace runs no agents: it has no local connections. */
+  async apply(): Promise<void> {
+    const hidden = this.hidden();
+    const specs = vscode.workspace.isTrusted ? this.all().filter((spec) => !hidden.includes(spec.connectionId)) : [];
+    await this.fleet.setConnections(specs);
+  }
+
+  /** Connections that were removed and can be added again. */
+  removed(): readonly { readonly connectionId: string; readonly name: string }[] {
+    const hidden = this.hidden();
+    return this.all().filter((spec) => hidden.includes(spec.connectionId));
+  }
+
+  async hide(connectionId: string): Promise<void> {
+    await this.state.update(HIDDEN, [...new Set([...this.hidden(), connectionId])]);
+    await this.apply();
+  }
+
+  async show(connectionId: string): Promise<void> {
+    await this.state.update(HIDDEN, this.hidden().filter((each) => each !== connectionId));
+    await this.apply();
+  }
+
+  /** The setting behind a connection of a configured agent; null for Claude Code and Codex. */
+  agentOf(connectionId: string): AgentSetting | null {
+    const name = this.all().find((spec) => spec.connectionId === connectionId)?.name;
+    return this.settings.get('local.agents').find((agent) => agent.name === name) ?? null;
+  }
+
+  dispose(): void {
+    for (const each of this.disposables) each.dispose();
+  }
+
+  private all(): ReturnType<typeof localConnections> {
+    const claudePath = this.settings.get('local.claudePath');
+    const codexPath = this.settings.get('local.codexPath');
+    return localConnections({
+      ...(claudePath === '' ? {} : { claudePath }),
+      ...(codexPath === '' ? {} : { codexPath }),
+      agents: this.settings.get('local.agents'),
+      env: process.env,
+    });
+  }
+
+  private hidden(): readonly string[] {
+    const value: unknown = this.state.get(HIDDEN);
+    return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
+  }
+}

@@ -1,0 +1,28 @@
+import type * as vscode from 'vscode';
+import type { Fleet } from '../core/fleet/fleet.ts';
+import type { Keep, Logger } from '../core/model/context.ts';
+import type { Store } from '../core/session/store-api.ts';
+import type { ChatPanels } from './chat/panels.ts';
+import type { ReadOnlyDocuments } from './chat/documents.ts';
+import type { Connections } from './connections.ts';
+import type { ContextKey } from './contributions.ts';
+import type { Settings } from './settings.ts';
+import type { SessionsTree } from './tree/sessions.ts';
+
+/** What the parts of the extension share; built once by activate. */
+export interface Services {
+  readonly extensionUri: vscode.Uri;
+  /** Folder of ours in global storage. */
+  readonly storageUri: vscode.Uri;
+  readonly channel: vscode.LogOutputChannel;
+  readonly log: Logger;
+  readonly settings: Settings;
+  readonly store: Store;
+  readonly fleet: Fleet;
+  readonly connections: Connections;
+  readonly panels: ChatPanels;
+  readonly documents: ReadOnlyDocuments;
+  readonly tree: SessionsTree;
+  readonly drafts: Keep;
+  readonly context: { set(key: ContextKey, value: boolean): Promise<void> };
+}

@@ -1,0 +1,53 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import * as vscode from 'vscode';
+import { keyFromFile } from '../core/session/store/key.ts';
+
+const SECRET = 'pilothouse.storeKey';
+const FINGERPRINT = 'storeKeyFingerprint';
+const KEY_BYTES = 32;
+
+export interface StoreKey {
+  readonly key: Uint8Array;
+  readonly keptIn: 'secret-storage' | 'file';
+  /** Set when the key moved to a file because SecretStorage lost it. */
+  readonly warning: string | null;
+}
+
+/**
+ * The key that seals stored transcripts: in SecretStorage, or, where that proved not to keep it (no keyring; another browser on the same server), in
+ * a file of mode 600 in global storage. A missing key never touches a database: each key has a file of its own.
+ */
+export async function storeKey(context: vscode.ExtensionContext): Promise<StoreKey> {
+  const file = path.join(context.globalStorageUri.fsPath, 'store.key');
+  if (existsSync(file)) return { key: await keyFromFile(file), keptIn: 'file', warning: null };
+  const known = decode(await context.secrets.get(SECRET));
+  if (known !== null) {
+    await remember(context, known);
+    return { key: known, keptIn: 'secret-storage', warning: null };
+  }
+  if (context.globalState.get<string>(FINGERPRINT) !== undefined) {
+    return {
+      key: await keyFromFile(file), keptIn: 'file',
+      warning: 'The secret storage of this VS Code did not keep the key of stored transcripts. A key file that only you can read is used from now on. Sessions are read again from their agents; what only the former key opens stays on disk, sealed.',
+    };
+  }
+  const made = new Uint8Array(randomBytes(KEY_BYTES));
+  await context.secrets.store(SECRET, Buffer.from(made).toString('base64'));
+  // Two windows may start at once: whichever stored last is the key of both.
+  const settled = decode(await context.secrets.get(SECRET)) ?? made;
+  await remember(context, settled);
+  return { key: settled, keptIn: 'secret-storage', warning: null };
+}
+
+async function remember(context: vscode.ExtensionContext, key: Uint8Array): Promise<void> {
+  const print = createHash('sha256').update(key).digest('hex').slice(0, 8);
+  if (context.globalState.get<string>(FINGERPRINT) !== print) await context.globalState.update(FINGERPRINT, print);
+}
+
+function decode(text: string | undefined): Uint8Array | null {
+  if (text === undefined) return null;
+  const bytes = new Uint8Array(Buffer.from(text, 'base64'));
+  return bytes.length === KEY_BYTES ? bytes : null;
+}

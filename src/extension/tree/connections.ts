@@ -1,0 +1,68 @@
+import * as vscode from 'vscode';
+import type { Connection } from '../../core/fleet/connection.ts';
+import type { Fleet } from '../../core/fleet/fleet.ts';
+import { commandId, VIEWS } from '../contributions.ts';
+import { oneLine } from './text.ts';
+
+/** The Connections view: each with its state, and what to do where it needs the person. */
+export class ConnectionsTree implements vscode.TreeDataProvider<string>, vscode.Disposable {
+  readonly view: vscode.TreeView<string>;
+  private readonly fleet: Fleet;
+  private readonly editable: (connectionId: string) => boolean;
+  private readonly changed = new vscode.EventEmitter<undefined>();
+  private readonly disposables: { dispose(): unknown }[] = [];
+  readonly onDidChangeTreeData = this.changed.event;
+
+  constructor(fleet: Fleet, editable: (connectionId: string) => boolean) {
+    this.fleet = fleet;
+    this.editable = editable;
+    this.view = vscode.window.createTreeView(VIEWS.connections, { treeDataProvider: this });
+    this.disposables.push(this.view, this.changed, fleet.onChange((change) => change.connections && this.changed.fire(undefined)));
+  }
+
+  getChildren(id?: string): string[] {
+    return id === undefined ? this.fleet.connections().map((connection) => connection.connectionId) : [];
+  }
+
+  getParent(): null {
+    return null;
+  }
+
+  getTreeItem(id: string): vscode.TreeItem {
+    const connection = this.fleet.connections().find((each) => each.connectionId === id);
+    const item = new vscode.TreeItem(connection === undefined ? '' : oneLine(connection.name));
+    if (connection === undefined) return item;
+    const { state } = connection;
+    item.id = id;
+    item.description = [STATUS_WORDS[state.status], state.version ?? ''].filter((word) => word !== '').join(' · ');
+    item.iconPath = statusIcon(connection);
+    const verbs = ['refresh', 'remove', ...(this.editable(id) ? ['edit'] : []), ...(connection.traits.spawn && state.status === 'ready' ? ['new'] : [])];
+    item.contextValue = `connection:${state.status}:${verbs.join(':')}`;
+    const tooltip = new vscode.MarkdownString();
+    tooltip.appendText([connection.name, STATUS_WORDS[state.status], state.message ?? ''].filter((line) => line !== '').map((line) => oneLine(line, 400)).join('\n'));
+    if (state.remedy !== null) tooltip.appendCodeblock(oneLine(state.remedy, 400), 'shellscript');
+    item.tooltip = tooltip;
+    item.accessibilityInformation = { label: `${oneLine(connection.name)}, ${[STATUS_WORDS[state.status], state.message ?? '', state.remedy ?? ''].filter((word) => word !== '').join(', ')}` };
+    if (state.status !== 'ready' && state.status !== 'connecting') item.command = { command: commandId('editConnection'), title: 'What to do', arguments: [id] };
+    return item;
+  }
+
+  dispose(): void {
+    for (const each of this.disposables.reverse()) each.dispose();
+  }
+}
+
+export const STATUS_WORDS = {
+  'ready': '', 'connecting': 'connecting', 'offline': 'offline', 'needs-sign-in': 'needs sign-in', 'not-installed': 'not installed', 'failed': 'failed',
+} as const;
+
+function statusIcon(connection: Connection): vscode.ThemeIcon {
+  switch (connection.state.status) {
+    case 'ready': return new vscode.ThemeIcon('plug');
+    case 'connecting': return new vscode.ThemeIcon('loading~spin');
+    case 'offline': return new vscode.ThemeIcon('debug-disconnect', new vscode.ThemeColor('disabledForeground'));
+    case 'not-installed': return new vscode.ThemeIcon('circle-slash', new vscode.ThemeColor('disabledForeground'));
+    case 'needs-sign-in': return new vscode.ThemeIcon('key', new vscode.ThemeColor('list.warningForeground'));
+    case 'failed': return new vscode.ThemeIcon('error', new vscode.ThemeColor('list.errorForeground'));
+  }
+}
