@@ -30,14 +30,9 @@ export function objects(source: JsonObject, key: string): readonly JsonObject[] 
   return list(source, key).filter(isJsonObject);
 }
 
-function printable(character: string): boolean {
-  const code = character.codePointAt(0) ?? 0;
-  return code >= 32 && !(code >= 127 && code < 160);
-}
-
 /** First line of a text, without control characters (an escape sequence of a terminal is one), at most `max` characters. */
 export function oneLine(text: string, max = 300): string {
-  const line = [...(text.trimStart().split(/[\r\n]/, 1)[0] ?? '')].filter(printable).join('').trim();
+  const line = (text.trimStart().split(/[\r\n]/, 1)[0] ?? '').replaceAll(/\p{Cc}/gu, '').trim();
   return line.length > max ? `${line.slice(0, max - 1)}…` : line;
 }
 

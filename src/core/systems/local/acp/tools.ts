@@ -3,7 +3,7 @@ import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import type { ToolContent } from './content.ts';
 import { noContent, toolContentOf } from './content.ts';
 import { list, num, obj, objects, oneLine, readable, str } from './read.ts';
-import type { Stamp } from './stamp.ts';
+import type { Base } from './place.ts';
 
 /** Schema v1, ToolKind. */
 const verbs: Readonly<Record<string, ToolVerb>> = {
@@ -14,9 +14,7 @@ const verbs: Readonly<Record<string, ToolVerb>> = {
 export class ToolCall {
   readonly callId: string;
   readonly row: string;
-  readonly turn: string | null;
-  readonly parent: string | null;
-  readonly stamp: Stamp;
+  readonly base: Base;
   name = 'tool';
   kind = 'other';
   title = '';
@@ -33,17 +31,16 @@ export class ToolCall {
   exitCode: number | null = null;
   startedAt: number | null;
   private readonly shown: string[] = [];
+  private replacements = 0;
   private version = -1;
   private resultVersion = -1;
   private result: ResultEntry | null = null;
 
-  constructor(callId: string, row: string, at: { readonly turn: string | null; readonly parent: string | null; readonly stamp: Stamp }) {
+  constructor(callId: string, row: string, base: Base) {
     this.callId = callId;
     this.row = row;
-    this.turn = at.turn;
-    this.parent = at.parent;
-    this.stamp = at.stamp;
-    this.startedAt = at.stamp.at;
+    this.base = base;
+    this.startedAt = base.at;
   }
 
   get done(): boolean {
@@ -70,7 +67,7 @@ export class ToolCall {
 
   /** Takes over the fields that an update has (schema v1: absent or null ones stay as they are, lists are replaced). True when the call itself changed. */
   take(update: JsonObject): boolean {
-    const before = [this.name, this.kind, this.title, this.input, this.locations, this.content.diffs];
+    const before = this.face();
     const meta = obj(update, '_meta') ?? {};
     this.name = str(update, 'name') ?? str(obj(meta, 'claudeCode') ?? {}, 'toolName') ?? this.name;
     this.kind = str(update, 'kind') ?? this.kind;
@@ -81,14 +78,18 @@ export class ToolCall {
     if (Array.isArray(update['locations'])) this.locations = locationsOf(update);
     if (Array.isArray(update['content'])) this.content = toolContentOf(list(update, 'content'));
     this.status = str(update, 'status') ?? this.status;
-    const after = [this.name, this.kind, this.title, this.input, this.locations, this.content.diffs];
-    return this.version < 0 || after.some((value, index) => value !== before[index]);
+    return this.version < 0 || this.face() !== before;
+  }
+
+  /** What the entry of the call shows, as one text to compare. */
+  private face(): string {
+    return JSON.stringify([this.name, this.kind, this.title, this.input, this.locations, this.content.diffs.map((diff) => [diff.path, diff.patch])]);
   }
 
   entry(): ToolEntry {
     this.version += 1;
     return {
-      kind: 'tool', id: this.row, row: this.row, order: this.stamp.order, rev: this.version, at: this.stamp.at, turn: this.turn, parent: this.parent,
+      kind: 'tool', id: this.row, row: this.row, ...this.base, rev: this.version,
       callId: this.callId, name: this.name, verb: verbs[this.kind] ?? 'other', title: this.title === '' ? this.name : this.title, input: this.input,
       command: this.kind === 'execute' ? this.command : null, cwd: this.cwd, locations: this.locations, diffs: this.diffs,
     };
@@ -109,7 +110,6 @@ export class ToolCall {
     this.shown.splice(0, this.shown.length, text, ...this.shown.slice(1).map(() => ''));
     return this.shown.map((_, part) => this.piece(part));
   }
-  private replacements = 0;
 
   /** Output of a terminal that belongs to this call. Constant work for each piece, however much came before. */
   append(text: string): Entry[] {
@@ -122,8 +122,7 @@ export class ToolCall {
 
   private piece(part: number): Entry {
     return {
-      kind: 'delta', id: `${this.row}/out/${part}`, row: this.row, order: this.stamp.order, rev: this.replacements, at: this.stamp.at, turn: this.turn, parent: this.parent,
-      channel: 'output', part, text: this.shown[part] ?? '',
+      kind: 'delta', id: `${this.row}/out/${part}`, row: this.row, ...this.base, rev: this.replacements, channel: 'output', part, text: this.shown[part] ?? '',
     };
   }
 
@@ -132,7 +131,7 @@ export class ToolCall {
     this.resultVersion += 1;
     const ran = status === 'ok' || status === 'error';
     this.result = {
-      kind: 'result', id: `${this.row}/result`, row: this.row, order: this.stamp.order, rev: this.resultVersion, at, turn: this.turn, parent: this.parent,
+      kind: 'result', id: `${this.row}/result`, row: this.row, ...this.base, rev: this.resultVersion, at,
       callId: this.callId, status, output: this.output(), exitCode: this.exitCode,
       durationMs: ran && at !== null && this.startedAt !== null ? Math.max(0, at - this.startedAt) : null,
       diffs: ran ? this.diffs : [], attachments: this.files(),
