@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { score } from './score.ts';
 
 const MAX = 30;
 const IGNORED = '**/{node_modules,.git,dist,out,build,target,.venv,__pycache__}/**';
@@ -12,21 +13,4 @@ export async function findFiles(folder: string, query: string): Promise<readonly
   const base = folder.replaceAll('\\', '/').replace(/\/$/, '');
   const found = uris.map((uri) => uri.fsPath.replaceAll('\\', '/').slice(base.length + 1));
   return found.map((path) => ({ path, score: score(path, letters.join('')) })).filter((each) => each.score > 0).sort((a, b) => b.score - a.score || a.path.length - b.path.length || (a.path < b.path ? -1 : 1)).slice(0, MAX).map((each) => each.path);
-}
-
-/** 0 when the letters are not in the path in order; more when they stand together and in the file's name. */
-export function score(path: string, query: string): number {
-  if (query === '') return 1;
-  const lower = path.toLowerCase();
-  const name = lower.slice(lower.lastIndexOf('/') + 1);
-  if (name.startsWith(query)) return 5;
-  if (name.includes(query)) return 4;
-  if (lower.includes(query)) return 3;
-  let from = 0;
-  for (const letter of query) {
-    const at = lower.indexOf(letter, from);
-    if (at < 0) return 0;
-    from = at + 1;
-  }
-  return 2;
 }

@@ -9,7 +9,7 @@ import type { SessionKey } from '../../core/model/session.ts';
 import type { PageRequest, ReplyValue } from '../../protocol/chat.ts';
 import { commandId } from '../contributions.ts';
 import type { Services } from '../services.ts';
-import { oneLine } from '../tree/text.ts';
+import { oneLine, stripAnsi } from '../tree/text.ts';
 import { findFiles } from './files.ts';
 
 export interface RequestContext {
@@ -140,9 +140,4 @@ async function insertCode(text: string): Promise<string | null> {
   }
   await editor.edit((edit) => edit.replace(editor.selection, text));
   return `Inserted into ${path.basename(editor.document.fileName)}.`;
-}
-
-/** Text without terminal control sequences. */
-export function stripAnsi(text: string): string {
-  return text.replaceAll(/\u001B(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001B]*(?:\u0007|\u001B\\)?|[@-Z\\-_])/g, '').replaceAll(/[\u0000-\u0008\u000B\u000C\u000E-\u001F]/g, '');
 }

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { PilothouseError } from '../../core/model/errors.ts';
 import type { CommandName } from '../contributions.ts';
+import { joinArguments, splitArguments } from '../arguments.ts';
 import type { Services } from '../services.ts';
 import type { AgentSetting } from '../settings.ts';
 import { oneLine } from '../tree/text.ts';
@@ -15,35 +16,6 @@ async function ask(options: vscode.InputBoxOptions): Promise<string> {
 }
 
 const needed = (what: string) => (value: string): string | null => (value.trim() === '' ? `${what} is needed.` : null);
-
-/** Splits a command line into arguments: quotes group, a backslash takes the next character as it is; nothing is expanded, no shell is used. */
-export function splitArguments(line: string): readonly string[] {
-  const parts: string[] = [];
-  let current: string | null = null;
-  let quote: string | null = null;
-  for (let index = 0; index < line.length; index += 1) {
-    const letter = line.charAt(index);
-    if (quote !== null) {
-      if (letter === quote) quote = null;
-      else if (letter === '\\' && quote === '"' && index + 1 < line.length) current = (current ?? '') + line.charAt((index += 1));
-      else current = (current ?? '') + letter;
-    } else if (letter === '"' || letter === "'") {
-      quote = letter;
-      current ??= '';
-    } else if (/\s/.test(letter)) {
-      if (current !== null) parts.push(current);
-      current = null;
-    } else if (letter === '\\' && index + 1 < line.length) current = (current ?? '') + line.charAt((index += 1));
-    else current = (current ?? '') + letter;
-  }
-  if (current !== null) parts.push(current);
-  return parts;
-}
-
-/** The line that `splitArguments` reads back as these arguments. */
-export function joinArguments(args: readonly string[]): string {
-  return args.map((arg) => (/^[\w@%+=:,./-]+$/.test(arg) ? arg : `"${arg.replaceAll(/["\\]/g, String.raw`\$&`)}"`)).join(' ');
-}
 
 async function askAgent(services: Services, before: AgentSetting | null): Promise<AgentSetting> {
   const others = services.settings.get('local.agents').filter((agent) => agent.name !== before?.name).map((agent) => agent.name);

@@ -54,3 +54,8 @@ export function describeSession(session: Session, agentName: string, now: number
   const owner = session.owner === 'foreign' ? ` · run by ${oneLine(session.ownerName ?? 'another program', 30)}` : session.owner === 'window' ? ' · in another window' : '';
   return `${stateWord(session)} · ${oneLine(agentName, 30)} · ${age(session.updatedAt, now)}${owner}`;
 }
+
+/** Text without terminal control sequences. */
+export function stripAnsi(text: string): string {
+  return text.replaceAll(/\u001B(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001B]*(?:\u0007|\u001B\\)?|[@-Z\\-_])/g, '').replaceAll(/[\u0000-\u0008\u000B\u000C\u000E-\u001F]/g, '');
+}

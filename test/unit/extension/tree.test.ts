@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import type { Connection } from '../../../src/core/fleet/connection.ts';
+import type { Machine, Session, Traits } from '../../../src/core/model/session.ts';
+import { buildTree, contextValue, shortFolder } from '../../../src/extension/tree/model.ts';
+import type { TreeModel, TreeNode } from '../../../src/extension/tree/model.ts';
+import { age, describeSession, oneLine, stripAnsi } from '../../../src/extension/tree/text.ts';
+
+const TRAITS: Traits = { spawn: true, interrupt: true, steer: true, stop: true, resume: true, fork: true, rename: 'ours', archive: 'ours', remove: true, images: true, permissions: true };
+const session = (over: Partial<Session>): Session => ({
+  id: 's1', connectionId: 'local-claude', machineId: 'this-computer', folder: '/home/ada/web', agent: 'claude', title: 'Dark mode', state: 'idle', createdAt: 1, updatedAt: 1,
+  archived: false, owner: 'nobody', ownerName: null, branch: null, activity: null, usage: null, model: null, waiting: [], error: null, ...over,
+});
+const machine: Machine = { id: 'this-computer', connectionId: 'local-claude', name: 'This computer', state: 'online', seenAt: 1, home: '/home/ada' };
+const connection = (id: string, name: string, more = false): Connection => ({ connectionId: id, name, system: 'local', state: { status: 'ready', message: null, remedy: null, version: null }, traits: TRAITS, more });
+const input = { connections: [connection('local-claude', 'Claude Code'), connection('local-codex', 'Codex')], machines: [machine], groupBy: 'machine' as const, showArchived: false };
+const permission = { requestId: 'r1', tool: 'Bash', title: 'npm test', ask: 'tool' as const, askedAt: 1 };
+
+function outline(model: TreeModel): string[] {
+  const lines: string[] = [];
+  const walk = (nodes: readonly TreeNode[], depth: number): void => {
+    for (const node of nodes) {
+      const label = node.kind === 'group' || node.kind === 'more' ? node.label : node.kind === 'session' ? node.session.title : node.kind === 'permission' ? `? ${node.permission.title}` : 'Needs You';
+      lines.push(`${'  '.repeat(depth)}${label}`);
+      walk(model.children(node.id), depth + 1);
+    }
+  };
+  walk(model.roots, 0);
+  return lines;
+}
+
+describe('the sessions tree', () => {
+  it('groups by machine and folder, with what needs the person first', () => {
+    const model = buildTree({ ...input, sessions: [session({}), session({ id: 's2', title: 'Port parser', folder: '/srv/parser', connectionId: 'local-codex', state: 'waiting', waiting: [permission] })] });
+    expect(outline(model)).toEqual(['Needs You', '  ? npm test', 'This computer', '  ~/web', '    Dark mode', '  /srv/parser', '    Port parser', '      ? npm test']);
+  });
+
+  it('groups by connection, folder and state', () => {
+    const sessions = [session({}), session({ id: 's2', title: 'Port parser', connectionId: 'local-codex', state: 'failed' })];
+    expect(outline(buildTree({ ...input, sessions, groupBy: 'connection' }))).toEqual(['Claude Code', '  This computer', '    ~/web', '      Dark mode', 'Codex', '  This computer', '    ~/web', '      Port parser']);
+    expect(outline(buildTree({ ...input, sessions, groupBy: 'folder' }))).toEqual(['~/web', '  Dark mode', '  Port parser']);
+    expect(outline(buildTree({ ...input, sessions, groupBy: 'status' }))).toEqual(['Failed', '  Port parser', 'Idle', '  Dark mode']);
+  });
+
+  it('hides archived sessions unless they are asked for, and never calls them needing', () => {
+    const sessions = [session({ archived: true, waiting: [permission], state: 'waiting' })];
+    expect(outline(buildTree({ ...input, sessions }))).toEqual([]);
+    expect(outline(buildTree({ ...input, sessions, showArchived: true }))).toEqual(['This computer', '  ~/web', '    Dark mode', '      ? npm test']);
+  });
+
+  it('gives every node one id, its parent, and a node that leads to more', () => {
+    const sessions = Array.from({ length: 50 }, (_, index) => session({ id: `s${index}`, folder: `/home/ada/${index % 7}`, waiting: index % 5 === 0 ? [permission] : [] }));
+    const model = buildTree({ ...input, connections: [connection('local-claude', 'Claude Code', true)], sessions });
+    const ids: string[] = [];
+    const walk = (nodes: readonly TreeNode[], parent: string | null): void => {
+      for (const node of nodes) {
+        ids.push(node.id);
+        expect(model.parent(node.id)?.id ?? null).toBe(parent);
+        expect(model.node(node.id)).toBe(node);
+        walk(model.children(node.id), node.id);
+      }
+    };
+    walk(model.roots, null);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(model.roots.at(-1)).toMatchObject({ kind: 'more', connectionId: 'local-claude' });
+  });
+
+  it('says in the context value what can be done', () => {
+    expect(contextValue(session({ state: 'running', owner: 'this' }), TRAITS)).toBe('session:running:open:folder:interrupt:stop:fork:rename:archive:delete');
+    expect(contextValue(session({ state: 'idle' }), TRAITS)).toBe('session:idle:open:folder:resume:fork:rename:archive:delete');
+    expect(contextValue(session({ state: 'running', owner: 'foreign' }), TRAITS)).toBe('session:running:open:folder:fork:rename:archive');
+    expect(contextValue(session({ archived: true }), { ...TRAITS, fork: false, remove: false, resume: false })).toBe('session:idle:open:folder:rename:unarchive');
+  });
+
+  it('shortens folders below a home', () => {
+    expect(shortFolder('/home/ada', ['/home/ada'])).toBe('~');
+    expect(shortFolder('/home/adam/x', ['/home/ada'])).toBe('/home/adam/x');
+    expect(shortFolder('', [])).toBe('(no folder)');
+  });
+});
+
+describe('texts of labels', () => {
+  it('takes controls, bidi marks and line breaks out of untrusted text', () => {
+    expect(oneLine('safe\u202Efdp.exe\u0007\nnext')).toBe('safe fdp.exe next');
+    expect(oneLine('x'.repeat(200), 10)).toBe(`${'x'.repeat(9)}…`);
+    expect([...oneLine('😀'.repeat(20), 5)]).toHaveLength(5);
+  });
+
+  it('tells ages shortly', () => {
+    const now = 1_000_000_000;
+    expect([0, 59_000, 60_000, 3_600_000, 86_400_000 * 3, 86_400_000 * 800].map((ms) => age(now - ms, now))).toEqual(['now', 'now', '1 m', '1 h', '3 d', '2 y']);
+    expect(age(now + 5_000, now)).toBe('now');
+  });
+
+  it('describes state, agent, age and who runs it', () => {
+    expect(describeSession(session({ state: 'running', updatedAt: 0, activity: { phase: 'stalled', since: 0, detail: null, until: null } }), 'claude', 240_000)).toBe('no answer from the model · claude · 4 m');
+    expect(describeSession(session({ owner: 'foreign', ownerName: 'a terminal' }), 'claude', 1)).toBe('idle · claude · now · run by a terminal');
+  });
+
+  it('takes terminal control sequences out', () => {
+    expect(stripAnsi('\u001B[31mred\u001B[0m \u001B]8;;http://x\u0007link\u001B]8;;\u0007\u0008')).toBe('red link');
+  });
+});
