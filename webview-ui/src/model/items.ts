@@ -1,0 +1,95 @@
+import type { Row, RowOf, ToolRow } from '../types.ts';
+import type { Span } from './rows.ts';
+
+/** What one place of the list shows: a row, several quiet rows folded into one line, or rows that are not here yet. */
+export type Item =
+  | { readonly type: 'row'; readonly key: string; readonly index: number; readonly row: Row }
+  | { readonly type: 'group'; readonly key: string; readonly index: number; readonly rows: readonly QuietRow[] }
+  | { readonly type: 'gap'; readonly key: string; readonly index: number; readonly count: number };
+export type QuietRow = ToolRow | RowOf<'thinking'>;
+
+export interface ItemOptions {
+  readonly thinking: 'collapsed' | 'expanded' | 'hidden';
+}
+
+/** Rows of one gap item: small enough that scrolling through what is not here stays true to its length. */
+export const GAP_ROWS = 100;
+
+/** The list of what is shown for the rows that are here, and gaps for the others. */
+export function buildItems(spans: readonly Span[], total: number, options: ItemOptions): Item[] {
+  const items: Item[] = [];
+  let at = 0;
+  for (const span of spans) {
+    addGaps(items, at, span.start);
+    addRows(items, span, options);
+    at = span.start + span.rows.length;
+  }
+  addGaps(items, at, total);
+  return items;
+}
+
+/** What one line folds: the same for top-level rows and for a subagent's. */
+export function foldRows(rows: readonly Row[], options: ItemOptions): Item[] {
+  const items: Item[] = [];
+  addRows(items, { start: 0, rows }, options);
+  return items;
+}
+
+function addGaps(items: Item[], from: number, to: number): void {
+  let at = from;
+  while (at < to) {
+    // Cut at multiples, so that a gap keeps its key while its neighbours fill.
+    const end = Math.min(to, (Math.floor(at / GAP_ROWS) + 1) * GAP_ROWS);
+    items.push({ type: 'gap', key: `gap:${end}`, index: at, count: end - at });
+    at = end;
+  }
+}
+
+function addRows(items: Item[], span: Span, options: ItemOptions): void {
+  const { rows } = span;
+  let place = 0;
+  while (place < rows.length) {
+    const row = rows[place];
+    if (row === undefined) break;
+    const run = quietRun(rows, place, options);
+    if (run !== null) {
+      items.push({ type: 'group', key: `group:${row.key}`, index: span.start + place, rows: run.rows });
+      place = run.end;
+      continue;
+    }
+    if (isShown(row, options)) items.push({ type: 'row', key: row.key, index: span.start + place, row });
+    place += 1;
+  }
+}
+
+/** Two or more quiet tools that follow each other, with the folded thinking between them; null when there are fewer. */
+function quietRun(rows: readonly Row[], from: number, options: ItemOptions): { rows: QuietRow[]; end: number } | null {
+  const first = rows[from];
+  if (first === undefined || !isQuiet(first)) return null;
+  const run: QuietRow[] = [first];
+  let end = from + 1;
+  let tools = 1;
+  for (let place = end; place < rows.length; place += 1) {
+    const row = rows[place];
+    if (row === undefined) break;
+    if (isQuiet(row)) {
+      for (const between of rows.slice(end, place)) if (between.kind === 'thinking' && isShown(between, options)) run.push(between);
+      run.push(row);
+      tools += 1;
+      end = place + 1;
+    } else if (isShown(row, options) && !(row.kind === 'thinking' && options.thinking === 'collapsed')) break;
+  }
+  return tools < 2 ? null : { rows: run, end };
+}
+
+/** Tools that only look: what they did is told by their count. */
+export function isQuiet(row: Row): row is ToolRow {
+  return row.kind === 'tool' && (row.verb === 'read' || row.verb === 'search' || row.verb === 'fetch')
+    && row.status !== 'waiting' && row.status !== 'denied' && row.children.length === 0 && row.attachments.length === 0 && row.diffs.length === 0;
+}
+
+export function isShown(row: Row, options: ItemOptions): boolean {
+  if (row.kind === 'text') return row.text !== '';
+  if (row.kind === 'thinking') return options.thinking !== 'hidden' && row.text.trim() !== '';
+  return true;
+}

@@ -1,0 +1,282 @@
+import type { Attachment, ChatState, FileDiff, OutboxView, PermissionRow, Row, RowOf, ToolRow, UsageFigures } from '../types.ts';
+import type { QuietRow } from './items.ts';
+
+/** `0.4 s`, `9 s`, `1 m 12 s`, `2 h 5 m`. */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, ms) / 1000;
+  if (seconds < 0.95) return `${Math.max(0.1, Math.round(seconds * 10) / 10)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return whole % 60 === 0 ? `${minutes} m` : `${minutes} m ${whole % 60} s`;
+  return minutes % 60 === 0 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 60)} h ${minutes % 60} m`;
+}
+
+/** `840`, `18.2k`, `1.4M`. */
+export function count(value: number): string {
+  if (value < 1_000) return String(Math.round(value));
+  const [scaled, unit] = value < 999_500 ? [value / 1_000, 'k'] : [value / 1_000_000, 'M'];
+  return `${scaled < 99.95 ? scaled.toFixed(1).replace(/\.0$/, '') : Math.round(scaled)}${unit}`;
+}
+
+export function money(usd: number): string {
+  if (usd === 0) return '$0.00';
+  return usd < 0.01 ? '<$0.01' : `$${usd.toFixed(2)}`;
+}
+
+/** `420 B`, `12 KB`, `3.4 MB`. */
+export function bytes(size: number): string {
+  if (size < 1_024) return `${size} B`;
+  if (size < 1_024 * 1_024) return `${Math.round(size / 1_024)} KB`;
+  return `${(size / 1_024 / 1_024).toFixed(1)} MB`;
+}
+
+export function plural(n: number, one: string, many = `${one}s`): string {
+  return `${n} ${n === 1 ? one : many}`;
+}
+
+const clockFormat = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hour12: false });
+const dayFormat = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+
+/** `14:02`, with the day before it when it is not the day of `now`. Both in ms since the epoch. */
+export function clock(at: number, now: number = Date.now()): string {
+  const time = clockFormat.format(at);
+  return new Date(at).toDateString() === new Date(now).toDateString() ? time : `${dayFormat.format(at)}, ${time}`;
+}
+
+/** How long ago, coarse enough to be written anew every ten seconds only. */
+export function ago(at: number, now: number): string {
+  const seconds = Math.floor((now - at) / 1000);
+  if (seconds < 10) return 'just now';
+  if (seconds < 60) return `${Math.floor(seconds / 10) * 10} s ago`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} m ago`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)} h ago`;
+  return `at ${clock(at, now)}`;
+}
+
+/** One line of a text that may have many. */
+export function oneLine(text: string, max = 200): string {
+  const line = text.replace(/\s+/g, ' ').trim();
+  return line.length > max ? `${line.slice(0, max - 1)}…` : line;
+}
+
+/** What a tool did in one line: a word, what it was done to, and figures at the end of the line. */
+export interface ToolLine {
+  readonly icon: string;
+  readonly verb: string;
+  readonly subject: string;
+  /** True where the subject is a path or a command, and so written in the editor's font. */
+  readonly mono: boolean;
+  readonly path: string | null;
+  readonly line: number | null;
+  readonly added: number | null;
+  readonly removed: number | null;
+  /** `exit 1`, `denied`, `stopped`, `failed`, … */
+  readonly outcome: string | null;
+  readonly failed: boolean;
+}
+
+export function toolLine(row: ToolRow): ToolLine {
+  const running = row.status === 'running' || row.status === 'waiting';
+  const base = { path: null, line: null, added: null, removed: null, mono: false, ...toolOutcome(row) };
+  const place = row.locations[0];
+  const at = place === undefined ? {} : { path: place.path, line: place.line };
+  const title = oneLine(row.title);
+  switch (row.verb) {
+    case 'edit':
+    case 'delete':
+    case 'move':
+      return { ...base, ...at, ...editLine(row, running) };
+    case 'execute':
+      return { ...base, icon: 'terminal', verb: running ? 'Running' : 'Ran', subject: oneLine(row.command ?? row.title), mono: true };
+    case 'read':
+      return { ...base, ...at, icon: 'file', verb: running ? 'Reading' : 'Read', subject: place?.path ?? title, mono: place !== undefined };
+    case 'search':
+      return { ...base, icon: 'search', verb: running ? 'Searching' : 'Searched', subject: title, mono: true };
+    case 'fetch':
+      return { ...base, icon: 'globe', verb: running ? 'Fetching' : 'Fetched', subject: title, mono: true };
+    case 'think':
+      return { ...base, icon: 'lightbulb', verb: running ? 'Thinking' : 'Thought', subject: title };
+    case 'agent':
+      return { ...base, icon: 'hubot', verb: running ? 'Agent at work' : 'Agent', subject: title };
+    case 'todo':
+      return { ...base, icon: 'checklist', verb: running ? 'Updating the to-do list' : 'Updated the to-do list', subject: '' };
+    case 'other':
+      return { ...base, icon: 'tools', verb: row.name, subject: title === row.name ? '' : title };
+  }
+}
+
+function editLine(row: ToolRow, running: boolean): Pick<ToolLine, 'icon' | 'verb' | 'subject' | 'mono' | 'path' | 'added' | 'removed'> {
+  const paths = [...new Set(row.diffs.map((diff) => diff.path))];
+  const only = row.diffs.length === 1 ? row.diffs[0] : undefined;
+  const change = only?.change ?? (row.verb === 'delete' ? 'delete' : row.verb === 'move' ? 'rename' : 'modify');
+  const verbs = { create: ['Creating', 'Created'], modify: ['Editing', 'Edited'], delete: ['Deleting', 'Deleted'], rename: ['Moving', 'Moved'] } as const;
+  const path = paths.length === 1 ? (paths[0] ?? null) : paths.length === 0 ? (row.locations[0]?.path ?? null) : null;
+  const moved = only !== undefined && only.change === 'rename' && only.oldPath !== null ? `${only.oldPath} → ${only.path}` : null;
+  return {
+    icon: change === 'delete' ? 'trash' : change === 'create' ? 'new-file' : 'edit',
+    verb: verbs[change][running ? 0 : 1],
+    subject: moved ?? path ?? (paths.length > 1 ? plural(paths.length, 'file') : oneLine(row.title)),
+    mono: paths.length <= 1,
+    path,
+    added: row.diffs.length === 0 ? null : sum(row.diffs, 'added'),
+    removed: row.diffs.length === 0 ? null : sum(row.diffs, 'removed'),
+  };
+}
+
+function sum(diffs: readonly FileDiff[], field: 'added' | 'removed'): number {
+  return diffs.reduce((total, diff) => total + diff[field], 0);
+}
+
+function toolOutcome(row: ToolRow): { outcome: string | null; failed: boolean } {
+  switch (row.status) {
+    case 'waiting':
+      return { outcome: 'waits for you', failed: false };
+    case 'denied':
+      return { outcome: 'denied', failed: false };
+    case 'cancelled':
+      return { outcome: 'stopped', failed: false };
+    case 'error':
+      return { outcome: row.exitCode === null ? 'failed' : `exit ${row.exitCode}`, failed: true };
+    case 'ok':
+      return { outcome: row.exitCode === null ? null : `exit ${row.exitCode}`, failed: row.exitCode !== null && row.exitCode !== 0 };
+    case 'running':
+      return { outcome: null, failed: false };
+  }
+}
+
+/** "Read 6 files, searched 3 times". */
+export function groupLine(rows: readonly QuietRow[]): string {
+  const files = new Set<string>();
+  let reads = 0;
+  let searches = 0;
+  let fetches = 0;
+  let failures = 0;
+  for (const row of rows) {
+    if (row.kind !== 'tool') continue;
+    if (row.verb === 'read') {
+      reads += 1;
+      files.add(row.locations[0]?.path ?? row.title);
+    } else if (row.verb === 'search') searches += 1;
+    else fetches += 1;
+    if (row.status === 'error') failures += 1;
+  }
+  const parts: string[] = [];
+  if (reads > 0) parts.push(`read ${plural(files.size, 'file')}`);
+  if (searches > 0) parts.push(searches === 1 ? 'searched once' : `searched ${searches} times`);
+  if (fetches > 0) parts.push(`fetched ${plural(fetches, 'page')}`);
+  const text = parts.join(', ');
+  const line = text.charAt(0).toUpperCase() + text.slice(1);
+  return failures === 0 ? line : `${line} · ${failures} failed`;
+}
+
+/** Spoken name of an answered permission: what was decided about what. */
+export function outcomeLine(row: PermissionRow): string {
+  const words: Record<NonNullable<PermissionRow['outcome']>, string> = {
+    allowed: 'Allowed', 'allowed-session': 'Allowed for the session', 'allowed-always': 'Always allowed', denied: 'Denied', answered: 'Answered',
+    withdrawn: 'Withdrawn by the agent', lost: 'Unanswered: the agent ended',
+  };
+  const word = row.outcome === null ? 'Waiting' : words[row.outcome];
+  if (row.ask === 'plan') return row.outcome === 'allowed' ? 'Plan approved' : row.outcome === 'denied' ? 'Plan sent back' : `Plan: ${word.toLowerCase()}`;
+  return word;
+}
+
+export function turnLine(row: RowOf<'turn'>): string[] {
+  const parts: string[] = [];
+  if (row.state === 'cancelled') parts.push('Stopped');
+  if (row.durationMs !== null) parts.push(duration(row.durationMs));
+  if (row.filesChanged.length > 0) parts.push(`${plural(row.filesChanged.length, 'file')} changed`);
+  const tokens = totalTokens(row.figures);
+  if (tokens !== null) parts.push(`${count(tokens)} tokens`);
+  if (row.figures?.costUsd !== null && row.figures?.costUsd !== undefined) parts.push(money(row.figures.costUsd));
+  return parts;
+}
+
+function totalTokens(figures: UsageFigures | null): number | null {
+  if (figures === null || (figures.inputTokens === null && figures.outputTokens === null)) return null;
+  return (figures.inputTokens ?? 0) + (figures.outputTokens ?? 0);
+}
+
+/** Context and cost as the composer shows them: `38 % of context`, `$0.14`. */
+export function usageParts(figures: UsageFigures | null): { context: number | null; cost: string | null } {
+  if (figures === null) return { context: null, cost: null };
+  const { contextTokens, contextWindow, costUsd } = figures;
+  return {
+    context: contextTokens === null || contextWindow === null || contextWindow <= 0 ? null : Math.min(100, Math.round((contextTokens / contextWindow) * 100)),
+    cost: costUsd === null ? null : money(costUsd),
+  };
+}
+
+/** One quiet line for what the turn is doing. `now` in ms since the epoch. */
+export function activityLine(state: Pick<ChatState, 'activity' | 'state'>, now: number): string | null {
+  const { activity } = state;
+  if (activity === null) return stateWord(state.state);
+  const since = duration(Math.max(0, now - activity.since));
+  switch (activity.phase) {
+    case 'starting':
+      return `Starting · ${since}`;
+    case 'thinking':
+      return `Thinking · ${since}`;
+    case 'answering':
+      return 'Answering';
+    case 'tool':
+      return activity.detail === null ? `Working · ${since}` : `${oneLine(activity.detail, 60)} · ${since}`;
+    case 'waiting':
+      return 'Waiting for you';
+    case 'compacting':
+      return `Compacting the conversation · ${since}`;
+    case 'retrying': {
+      const detail = activity.detail === null ? '' : ` (${oneLine(activity.detail, 60)})`;
+      return activity.until === null || activity.until <= now ? `Retrying${detail}` : `Retrying in ${duration(activity.until - now)}${detail}`;
+    }
+    case 'stalled':
+      return `No answer from the model since ${clock(activity.since, now)}`;
+  }
+}
+
+function stateWord(state: ChatState['state']): string | null {
+  const words: Record<ChatState['state'], string | null> = {
+    starting: 'Starting', running: 'Working', waiting: 'Waiting for you', idle: null, failed: 'Failed', stopped: 'Stopped', unknown: 'State unknown',
+  };
+  return words[state];
+}
+
+export function deliveryWord(item: Pick<OutboxView, 'delivery' | 'steer'>): string {
+  const words: Record<OutboxView['delivery'], string> = {
+    pending: item.steer ? 'Steering' : 'Queued', queued: 'Waiting to be sent', sending: 'Sending', failed: 'Not sent',
+  };
+  return words[item.delivery];
+}
+
+export function attachmentLine(file: Attachment): string {
+  return file.size === null ? file.name : `${file.name}, ${bytes(file.size)}`;
+}
+
+/** Accessible name of a row: who or what, and the first words. */
+export function rowLabel(row: Row, agentName: string): string {
+  switch (row.kind) {
+    case 'prompt':
+      return `You: ${oneLine(row.text, 120)}`;
+    case 'text':
+      return `${agentName}: ${oneLine(row.text.slice(0, 400), 120)}`;
+    case 'thinking':
+      return `${agentName} thought`;
+    case 'tool': {
+      const line = toolLine(row);
+      const figures = line.added === null ? '' : `, ${line.added} added, ${line.removed ?? 0} removed`;
+      return `${line.verb} ${line.subject}${figures}${line.outcome === null ? '' : `, ${line.outcome}`}`;
+    }
+    case 'permission':
+      return `${outcomeLine(row)}: ${row.tool}`;
+    case 'todo':
+      return `To-do list: ${row.items.filter((item) => item.status === 'done').length} of ${row.items.length} done`;
+    case 'file':
+      return `File ${attachmentLine(row.file)}`;
+    case 'notice':
+      return `${row.level === 'info' ? 'Notice' : row.level === 'warning' ? 'Warning' : 'Error'}: ${oneLine(row.text, 160)}`;
+    case 'turn':
+      return ['End of turn', ...turnLine(row)].join(', ');
+    case 'unknown':
+      return `Unknown ${row.source}`;
+  }
+}
