@@ -1,0 +1,42 @@
+import type { Database } from './database.ts';
+import type { Calls } from './wire.ts';
+
+/** Every call over a database. Each throws PilothouseErrors only. */
+export function callsOver(database: Database): Calls {
+  const run: Database['run'] = (session, work) => database.run(session, work);
+  return {
+    put: (session, entries, now) => run(session, (engine) => engine.entries.put(session, entries, now)),
+    count: (session) => run(session, (engine) => engine.entries.count(session)),
+    rows: (session, start, limit) => run(session, (engine) => engine.entries.rows(session, start, limit)),
+    entriesOf: (session, rows) => run(session, (engine) => engine.entries.entriesOf(session, rows)),
+    since: (session, after, limit) => run(session, (engine) => engine.entries.since(session, after, limit)),
+    mark: (session) => run(session, (engine) => engine.entries.mark(session)),
+    saveSessions: (sessions) => run(null, (engine) => engine.records.saveSessions(sessions)),
+    sessions: (connectionId) => run(null, (engine) => engine.records.sessions(connectionId)),
+    removeSession: (session) => run(null, (engine) => engine.records.removeSession(session)),
+    outbox: (session) => run(null, (engine) => engine.records.outbox(session)),
+    saveOutbox: (item) => run(null, (engine) => engine.records.saveOutbox(item)),
+    removeOutbox: (clientId) => run(null, (engine) => engine.records.removeOutbox(clientId)),
+    post: (mail) => run(null, (engine) => engine.records.post(mail)),
+    takeMail: (session) => run(null, (engine) => engine.records.takeMail(session)),
+    keepGet: (scope, key) => run(null, (engine) => engine.records.keepGet(scope, key)),
+    keepSet: (scope, key, value) => run(null, (engine) => engine.records.keepSet(scope, key, value)),
+    keepList: (scope, prefix) => run(null, (engine) => engine.records.keepList(scope, prefix)),
+    acquire: (name, suspect, now) => run(null, (engine) => engine.leases.acquire(name, suspect, now)),
+    release: (name) => run(null, (engine) => engine.leases.release(name)),
+    holder: (name, now) => run(null, (engine) => engine.leases.holder(name, now)),
+    beat: (now) => run(null, (engine) => engine.leases.beat(now)),
+    watch: () => database.startWatching(),
+    poll: () => run(null, (engine) => engine.follower.poll()),
+    prune: (before) => run(null, (engine) => {
+      const gone = engine.records.prune(before);
+      if (gone > 0) engine.shrink();
+      return gone;
+    }),
+    clear: () => run(null, (engine) => {
+      engine.records.clear();
+      engine.shrink();
+    }),
+    close: () => database.close(),
+  };
+}
