@@ -14,7 +14,7 @@ export type { RowOp, TranscriptView } from './session/transcript-api.ts';
 export { createTranscript } from './session/transcript.ts';
 export { viewOf } from './session/fold.ts';
 export { exportJson, exportMarkdown } from './session/export.ts';
-export { openStore } from './session/store/index.ts';
+export { openStore } from './session/store/open.ts';
 export { keyFromFile } from './session/store/key.ts';
 export { Fleet } from './fleet/fleet.ts';
 export type { FleetChange, FleetOptions } from './fleet/fleet.ts';

@@ -3,7 +3,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import { Fleet } from '../core/fleet/fleet.ts';
 import { describeError } from '../core/model/errors.ts';
-import { openStore } from '../core/session/store/index.ts';
+import { openStore } from '../core/session/store/open.ts';
 import { systemClock } from '../core/transport/clock.ts';
 import { ReadOnlyDocuments } from './chat/documents.ts';
 import { ChatPanels } from './chat/panels.ts';

@@ -1,0 +1,79 @@
+import { expect } from 'vitest';
+import type { Frame, Locator } from 'playwright-core';
+import { until, type VSCodeWindow } from './driver/index.ts';
+
+/** A chat's page by the names that a person and a screen reader see. */
+export class Chat {
+  readonly frame: Frame;
+
+  constructor(frame: Frame) {
+    this.frame = frame;
+  }
+
+  /** The chat of the active editor, once its composer is there. */
+  static async of(window: VSCodeWindow, title?: string): Promise<Chat> {
+    const chat = new Chat(await window.chat(title));
+    await chat.composer.waitFor();
+    return chat;
+  }
+
+  get composer(): Locator {
+    return this.frame.getByRole('textbox', { name: 'Message' });
+  }
+
+  button(name: string): Locator {
+    return this.frame.getByRole('button', { name, exact: true });
+  }
+
+  /** Rows of one kind, oldest first. */
+  rows(kind: string): Locator {
+    return this.frame.locator(`[role="log"] [role="article"][data-kind="${kind}"]`);
+  }
+
+  permission(tool?: string): Locator {
+    return this.frame.getByRole('group', { name: tool === undefined ? /^Permission: / : `Permission: ${tool}` }).filter({ has: this.frame.getByRole('button', { name: 'Deny', exact: true }) });
+  }
+
+  /** Types a prompt and sends it with Enter; resolves when it stands in the transcript. */
+  async say(text: string): Promise<void> {
+    await this.composer.fill(text);
+    await this.composer.press('Enter');
+    await this.rows('prompt').filter({ hasText: text }).last().waitFor();
+  }
+
+  /** Waits until the transcript shows the text, in a row of that kind. */
+  async saw(kind: string, text: string | RegExp): Promise<Locator> {
+    const row = this.rows(kind).filter({ hasText: text }).last();
+    await row.waitFor({ timeout: 30_000 });
+    return row;
+  }
+
+  /** Waits until no turn runs. */
+  async idle(): Promise<void> {
+    await this.button('Stop').waitFor({ state: 'hidden', timeout: 30_000 });
+  }
+
+  /** Answers the permission that waits. */
+  async answer(button: string): Promise<void> {
+    const card = this.permission().last();
+    await card.waitFor({ timeout: 30_000 });
+    await card.getByRole('button', { name: button, exact: true }).click();
+    await card.getByRole('button', { name: button, exact: true }).waitFor({ state: 'hidden', timeout: 30_000 });
+  }
+
+  /** Kinds and texts of all rows that are on the page, without what changes with time. */
+  async content(): Promise<readonly string[]> {
+    const rows = await this.frame.locator('[role="log"] [role="article"]').evaluateAll((all) =>
+      all.map((row) => `${row.getAttribute('data-kind') ?? ''}: ${(row as HTMLElement).innerText.replaceAll(/\s+/g, ' ').trim()}`));
+    return rows.map((row) => row.replaceAll(/\d+(\.\d+)? ?(ms|s|m|h)\b/g, '…').replaceAll(/\d\d:\d\d/g, '…'));
+  }
+
+  async expectSameAs(before: readonly string[]): Promise<void> {
+    let now: readonly string[] = [];
+    await until('the same rows as before', async () => {
+      now = await this.content();
+      return JSON.stringify(now) === JSON.stringify(before);
+    }, { timeoutMs: 30_000 }).catch(() => undefined);
+    expect(now).toEqual(before);
+  }
+}

@@ -1,0 +1,4 @@
+import { claudeCase } from './agents.ts';
+import { describeAgent } from './flow.ts';
+
+describeAgent(claudeCase);

@@ -1,0 +1,4 @@
+import { codexCase } from './agents.ts';
+import { describeAgent } from './flow.ts';
+
+describeAgent(codexCase);
