@@ -43,6 +43,8 @@ export interface Definition {
   readonly name: string;
   readonly line: number;
   readonly exported: boolean;
+  /** First sentence of the comment just above it; null where there is none. */
+  readonly says: string | null;
 }
 
 export interface Outline {
@@ -84,6 +86,7 @@ export function outline(path: string, text: string): Outline {
   const todos: { line: number; text: string }[] = [];
   let cases = 0;
   let fenced = false;
+  let above: string[] = [];
   for (const [index, line] of lines.entries()) {
     const todo = /\b(?:TODO|FIXME|XXX)\b[:\s]*(.*)/.exec(line);
     if (todo !== null) todos.push({ line: index + 1, text: (todo[1] ?? '').replace(/\s*(?:\*\/|-->)\s*$/, '').trim() });
@@ -101,9 +104,11 @@ export function outline(path: string, text: string): Outline {
     for (const { pattern, kind } of definitionPatterns) {
       const found = pattern.exec(line)?.groups;
       if (found?.['n'] === undefined) continue;
-      definitions.push({ kind, name: found['n'], line: index + 1, exported: found['e'] !== undefined });
+      definitions.push({ kind, name: found['n'], line: index + 1, exported: found['e'] !== undefined, says: sentence(above.join(' ')) });
       break;
     }
+    const words = /^(?:\s*\/\*\*?|\s*\*(?!\/)|\/\/+|#+(?!!))\s?(.*?)\s*(?:\*\/)?$/.exec(line)?.[1];
+    above = words === undefined && line.trim() !== '*/' ? [] : [...above, words ?? ''];
   }
   return { language: languageOf(path).name, lines: lines.length, opening: openingOf(text, markdown), imports: [...imports], definitions, headings, todos, cases };
 }
@@ -118,6 +123,12 @@ function openingOf(text: string, markdown: boolean): string | null {
   if (block !== undefined) return oneLine(block.replaceAll(/^\s*\*\s?/gm, ''));
   const lines = /^(?:(?:\/\/|#|--)[^\n]*\n?)+/.exec(start)?.[0];
   return lines === undefined ? null : oneLine(lines.replaceAll(/^(?:\/\/+|#+|--)\s?/gm, ''));
+}
+
+function sentence(text: string): string | null {
+  const line = text.replaceAll(/\s+/g, ' ').trim();
+  const first = /^.*?[.!?](?=\s|$)/.exec(line)?.[0] ?? line;
+  return first === '' ? null : first.length > 120 ? `${first.slice(0, 119)}…` : first;
 }
 
 function oneLine(text: string): string | null {

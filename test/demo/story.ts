@@ -19,8 +19,8 @@ export function told(path: string, text: string, view: Outline = outline(path, t
   if (view.headings.length > 0) parts.push(`Its headings:\n\n${view.headings.slice(0, 15).map((heading) => `- ${heading}`).join('\n')}`);
   if (view.imports.length > 0) parts.push(`It imports ${view.imports.slice(0, 12).map((module) => `\`${module}\``).join(', ')}${view.imports.length > 12 ? ' and more' : ''}.`);
   if (view.definitions.length > 0) {
-    const rows = view.definitions.slice(0, 25).map((one) => `| \`${one.name}\` | ${one.kind} | ${one.exported ? 'yes' : ''} | \`${path}:${one.line}\` |`);
-    parts.push(`| name | what | exported | where |\n| --- | --- | --- | --- |\n${rows.join('\n')}`);
+    const rows = view.definitions.slice(0, 25).map((one) => `| \`${one.name}\` | ${one.exported ? 'exported ' : ''}${one.kind} | ${(one.says ?? '').replaceAll('|', '\\|')} | \`${path}:${one.line}\` |`);
+    parts.push(`| name | what | says | where |\n| --- | --- | --- | --- |\n${rows.join('\n')}`);
   }
   if (view.todos.length > 0) parts.push(`To do:\n\n${view.todos.slice(0, 10).map((todo) => `- line ${todo.line}: ${todo.text === '' ? '(no words)' : todo.text}`).join('\n')}`);
   if (path.endsWith('package.json')) parts.push(...packageFacts(text));

@@ -78,7 +78,7 @@ describe('reading', () => {
     expect(found.kind('tool_call')).toMatchObject([{ kind: 'search', status: 'in_progress' }]);
     expect(found.kind('tool_call_update').at(-1)).toMatchObject({ status: 'completed', rawOutput: { hits: 1 } });
     const explained = await rig.turn(id, 'explain it');
-    expect(explained.text()).toMatch(/Times of day, in minutes[\s\S]*`\.\/pad\.ts`[\s\S]*`clock` \| function \| yes[\s\S]*mind midnight/);
+    expect(explained.text()).toMatch(/Times of day, in minutes[\s\S]*`\.\/pad\.ts`[\s\S]*`clock` \| exported function \|[\s\S]*mind midnight/);
     expect(explained.kind('tool_call')).toMatchObject([{ kind: 'read', locations: [{ path: expect.stringMatching(/ferry\/src\/time\.ts$/) as string }] }]);
     expect((await rig.turn(id, 'give me an overview')).text()).toContain('A timetable for a small ferry.');
   });
@@ -114,7 +114,7 @@ describe('reading', () => {
     await settled();
     const said = rig.updates.slice(from).flatMap(({ update }) => (update.sessionUpdate === 'agent_message_chunk' && update.content.type === 'text' ? [update.content.text] : [])).join('');
     expect(said).toContain(`| 1 | image/png | ${png.length} | 1 × 1 |`);
-    expect(said).toContain('`clock` | function');
+    expect(said).toContain('`clock` | exported function');
   });
 
   it('asks by a form, and tells what was answered', async () => {

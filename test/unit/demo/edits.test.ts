@@ -49,11 +49,11 @@ describe('edits', () => {
 
 describe('outline', () => {
   it('of a module: what it says, imports, defines and leaves to do', () => {
-    const text = "/**\n * Counts boats.\n */\nimport a from './a.ts';\nconst b = require('b');\nexport const sum = (x: number): number => x;\nexport class Boat {}\ninterface Deck {}\n// FIXME: later */\n";
+    const text = "/**\n * Counts boats.\n */\nimport a from './a.ts';\nconst b = require('b');\n// Adds up. And more.\nexport const sum = (x: number): number => x;\nexport class Boat {}\ninterface Deck {}\n// FIXME: later */\n";
     expect(outline('x.ts', text)).toEqual({
-      language: 'TypeScript', lines: 9, opening: 'Counts boats.', imports: ['./a.ts', 'b'], headings: [], cases: 0, todos: [{ line: 9, text: 'later' }],
+      language: 'TypeScript', lines: 10, opening: 'Counts boats.', imports: ['./a.ts', 'b'], headings: [], cases: 0, todos: [{ line: 10, text: 'later' }],
       definitions: [
-        { kind: 'function', name: 'sum', line: 6, exported: true }, { kind: 'class', name: 'Boat', line: 7, exported: true }, { kind: 'interface', name: 'Deck', line: 8, exported: false },
+        { kind: 'function', name: 'sum', line: 7, exported: true, says: 'Adds up.' }, { kind: 'class', name: 'Boat', line: 8, exported: true, says: null }, { kind: 'interface', name: 'Deck', line: 9, exported: false, says: null },
       ],
     });
   });
