@@ -1,0 +1,32 @@
+import { readFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { repoRoot } from '../../scripts/setup/index.mjs';
+import { benchActivation } from './activation.ts';
+import { benchMemory } from './memory.ts';
+import { benchOpening } from './opening.ts';
+import { benchPage } from './page.ts';
+
+const SIZES = [1_000, 10_000, 100_000] as const;
+const FILES = ['extension.cjs', 'store-worker.cjs', 'core.js', 'cli.js', 'webview/chat.js', 'webview/chat.css'];
+
+const benches: Readonly<Record<string, () => Promise<Record<string, unknown>>>> = {
+  bundles: () => Promise.resolve(Object.fromEntries(FILES.map((file) => {
+    const bytes = readFileSync(path.join(repoRoot, 'dist', file));
+    return [file, { bytes: bytes.length, gzip: gzipSync(bytes).length }];
+  }))),
+  memory: benchMemory,
+  opening: () => benchOpening(SIZES),
+  page: () => benchPage(SIZES),
+  activation: () => benchActivation(3),
+};
+
+const wanted = process.argv.slice(2).filter((name) => !name.startsWith('-'));
+const results: Record<string, unknown> = { node: process.version, cpus: os.cpus().length, at: new Date().toISOString() };
+for (const [name, bench] of Object.entries(benches)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  process.stderr.write(`measuring ${name}…\n`);
+  results[name] = await bench();
+}
+process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
