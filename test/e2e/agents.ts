@@ -16,7 +16,7 @@ export interface Prompts {
   readonly denied: string;
   /** Changes WEEK_DISCOUNT in src/fees.ts from 0.1 to 0.15. */
   readonly edit: string;
-  /** Runs `sleep 321`. */
+  /** Runs WAITING. */
   readonly wait: string;
   readonly again: string;
   /** Streams a long answer, slowly. */
@@ -29,6 +29,8 @@ export interface AgentCase {
   /** Name of its connection. */
   readonly name: string;
   readonly prompts: Prompts;
+  /** What its answers hold. */
+  readonly sees: { readonly hello: RegExp; readonly allowed: RegExp; readonly edit: RegExp; readonly again: RegExp; readonly long: RegExp };
   /** True where every session has a process of its own. */
   readonly ownProcess: boolean;
   env(): Promise<Readonly<Record<string, string>>>;
@@ -44,6 +46,13 @@ const PROMPTS: Prompts = {
   again: 'And what did I ask first?',
   long: 'Write a long answer',
 };
+
+const SEES: AgentCase['sees'] = {
+  hello: /bookings of a harbour/, allowed: /It is written\./, edit: /The week discount is 15 % now\./, again: /The first was whether I can say hello\./, long: /Here is a long answer\./,
+};
+
+/** A command that does not end by itself. Claude Code refuses a plain `sleep`. */
+export const WAITING = 'i=0; while [ $i -lt 32100 ]; do i=$((i+1)); sleep 0.1; done';
 
 const HELLO: Step = {
   think: 'A harbour with berths. The README says what it does; the fees stand in src/fees.ts.',
@@ -64,7 +73,7 @@ function script(tools: { command(line: string): NonNullable<Step['tools']>; edit
       const next = calls[answered];
       return next === undefined ? { text: 'The week discount is 15 % now.' } : { ...(answered === 0 ? { text: 'I look at the fees first.' } : {}), tools: next };
     }
-    if (has(PROMPTS.wait)) return answered === 0 ? { text: 'I wait.', tools: tools.command('sleep 321') } : { text: 'I stopped waiting.' };
+    if (has(PROMPTS.wait)) return answered === 0 ? { text: 'I wait.', tools: tools.command(WAITING) } : { text: 'I stopped waiting.' };
     if (has(PROMPTS.long)) return LONG(400);
     if (has(PROMPTS.again)) return { text: `You asked ${prompts.length} things so far. The first was whether I can say hello.` };
     return { text: 'Done.' };
@@ -83,7 +92,7 @@ export async function claudeCase(): Promise<AgentCase> {
   });
   const dir = mkdtempSync(join(tmpdir(), 'pilothouse-claude-'));
   return {
-    agent: 'claude', name: 'Claude Code', prompts: PROMPTS, ownProcess: true,
+    agent: 'claude', name: 'Claude Code', prompts: PROMPTS, ownProcess: true, sees: SEES,
     env: () => claudeVariables(endpoint.url, dir),
     close: async () => {
       await endpoint.close();
@@ -104,13 +113,28 @@ export async function codexCase(): Promise<AgentCase> {
   });
   const dir = mkdtempSync(join(tmpdir(), 'pilothouse-codex-'));
   return {
-    agent: 'codex', name: 'Codex', prompts: PROMPTS, ownProcess: false,
+    agent: 'codex', name: 'Codex', prompts: PROMPTS, ownProcess: false, sees: SEES,
     env: () => codexVariables(endpoint.url, dir),
     close: async () => {
       await endpoint.close();
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+/** The demo agent needs no model: the same steps in its own words. */
+export function demoCase(): Promise<AgentCase> {
+  const state = mkdtempSync(join(tmpdir(), 'pilothouse-demo-'));
+  return Promise.resolve({
+    agent: 'demo', name: 'Demo Agent', ownProcess: false,
+    prompts: {
+      hello: 'overview', allowed: 'run echo allowed > allowed.txt', denied: 'run echo denied > denied.txt', edit: 'replace "WEEK_DISCOUNT = 0.1" with "WEEK_DISCOUNT = 0.15" in src/fees.ts',
+      wait: `run ${WAITING}`, again: 'help', long: 'stream 2000 words at 60 a second',
+    },
+    sees: { hello: /berths/i, allowed: /./, edit: /fees\.ts/, again: /help|can do|try/i, long: /./ },
+    env: () => Promise.resolve({ PILOTHOUSE_DEMO_STATE: state }),
+    close: () => Promise.resolve(rmSync(state, { recursive: true, force: true })),
+  });
 }
 
 /** The workspace of the VS Code that runs, for tools whose model names absolute paths. */

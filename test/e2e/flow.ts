@@ -34,7 +34,7 @@ export function describeAgent(start: () => Promise<AgentCase>): void {
       await view.titleAction('New Session…');
       const chat = await Chat.of(window);
       await chat.say(agent.prompts.hello);
-      await chat.saw('text', 'bookings of a harbour');
+      await chat.saw('text', agent.sees.hello);
       await chat.idle();
       expect(await chat.rows('turn').count()).toBe(1);
       await (await session()).row();
@@ -52,7 +52,7 @@ export function describeAgent(start: () => Promise<AgentCase>): void {
       await chat.answer('Allow');
       await chat.idle();
       expect(readFileSync(join(code.folder, 'allowed.txt'), 'utf8')).toBe('allowed\n');
-      await chat.saw('text', 'It is written.');
+      await chat.saw('text', agent.sees.allowed);
     });
 
     test('a permission that is denied runs nothing', async () => {
@@ -67,8 +67,8 @@ export function describeAgent(start: () => Promise<AgentCase>): void {
       const chat = await Chat.of(window, title);
       await chat.say(agent.prompts.edit);
       // Agents that may write in their workspace do not ask before an edit there.
-      await Promise.race([chat.permission().last().waitFor({ timeout: 30_000 }).then(() => chat.answer('Allow')), chat.saw('text', 'The week discount is 15 % now.')]);
-      await chat.saw('text', 'The week discount is 15 % now.');
+      await Promise.race([chat.permission().last().waitFor({ timeout: 30_000 }).then(() => chat.answer('Allow')), chat.saw('text', agent.sees.edit)]);
+      await chat.saw('text', agent.sees.edit);
       await chat.idle();
       expect(readFileSync(join(code.folder, 'src/fees.ts'), 'utf8')).toContain('WEEK_DISCOUNT = 0.15');
       const tool = await chat.saw('tool', /fees\.ts/);
@@ -83,17 +83,17 @@ export function describeAgent(start: () => Promise<AgentCase>): void {
       const chat = await Chat.of(window, title);
       await chat.say(agent.prompts.wait);
       await chat.answer('Allow');
-      await until('the command to run', async () => running('sleep 321').length > 0);
+      await until('the command to run', async () => running('-lt 32100').length > 0);
       await chat.button('Stop').click();
       await chat.idle();
-      await until('the command to be dead', async () => running('sleep 321').length === 0);
+      await until('the command to be dead', async () => running('-lt 32100').length === 0);
       expect(await chat.rows('turn').last().innerText()).toMatch(/cancelled|interrupted|stopped/i);
     });
 
     test('another turn goes on in the same session', async () => {
       const chat = await Chat.of(window, title);
       await chat.say(agent.prompts.again);
-      await chat.saw('text', 'The first was whether I can say hello.');
+      await chat.saw('text', agent.sees.again);
       await chat.idle();
     });
 
@@ -111,7 +111,7 @@ export function describeAgent(start: () => Promise<AgentCase>): void {
     test('a killed agent process is shown, and resumed without losing a row', async () => {
       const chat = await Chat.of(window, title);
       await chat.say(agent.prompts.long);
-      await chat.saw('text', 'Here is a long answer.');
+      await chat.saw('text', agent.sees.long);
       const pids = running(agent.agent === 'demo' ? 'demo/agent' : agent.agent);
       expect(pids.length).toBeGreaterThan(0);
       for (const pid of pids) process.kill(pid, 'SIGKILL');

@@ -1,0 +1,4 @@
+import { demoCase } from './agents.ts';
+import { describeAgent } from './flow.ts';
+
+describeAgent(demoCase);
