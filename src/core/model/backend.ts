@@ -85,8 +85,11 @@ export interface SessionBackend extends AsyncDisposable {
 
 export interface SessionHandle {
   readonly id: string;
-  /** The system's own record of the session, newest page first; entries within a page in any order. */
-  history(page: { readonly cursor?: string; readonly limit: number } & CallOptions): Promise<Page<Entry>>;
+  /**
+   * The system's own record of the session, newest page first; entries within a page in any order. `stored` is how many rows the caller has already: a
+   * system whose record has no ids gives it only where there are none.
+   */
+  history(page: { readonly cursor?: string; readonly limit: number; readonly stored?: number } & CallOptions): Promise<Page<Entry>>;
   /** Entries and control changes as they happen, until disposed. Starts nothing by itself. */
   live(listener: (event: LiveEvent) => void): Disposable;
   controls(): SessionControls;

@@ -44,6 +44,11 @@ export class Blocks {
     return entries;
   }
 
+  /** What the open blocks would be if they ended now, as versions that every real end replaces. */
+  provisional(): Entry[] {
+    return [...this.open.values()].map((block) => ({ kind: block.channel, id: block.row, row: block.row, rev: 0, ...block.base, text: block.pieces.join('') }));
+  }
+
   /** Ends the block of `parent` (null: the one at the top), or all. */
   close(parent?: string | null): Entry[] {
     const entries: Entry[] = [];

@@ -1,13 +1,14 @@
-import type { AnswerEntry, Attachment, Entry, PermissionOption, PromptEntry, Question, TurnState, UsageFigures } from '../../../model/entry.ts';
+import type { AnswerEntry, Attachment, Entry, PromptEntry, Question, TurnState, UsageFigures } from '../../../model/entry.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { Notice } from './asides.ts';
 import { Asides } from './asides.ts';
 import { Blocks } from './blocks.ts';
 import { blockOf } from './content.ts';
+import { optionsOf, planOf } from './permission.ts';
 import type { Base } from './place.ts';
 import { Places } from './place.ts';
-import { num, obj, objects, oneLine, str } from './read.ts';
+import { num, obj, oneLine, str } from './read.ts';
 import { ToolCall } from './tools.ts';
 
 /** A prompt as it begins a turn or joins one. */
@@ -38,18 +39,10 @@ interface HeardPrompt {
   rev: number;
 }
 
-const scopes: Readonly<Record<string, PermissionOption['scope']>> = { allow_once: 'once', allow_always: 'always', reject_once: 'reject', reject_always: 'reject-always' };
+/** How claude-agent-acp replays an interruption: as a message of the person, who never wrote it. */
+const interruptions: ReadonlySet<string> = new Set(['[Request interrupted by user]', '[Request interrupted by user for tool use]']);
 /** Updates that show something. */
 const contentKinds: ReadonlySet<string> = new Set(['agent_message_chunk', 'agent_thought_chunk', 'tool_call', 'tool_call_update', 'plan']);
-
-/** Options of a permission request with the agent's own names (schema v1, PermissionOption). An option of unknown kind is left out: nobody could say what it does. */
-export function optionsOf(params: JsonObject): PermissionOption[] {
-  return objects(params, 'options').flatMap((one) => {
-    const id = str(one, 'optionId');
-    const scope = scopes[str(one, 'kind') ?? ''];
-    return id === null || scope === undefined ? [] : [{ id, label: oneLine(str(one, 'name') ?? id), scope }];
-  });
-}
 
 /**
  * Wire of one ACP session → entries. Pure but for its own state: the same calls give the same entries; no clock, no I/O, and no JSON makes it throw.
@@ -77,6 +70,7 @@ export class SessionLog {
   private answeredSince = false;
   private heard: HeardPrompt | null = null;
   private replayedTurns = 0;
+  private lastTurn: string | null = null;
 
   /** `scope` names what belongs to no turn; for each run of the program it is another one, for a replay always the same. */
   constructor(options: { readonly scope: string; readonly replay?: boolean }) {
@@ -107,6 +101,7 @@ export class SessionLog {
     this.cancelled = false;
     this.echo = '';
     this.changed.clear();
+    this.forget();
     const sent = this.prompt(prompt, now);
     const start: Entry = {
       kind: 'turn', id: `${turn}/start`, row: null, ...this.places.next(now), turn, rev: 0, phase: 'start', state: 'running', durationMs: null, figures: null, filesChanged: [], error: null,
@@ -135,11 +130,17 @@ export class SessionLog {
     if (turn === null || !this.running) return this.flush();
     const entries = [...this.flush(), ...this.closeTools(end.openTools, now)];
     this.running = false;
-    entries.push({
-      kind: 'turn', id: `${turn}/end`, row: `${turn}/end`, ...this.places.next(now), turn, rev: 0, phase: 'end', state: end.state,
-      durationMs: this.began === null ? null : Math.max(0, now - this.began), figures: end.figures, filesChanged: [...this.changed].sort(), error: end.error,
-    });
+    entries.push(this.turnEnd(turn, end, now, this.places.next(now), 1));
     return entries;
+  }
+
+  /** What would close the running turn if this program ended now; empty when none runs. Nothing changes, and every real end replaces it. */
+  provisionalEnd(now: number): Entry[] {
+    const { turn } = this.places;
+    if (turn === null || !this.running) return [];
+    const end: TurnEnd = { state: 'cancelled', error: 'Pilothouse was closed while this turn ran.', figures: null, openTools: 'cancelled' };
+    const asks = [...this.requests].map(([requestId, { base }]): Entry => ({ kind: 'answer', id: `${requestId}/answer`, row: requestId, rev: 0, ...base, at: now, requestId, outcome: 'lost', by: 'agent', reason: null, answers: {} }));
+    return [...this.blocks.provisional(), ...this.openTools.map((tool) => tool.provisional(now)), ...asks, this.turnEnd(turn, end, now, this.places.peek(now), 0)];
   }
 
   /** The end of a replay: what is still open in it has ended long ago. */
@@ -226,7 +227,7 @@ export class SessionLog {
     const tool = request.callId === null ? undefined : this.tools.get(request.callId);
     if (tool !== undefined && answer.outcome === 'denied') tool.denied = true;
     else if (tool !== undefined) tool.startedAt = now;
-    return [{ kind: 'answer', id: `${requestId}/answer`, row: requestId, rev: 0, ...request.base, at: now, requestId, ...answer }];
+    return [{ kind: 'answer', id: `${requestId}/answer`, row: requestId, rev: 1, ...request.base, at: now, requestId, ...answer }];
   }
 
   /** Output of a terminal that we run for the agent, or that the agent tells of in `_meta`. */
@@ -260,6 +261,13 @@ export class SessionLog {
     return this.blocks.close();
   }
 
+  private turnEnd(turn: string, end: TurnEnd, now: number, base: Base, rev: number): Entry {
+    return {
+      kind: 'turn', id: `${turn}/end`, row: `${turn}/end`, ...base, turn, rev, phase: 'end', state: end.state,
+      durationMs: this.began === null ? null : Math.max(0, now - this.began), figures: end.figures, filesChanged: [...this.changed].sort(), error: end.error,
+    };
+  }
+
   private prompt(prompt: SentPrompt, now: number): PromptEntry {
     return { kind: 'prompt', id: prompt.clientId, row: prompt.clientId, ...this.places.next(now), rev: 0, text: prompt.text, attachments: prompt.attachments, clientId: prompt.clientId };
   }
@@ -284,6 +292,7 @@ export class SessionLog {
         return [];
       }
     }
+    if (this.replay && block.type === 'text' && interruptions.has(block.text)) return this.replayedInterruption();
     const messageId = str(update, 'messageId');
     const entries: Entry[] = [];
     let heard = this.heard;
@@ -302,6 +311,13 @@ export class SessionLog {
     this.heard = heard;
     entries.push({ kind: 'prompt', id: heard.id, row: heard.id, ...heard.base, rev: heard.rev, text: heard.text, attachments: heard.files, clientId: null });
     return entries;
+  }
+
+  private replayedInterruption(): Entry[] {
+    const { turn } = this.places;
+    if (turn === null) return [];
+    const end: TurnEnd = { state: 'cancelled', error: null, figures: null, openTools: 'cancelled' };
+    return [...this.flush(), ...this.closeTools('cancelled', 0), this.turnEnd(turn, end, 0, this.places.next(0), 1)];
   }
 
   private tool(update: JsonObject, now: number): Entry[] {
@@ -361,6 +377,15 @@ export class SessionLog {
     return entries;
   }
 
+  /** Calls of turns long past are not told of any more; they and their texts are let go. */
+  private forget(): void {
+    const last = this.lastTurn;
+    this.lastTurn = this.places.turn;
+    for (const [callId, tool] of this.tools) if (tool.done && tool.base.turn !== last && tool.base.turn !== this.lastTurn) this.tools.delete(callId);
+    for (const [terminalId, tool] of this.terminals) if (tool.done && this.tools.get(tool.callId) !== tool) this.terminals.delete(terminalId);
+    this.early.clear();
+  }
+
   private closeTools(as: 'ok' | 'cancelled', now: number): Entry[] {
     return this.openTools.map((tool) => this.result(tool, tool.denied ? 'denied' : as, now));
   }
@@ -370,9 +395,4 @@ export class SessionLog {
     const id = str(obj(obj(update, '_meta') ?? {}, 'claudeCode') ?? {}, 'parentToolUseId');
     return id === null ? null : (this.tools.get(id)?.row ?? null);
   }
-}
-
-/** claude-agent-acp asks for a plan's approval with the plan in its raw input. */
-function planOf(input: JsonValue): string {
-  return isJsonObject(input) ? (str(input, 'plan') ?? '') : '';
 }

@@ -40,7 +40,7 @@ export function wordsOf(error: unknown): string {
   if (!(error instanceof RpcError)) return describeError(error);
   const { data } = error;
   const details = typeof data === 'string' ? data : isJsonObject(data) ? (str(data, 'details') ?? str(data, 'message')) : null;
-  const message = error.message === 'Internal error' && details !== null ? '' : error.message;
+  const message = error.message.replace(/^Internal error(?::\s*|$)/, '');
   return oneLine([message, details].filter((part) => part !== null && part !== '').join(': '), 600) || 'The agent gave no reason.';
 }
 

@@ -40,6 +40,11 @@ export class Places {
     return { order, at: this.replay ? null : now, turn: this.turn, parent };
   }
 
+  /** The place that `next` would give now; nothing is taken. */
+  peek(now: number): Base {
+    return { order: [this.replay ? 0 : Math.max(this.last, now), this.row + 1], at: this.replay ? null : now, turn: this.turn, parent: null };
+  }
+
   /** The place of a thing that has versions: the same each time. */
   keep(id: string, now: number, parent: string | null = null): Base {
     const known = this.kept.get(id) ?? this.next(now, parent);

@@ -33,7 +33,7 @@ export class ToolCall {
   private readonly shown: string[] = [];
   private replacements = 0;
   private version = -1;
-  private resultVersion = -1;
+  private resultVersion = 0;
   private result: ResultEntry | null = null;
 
   constructor(callId: string, row: string, base: Base) {
@@ -129,14 +129,23 @@ export class ToolCall {
   /** The result as it stands now. `at` is the time of its end. */
   finish(status: ResultEntry['status'], at: number | null): ResultEntry {
     this.resultVersion += 1;
+    this.result = this.resultEntry(status, at, this.resultVersion);
+    return this.result;
+  }
+
+  /** The result that it would have if it were broken off now: a version that every real one replaces. */
+  provisional(at: number | null): ResultEntry {
+    return this.resultEntry('cancelled', at, 0);
+  }
+
+  private resultEntry(status: ResultEntry['status'], at: number | null, rev: number): ResultEntry {
     const ran = status === 'ok' || status === 'error';
-    this.result = {
-      kind: 'result', id: `${this.row}/result`, row: this.row, ...this.base, rev: this.resultVersion, at,
+    return {
+      kind: 'result', id: `${this.row}/result`, row: this.row, ...this.base, rev, at,
       callId: this.callId, status, output: this.output(), exitCode: this.exitCode,
       durationMs: ran && at !== null && this.startedAt !== null ? Math.max(0, at - this.startedAt) : null,
       diffs: ran ? this.diffs : [], attachments: this.files(),
     };
-    return this.result;
   }
 
   /** True when what came after the end changes the result. */
