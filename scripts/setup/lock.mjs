@@ -12,7 +12,7 @@ const TAKEOVER_STALE_MS = 10_000;
  * @param {number} pid
  * @returns {string} '' where the system does not tell
  */
-function startOf(pid) {
+export function startOf(pid) {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';

@@ -1,20 +1,27 @@
 // @ts-check
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { cachePath, cacheRoot, ensureInCache, say } from './cache.mjs';
 import { ensureCodeServer } from './codeServer.mjs';
 import { ensureDependencies } from './dependencies.mjs';
+import { SetupFailure } from './failure.mjs';
 import { withLock } from './lock.mjs';
 import { cleanEnv, repoRoot, runLogged } from './run.mjs';
 
 const repoId = createHash('sha256').update(repoRoot).digest('hex').slice(0, 8);
 
 /**
- * Builds the project and packages it. A package of the same content is not made again.
+ * The extension as a .vsix: the one that `PILOTHOUSE_VSIX` names, else the project's own, built and packaged. A package of the same content
+ * is not made again.
  * @returns {Promise<{ path: string, key: string }>} the .vsix in the cache; `key` is a hash of what is in it
  */
 export async function ensureVsix() {
+  const given = process.env.PILOTHOUSE_VSIX;
+  if (given !== undefined && given !== '') {
+    if (!existsSync(given)) throw new SetupFailure(`PILOTHOUSE_VSIX names no file: ${given}`);
+    return { path: resolve(given), key: createHash('sha256').update(readFileSync(given)).digest('hex').slice(0, 16) };
+  }
   const { node } = await ensureDependencies();
   return withLock(cachePath('locks', `build-${repoId}.lock`), 'the build', async () => {
     say('building the extension');

@@ -1,0 +1,238 @@
+import type { Locator, Page } from 'playwright-core';
+import type { Menus } from './parts.ts';
+import { matches, until } from './wait.ts';
+
+/** One visible row of a tree view. */
+export interface TreeRow {
+  readonly index: number;
+  /** 1 for the roots. */
+  readonly level: number;
+  readonly label: string;
+  readonly description: string;
+  /** What a screen reader reads. */
+  readonly name: string;
+  /** undefined for a row without children. */
+  readonly expanded: boolean | undefined;
+  readonly selected: boolean;
+}
+
+/** How an item is looked up: by its label (a string: exactly), or by what a screen reader reads (a pattern); below a parent, if one is given. */
+export type ItemName = string | RegExp;
+
+/** A tree view of the side bar, by the title of its section. */
+export class TreeView {
+  readonly #page: Page;
+  readonly menus: Menus;
+  readonly title: string;
+  readonly pane: Locator;
+  readonly list: Locator;
+
+  constructor(page: Page, menus: Menus, title: string) {
+    this.#page = page;
+    this.menus = menus;
+    this.title = title;
+    this.pane = page.locator('.pane').filter({ has: page.locator(`.pane-header[aria-label="${title} Section"]`) });
+    this.list = this.pane.locator('.monaco-list').first();
+  }
+
+  /** The rows that are painted: a long list has more, see `rows`. */
+  async paintedRows(): Promise<readonly TreeRow[]> {
+    const rows = await this.list.locator('[role=treeitem]').evaluateAll((elements) => elements.map((row) => {
+      const text = (selector: string): string => (row.querySelector(selector)?.textContent ?? '').replaceAll('\u00a0', ' ').trim();
+      const expanded = row.getAttribute('aria-expanded');
+      return {
+        index: Number(row.getAttribute('data-index')),
+        level: Number(row.getAttribute('aria-level')),
+        label: text('.label-name'),
+        description: text('.label-description'),
+        name: (row.getAttribute('aria-label') ?? '').trim(),
+        expanded: expanded === null ? null : expanded === 'true',
+        selected: row.getAttribute('aria-selected') === 'true',
+      };
+    }));
+    return rows.map((row) => ({ ...row, expanded: row.expanded ?? undefined })).sort((a, b) => a.index - b.index);
+  }
+
+  /** Every visible row, from the first to the last; the list is scrolled through when it is longer than its view. */
+  async rows(): Promise<readonly TreeRow[]> {
+    const first = await this.paintedRows();
+    const hidden = await this.#hidden();
+    if (hidden.above <= 0 && hidden.below <= 0) return first;
+    const found = new Map<number, TreeRow>();
+    await this.#toTop();
+    do for (const row of await this.paintedRows()) found.set(row.index, row);
+    while (await this.#pageDown());
+    return [...found.values()].sort((a, b) => a.index - b.index);
+  }
+
+  /** An item, looked up anew for each thing that is done with it. */
+  item(name: ItemName, options: { under?: ItemName } = {}): TreeItem {
+    return new TreeItem(this, this.#page, name, options.under);
+  }
+
+  /** Waits until there is such a row. */
+  async find(name: ItemName, under?: ItemName, timeoutMs?: number): Promise<TreeRow> {
+    return until(`the item ${name}${under === undefined ? '' : ` under ${under}`} in ${this.title}`, async () => (await this.lookUp(name, under)), {
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      detail: async () => (await this.rows()).map((row) => `${'  '.repeat(row.level - 1)}${row.name}`).join(' | '),
+    });
+  }
+
+  /** Such a row, if there is one now. */
+  async lookUp(name: ItemName, under?: ItemName): Promise<TreeRow | undefined> {
+    const painted = under === undefined ? find(await this.paintedRows(), name, under) : undefined;
+    return painted ?? find(await this.rows(), name, under);
+  }
+
+  /** The element of a row, scrolled into view. */
+  async reveal(row: TreeRow): Promise<Locator> {
+    const element = this.list.locator(`[role=treeitem][data-index="${row.index}"]`);
+    if ((await element.count()) === 0) {
+      await this.#toTop();
+      while ((await element.count()) === 0 && (await this.#pageDown()));
+    }
+    await element.scrollIntoViewIfNeeded();
+    return element;
+  }
+
+  /** Presses a button of the section's title bar. */
+  async titleAction(name: string): Promise<void> {
+    await this.pane.locator('.pane-header').hover();
+    await this.pane.locator('.pane-header').getByRole('button', { name, exact: true }).click();
+  }
+
+  /** What the view says while it is empty. */
+  async message(): Promise<string> {
+    return (await this.pane.locator('.welcome-view-content, .message').allInnerTexts()).join('\n').trim();
+  }
+
+  /** Where the list is scrolled to: the height above and below what is shown, in pixels. */
+  async #hidden(): Promise<{ readonly above: number; readonly below: number }> {
+    return this.list.evaluate((list) => {
+      const rows = list.querySelector('.monaco-list-rows')?.getBoundingClientRect();
+      const view = list.getBoundingClientRect();
+      return rows === undefined ? { above: 0, below: 0 } : { above: Math.round(view.top - rows.top), below: Math.round(rows.bottom - view.bottom) };
+    });
+  }
+
+  async #toTop(): Promise<void> {
+    while ((await this.#hidden()).above > 0) await this.#wheel(-100_000);
+  }
+
+  /** Scrolls down by less than a page; false at the end. */
+  async #pageDown(): Promise<boolean> {
+    if ((await this.#hidden()).below <= 0) return false;
+    await this.#wheel(150);
+    return true;
+  }
+
+  /** Turns the wheel over the list, and waits until the list has followed. */
+  async #wheel(delta: number): Promise<void> {
+    const { above } = await this.#hidden();
+    await this.list.hover({ position: { x: 4, y: 4 }, force: true });
+    await this.#page.mouse.wheel(0, delta);
+    await until('the list to scroll', async () => (await this.#hidden()).above !== above, { timeoutMs: 5000 });
+    await this.#page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(undefined)))));
+  }
+}
+
+function find(rows: readonly TreeRow[], name: ItemName, under: ItemName | undefined): TreeRow | undefined {
+  const wanted = (row: TreeRow, by: ItemName): boolean => (typeof by === 'string' ? row.label === by : matches(row.name, by));
+  if (under === undefined) return rows.find((row) => wanted(row, name));
+  let parentLevel = 0;
+  for (const row of rows) {
+    if (parentLevel > 0 && row.level <= parentLevel) parentLevel = 0;
+    if (parentLevel > 0 && wanted(row, name)) return row;
+    if (parentLevel === 0 && wanted(row, under)) parentLevel = row.level;
+  }
+  return undefined;
+}
+
+/** An item of a tree view. */
+export class TreeItem {
+  readonly #view: TreeView;
+  readonly #page: Page;
+  readonly #name: ItemName;
+  readonly #under: ItemName | undefined;
+
+  constructor(view: TreeView, page: Page, name: ItemName, under: ItemName | undefined) {
+    this.#view = view;
+    this.#page = page;
+    this.#name = name;
+    this.#under = under;
+  }
+
+  /** Waits for the item. */
+  async row(timeoutMs?: number): Promise<TreeRow> {
+    return this.#view.find(this.#name, this.#under, timeoutMs);
+  }
+
+  async exists(): Promise<boolean> {
+    return (await this.#view.lookUp(this.#name, this.#under)) !== undefined;
+  }
+
+  /** Waits until the item's row is as wanted, such as `(row) => row.description.startsWith('running')`. */
+  async waitUntil(wanted: (row: TreeRow) => boolean, timeoutMs?: number): Promise<TreeRow> {
+    return until(`the item ${this.#name} to change`, async () => {
+      const row = await this.#view.lookUp(this.#name, this.#under);
+      return row !== undefined && wanted(row) ? row : undefined;
+    }, { ...(timeoutMs === undefined ? {} : { timeoutMs }), detail: async () => JSON.stringify(await this.#view.lookUp(this.#name, this.#under)) });
+  }
+
+  async waitGone(timeoutMs?: number): Promise<void> {
+    await until(`the item ${this.#name} to go`, async () => !(await this.exists()), timeoutMs === undefined ? {} : { timeoutMs });
+  }
+
+  async click(): Promise<void> {
+    await (await this.#element()).click();
+  }
+
+  async expand(): Promise<void> {
+    await this.#toggle(true);
+  }
+
+  async collapse(): Promise<void> {
+    await this.#toggle(false);
+  }
+
+  /** Chooses an item of the context menu; a path of labels leads through submenus. */
+  async contextMenu(...path: readonly string[]): Promise<void> {
+    await this.#view.menus.choose(async () => (await this.#element()).click({ button: 'right', position: { x: 40, y: 11 } }), ...path);
+  }
+
+  /** The labels of the context menu. */
+  async contextMenuLabels(): Promise<readonly string[]> {
+    await this.#view.menus.open(async () => (await this.#element()).click({ button: 'right', position: { x: 40, y: 11 } }));
+    const labels = await this.#view.menus.labels();
+    await this.#view.menus.close();
+    return labels;
+  }
+
+  /** Presses an inline action. */
+  async inlineAction(name: string): Promise<void> {
+    const element = await this.#element();
+    await element.hover();
+    await element.getByRole('button', { name, exact: true }).click();
+  }
+
+  /** The names of the inline actions. */
+  async inlineActions(): Promise<readonly string[]> {
+    const element = await this.#element();
+    await element.hover();
+    return element.locator('.actions [role=button]').evaluateAll((buttons) => buttons.map((button) => button.getAttribute('aria-label') ?? ''));
+  }
+
+  async #element(): Promise<Locator> {
+    return this.#view.reveal(await this.row());
+  }
+
+  async #toggle(expanded: boolean): Promise<void> {
+    await until(`the item ${this.#name} to ${expanded ? 'open' : 'close'}`, async () => {
+      const row = await this.row();
+      if (row.expanded === expanded) return true;
+      await (await this.#view.reveal(row)).locator('.monaco-tl-twistie').click();
+      await this.#page.waitForTimeout(200);
+      return undefined;
+    });
+  }
+}
