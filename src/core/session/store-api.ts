@@ -25,6 +25,8 @@ export interface OutboxItem {
   readonly attempts: number;
   /** One line, for `failed`. */
   readonly error: string | null;
+  /** True for a `failed` one of which nobody can say whether the system has it. */
+  readonly uncertain?: boolean;
   /** True: hand it to the running turn instead of waiting for its end. */
   readonly steer: boolean;
 }

@@ -69,11 +69,12 @@ export class EntryTable {
       // Whichever end is nearer: what OFFSET steps over is what a page in the middle costs.
       const behind = total - from - size;
       const [order, skip] = from <= behind ? ['ord, key', from] : ['ord DESC, key DESC', behind];
+      // CROSS JOIN fixes the order of the loops: SQLite's own choice scans every entry of the database.
       const found = sql.each(
         `WITH RECURSIVE shown (n, key) AS (
           SELECT n, key FROM (SELECT n, key FROM transcript_row WHERE session = ?1 AND top = 1 ORDER BY ${order} LIMIT ?2 OFFSET ?3)
-          UNION SELECT child.n, child.key FROM shown JOIN transcript_row AS child ON child.session = ?1 AND child.parent = shown.key AND child.shows = 1)
-        SELECT ${COLUMNS} FROM shown AS r JOIN entry AS e ON e.row_n = r.n`, ref.n, size, skip);
+          UNION SELECT child.n, child.key FROM shown CROSS JOIN transcript_row AS child ON child.session = ?1 AND child.parent = shown.key AND child.shows = 1)
+        SELECT ${COLUMNS} FROM shown AS r CROSS JOIN entry AS e ON e.row_n = r.n`, ref.n, size, skip);
       return { start: from, total, json: this.texts(session, ref, found).json };
     });
   }
@@ -84,7 +85,7 @@ export class EntryTable {
       const ref = findSession(this.base, session);
       if (ref === null) return '[]';
       const found = [...new Set(rows)].flatMap((row) => sql.all(
-        `SELECT ${COLUMNS} FROM transcript_row AS r JOIN entry AS e ON e.row_n = r.n WHERE r.session = ? AND r.key = ?`, ref.n, encodeText(row)));
+        `SELECT ${COLUMNS} FROM transcript_row AS r CROSS JOIN entry AS e ON e.row_n = r.n WHERE r.session = ? AND r.key = ?`, ref.n, encodeText(row)));
       return this.texts(session, ref, found).json;
     });
   }
