@@ -2,7 +2,10 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { Fleet } from '../core/fleet/fleet.ts';
+import type { Logger } from '../core/model/context.ts';
 import { describeError } from '../core/model/errors.ts';
+import type { StoreHealth } from '../core/session/store-api.ts';
+import type { OwnedStore } from '../core/session/store/open.ts';
 import { openStore } from '../core/session/store/open.ts';
 import { systemClock } from '../core/transport/clock.ts';
 import { ReadOnlyDocuments } from './chat/documents.ts';
@@ -72,11 +75,16 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
     }),
   );
   if (warning !== null) void vscode.window.showWarningMessage(warning);
-  if (store.health.status === 'memory') tellMemoryOnly(store.health.reason, store.health.setAside);
+  const tellHealth = (health: StoreHealth): void => {
+    if (health.status === 'memory') tellMemoryOnly(health.reason, health.setAside);
+  };
+  tellHealth(store.health);
+  context.subscriptions.push(store.onHealth(tellHealth));
   const activationMs = performance.now() - started;
   const ready = connections.apply()
     .catch((error: unknown) => log.error('connections could not be started', { error: describeError(error) }))
-    .then(() => services.context.set('pilothouse.ready', true));
+    .then(() => services.context.set('pilothouse.ready', true))
+    .then(() => forgetOld(services.settings, store, log));
   log.info('active', { ms: Math.round(activationMs) });
   return { ready, activationMs };
 }
@@ -84,6 +92,20 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
 export async function deactivate(): Promise<void> {
   await closing?.();
   closing = null;
+}
+
+const DAY_MS = 86_400_000;
+
+/** Retention, as the person set it; off unless they did. */
+async function forgetOld(settings: Settings, store: OwnedStore, log: Logger): Promise<void> {
+  const days = settings.get('store.keepDays');
+  if (days === 0) return;
+  try {
+    const forgotten = await store.prune(Date.now() - days * DAY_MS);
+    if (forgotten > 0) log.info('stored sessions were forgotten by age', { sessions: forgotten, days });
+  } catch (error) {
+    log.warn('retention could not be applied', { error: describeError(error) });
+  }
 }
 
 function tellMemoryOnly(reason: string, setAside: string | null): void {

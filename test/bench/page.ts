@@ -73,8 +73,7 @@ async function firstPaint(browser: Browser, url: string, message: HostMessage): 
   try {
     await page.goto(url);
     await page.waitForTimeout(150);
-    return await page.evaluate((data) => new Promise<number>((resolve) => {
-      const text = JSON.stringify(data);
+    return await page.evaluate((text) => new Promise<number>((resolve) => {
       const from = performance.now();
       globalThis.dispatchEvent(new MessageEvent('message', { data: JSON.parse(text) as unknown }));
       const look = (): void => {
@@ -82,7 +81,7 @@ async function firstPaint(browser: Browser, url: string, message: HostMessage): 
         else requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - from)));
       };
       look();
-    }), message);
+    }), JSON.stringify(message));
   } finally {
     await page.close();
   }
@@ -102,7 +101,7 @@ async function stream(page: Page, answer: string): Promise<Streamed> {
     const work: number[] = [];
     let longTasks = 0;
     const observer = new PerformanceObserver((list) => { longTasks += list.getEntries().length; });
-    observer.observe({ entryTypes: ['longtask'] });
+    observer.observe({ type: 'longtask' });
     const charsPerSecond = perSecond * 4;
     const started = performance.now();
     let sent = 0;
@@ -124,8 +123,8 @@ async function stream(page: Page, answer: string): Promise<Streamed> {
       work.push(performance.now() - from);
     }
     observer.disconnect();
-    (globalThis as { gc?: () => void }).gc?.();
-    const memory = (performance as { memory?: { usedJSHeapSize: number } }).memory;
+    (globalThis as unknown as { gc?: () => void }).gc?.();
+    const memory = (performance as unknown as { memory?: { usedJSHeapSize: number } }).memory;
     return { gaps: gaps.slice(1), work, longTasks, heapMb: Math.round(((memory?.usedJSHeapSize ?? 0) / 1_048_576) * 10) / 10 };
   }, { answer, perSecond: DELTAS_PER_SECOND });
 }
@@ -137,7 +136,7 @@ async function streaming(browser: Browser, url: string, chats: number, answer: s
     for (const page of pages) {
       await page.goto(url);
       await page.waitForTimeout(150);
-      await page.evaluate((data) => void globalThis.dispatchEvent(new MessageEvent('message', { data })), snapshot(201, rows));
+      await page.evaluate((text) => void globalThis.dispatchEvent(new MessageEvent('message', { data: JSON.parse(text) as unknown })), JSON.stringify(snapshot(201, rows)));
       if (throttle > 1) await (await page.context().newCDPSession(page)).send('Emulation.setCPUThrottlingRate', { rate: throttle });
     }
     const results = await Promise.all(pages.map((page) => stream(page, answer)));
