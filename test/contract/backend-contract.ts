@@ -1,0 +1,290 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { Decision, SessionBackend } from '../../src/core/model/backend.ts';
+import { isAbort } from '../../src/core/model/errors.ts';
+import type { Session } from '../../src/core/model/session.ts';
+import { viewOf } from '../../src/core/session/view.ts';
+import { code, everySession, machineId, nobody, pidIn, rejection } from './helpers.ts';
+import { describeLifecycle } from './lifecycle.ts';
+import { Observer, rowsOf } from './observer.ts';
+import { orderFree } from './orderFree.ts';
+import type { ContractTraits, Rig } from './types.ts';
+
+/** Every backend that hosts sessions keeps these promises. `start` gives a backend in a world of its own. */
+export function describeBackend(name: string, start: () => Promise<Rig>, traits: ContractTraits): void {
+  describe(name, () => {
+    let rig: Rig;
+    const observers: Observer[] = [];
+    const observe = (backend: SessionBackend, id: string): Observer => {
+      const observer = new Observer(backend, id);
+      observers.push(observer);
+      return observer;
+    };
+    const spawn = async (): Promise<Observer> => observe(rig.backend, (await rig.backend.spawn({ machineId, folder: rig.folder })).id);
+
+    beforeAll(async () => {
+      rig = await start();
+    });
+    afterEach(({ task }) => {
+      for (const observer of observers.splice(0)) observer.dispose();
+      if (task.result?.state === 'fail') console.error(rig.log());
+    });
+    afterAll(async () => {
+      await rig.dispose();
+      if (rig.processes !== null) expect(await rig.processes.alive(), 'nothing is left running').toEqual([]);
+    });
+
+    it('connects, and tells its state and its machine', async () => {
+      const told: string[] = [];
+      const watch = rig.backend.watch((event) => told.push(event.type));
+      const state = await rig.backend.connect();
+      watch.dispose();
+      expect(state).toMatchObject({ status: 'ready', message: null });
+      expect(state.version).toMatch(/^\d+\.\d+/);
+      const machines = await rig.backend.machines();
+      expect(machines).toEqual([expect.objectContaining({ id: machineId, connectionId: rig.backend.connectionId, state: 'online' })]);
+    });
+
+    it('makes a session that is listed and told of', async () => {
+      const seen: Session[] = [];
+      const watch = rig.backend.watch((event) => event.type === 'session' && seen.push(event.session));
+      const session = await rig.backend.spawn({ machineId, folder: rig.folder, title: 'Night watch' });
+      expect(session).toMatchObject({ connectionId: rig.backend.connectionId, machineId, folder: rig.folder, title: 'Night watch', archived: false });
+      await expect.poll(() => seen.map((one) => one.id)).toContain(session.id);
+      watch.dispose();
+      const listed = await everySession(rig.backend);
+      expect(listed.find((one) => one.id === session.id)).toMatchObject({ folder: rig.folder, title: 'Night watch' });
+      expect(new Set(listed.map((one) => one.id)).size).toBe(listed.length);
+      expect(listed.map((one) => one.updatedAt)).toEqual(listed.map((one) => one.updatedAt).sort((a, b) => b - a));
+      const elsewhere = await everySession(rig.backend, path.join(rig.folder, 'nowhere'));
+      expect(elsewhere).toEqual([]);
+    });
+
+    it('delivers a prompt and streams the answer: pieces, then the whole, within a turn', async () => {
+      const chat = await spawn();
+      const { prompt, answer } = rig.script.say();
+      const clientId = randomUUID();
+      const end = await chat.turn(prompt, { outcome: 'allow' }, clientId);
+      expect(end.state).toBe('completed');
+      const [sent] = rowsOf(chat.rows, 'prompt');
+      expect(sent).toMatchObject({ text: prompt, clientId });
+      expect(chat.said()).toMatch(answer);
+      const texts = rowsOf(chat.rows, 'text');
+      expect(texts.every((row) => !row.streaming)).toBe(true);
+      const pieces = chat.entries.filter((entry) => entry.kind === 'delta' && entry.channel === 'text');
+      expect(pieces.length).toBeGreaterThan(1);
+      for (const row of texts) {
+        const streamed = pieces.filter((entry) => entry.row === row.key);
+        if (streamed.length > 0) expect(viewOf(streamed)).toEqual([expect.objectContaining({ kind: 'text', text: row.text, streaming: true })]);
+      }
+      const turns = chat.entries.filter((entry) => entry.kind === 'turn');
+      expect(turns.some((entry) => entry.phase === 'start')).toBe(true);
+      expect(turns.filter((entry) => entry.phase === 'start').every((entry) => entry.row === null)).toBe(true);
+      const kinds = chat.rows.map((row) => row.kind);
+      expect(kinds[0]).toBe('prompt');
+      expect(kinds.at(-1)).toBe('turn');
+      await chat.until('the session to be idle', () => chat.session?.state === 'idle');
+      expect(chat.sessions.some((one) => one.state === 'running')).toBe(true);
+    });
+
+    it('has a prompt that was sent twice once', async () => {
+      const chat = await spawn();
+      const { prompt } = rig.script.say();
+      const clientId = randomUUID();
+      await Promise.all([chat.handle.send({ text: prompt, attachments: [] }, clientId), chat.handle.send({ text: prompt, attachments: [] }, clientId)]);
+      await chat.turnEnd(0);
+      await chat.handle.send({ text: prompt, attachments: [] }, clientId);
+      await chat.turn(rig.script.say().prompt);
+      expect(rowsOf(chat.rows, 'prompt').filter((row) => row.clientId === clientId)).toHaveLength(1);
+      expect(rowsOf(chat.rows, 'turn')).toHaveLength(2);
+    });
+
+    it('asks for permission, and runs what is allowed', async () => {
+      const chat = await spawn();
+      const file = path.join(rig.folder, `${randomUUID()}.txt`);
+      const { prompt, answer } = rig.script.run(`echo harbour > ${file} && cat ${file}`);
+      await chat.handle.send({ text: prompt, attachments: [] }, randomUUID());
+      const ask = await chat.until('a permission', () => chat.asks()[0]);
+      expect(ask).toMatchObject({ ask: 'tool', requestId: expect.stringMatching(/./) as string });
+      expect(ask.command ?? ask.title).toContain('echo harbour');
+      expect(ask.options.some((option) => option.scope === 'once') || ask.options.length === 0).toBe(true);
+      await chat.until('the session to wait', () => chat.session?.state === 'waiting' && chat.session.waiting.some((one) => one.requestId === ask.requestId));
+      expect(existsSync(file)).toBe(false);
+      await chat.handle.answer(ask.requestId, { outcome: 'allow' });
+      await chat.turnEnd(0);
+      expect(existsSync(file)).toBe(true);
+      const [tool] = rowsOf(chat.rows, 'tool');
+      expect(tool).toMatchObject({ status: 'ok', verb: 'execute' });
+      expect(tool?.output).toContain('harbour');
+      expect(rowsOf(chat.rows, 'permission')[0]).toMatchObject({ outcome: 'allowed' });
+      expect(chat.said()).toMatch(answer);
+      expect(await code(chat.handle.answer(ask.requestId, { outcome: 'deny' }))).toBe('already_answered');
+    });
+
+    it('does not run what is denied, and says why to the agent', async () => {
+      const chat = await spawn();
+      const file = path.join(rig.folder, `${randomUUID()}.txt`);
+      const { prompt } = rig.script.run(`echo never > ${file}`);
+      await chat.handle.send({ text: prompt, attachments: [] }, randomUUID());
+      const ask = await chat.until('a permission', () => chat.asks()[0]);
+      await chat.handle.answer(ask.requestId, { outcome: 'deny', reason: 'Leave the files as they are.' });
+      expect(await code(chat.handle.answer(ask.requestId, { outcome: 'allow' }))).toBe('already_answered');
+      await chat.turnEnd(0);
+      expect(existsSync(file)).toBe(false);
+      expect(rowsOf(chat.rows, 'permission')[0]).toMatchObject({ outcome: 'denied', answerReason: 'Leave the files as they are.' });
+      expect(rowsOf(chat.rows, 'tool').every((tool) => tool.status !== 'ok' && tool.status !== 'running')).toBe(true);
+      // Where the agent takes no reason with a refusal, it goes as the next prompt.
+      if (!ask.takesReason) {
+        await chat.until('the reason as a prompt', () => rowsOf(chat.rows, 'prompt').some((row) => row.text === 'Leave the files as they are.'));
+        await chat.turnEnd(1);
+      }
+    });
+
+    it('shows an edit as a diff', async () => {
+      const chat = await spawn();
+      await writeFile(path.join(rig.folder, 'notes.txt'), 'one\ntwo\nthree\n');
+      const { prompt } = rig.script.edit('notes.txt', 'two', 'TWO');
+      const end = await chat.turn(prompt);
+      expect(end.state).toBe('completed');
+      expect(await readFile(path.join(rig.folder, 'notes.txt'), 'utf8')).toBe('one\nTWO\nthree\n');
+      const edit = rowsOf(chat.rows, 'tool').find((tool) => tool.diffs.length > 0);
+      expect(edit).toMatchObject({ status: 'ok', verb: 'edit' });
+      expect(edit?.diffs[0]?.path).toMatch(/notes\.txt$/);
+      expect(edit?.diffs[0]?.patch).toMatch(/^@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@/);
+      expect(edit?.diffs[0]?.patch).toContain('-two');
+      expect(edit?.diffs[0]?.patch).toContain('+TWO');
+      expect(edit?.diffs[0]).toMatchObject({ added: 1, removed: 1, change: 'modify' });
+      expect(end.filesChanged.some((file) => file.endsWith('notes.txt'))).toBe(true);
+      await writeFile(path.join(rig.folder, 'notes.txt'), 'one\ntwo\nthree\n');
+    });
+
+    it('asks a question, and hands the answer on', async () => {
+      const { ask } = rig.script;
+      if (ask === null) return;
+      const chat = await spawn();
+      await chat.handle.send({ text: ask.prompt, attachments: [] }, randomUUID());
+      const asked = await chat.until('a question', () => chat.asks().find((one) => one.ask === 'question'));
+      expect(asked.questions.length).toBeGreaterThan(0);
+      const decision: Decision = { outcome: 'answer', answers: ask.answers(asked.questions) };
+      await chat.handle.answer(asked.requestId, decision);
+      await chat.turnEnd(0);
+      expect(rowsOf(chat.rows, 'permission')[0]).toMatchObject({ ask: 'question', outcome: 'answered' });
+      expect(chat.said()).toMatch(ask.answer);
+    });
+
+    it('interrupts a running command, which is dead then', async () => {
+      const chat = await spawn();
+      const file = path.join(rig.folder, `${randomUUID()}.pid`);
+      await chat.handle.send({ text: rig.script.run(`sleep 120 & echo $! > ${file}; wait`).prompt, attachments: [] }, randomUUID());
+      const ask = await chat.until('a permission', () => chat.asks()[0]);
+      await chat.handle.answer(ask.requestId, { outcome: 'allow' });
+      const pid = await pidIn(file);
+      const report = await chat.handle.interrupt();
+      expect(report.step).toBe('interrupted');
+      expect(report.message).not.toBe('');
+      expect(await rig.processes?.gone(pid) ?? true).toBe(true);
+      expect((await chat.turnEnd(0)).state).toBe('cancelled');
+      expect(rowsOf(chat.rows, 'tool').map((tool) => tool.status)).toEqual(['cancelled']);
+      expect((await chat.handle.interrupt()).step).toBe('nothing-to-stop');
+      expect((await chat.turn(rig.script.say().prompt)).state).toBe('completed');
+    });
+
+    it('interrupts an answer and keeps what was said; a waiting permission is withdrawn', async () => {
+      const chat = await spawn();
+      const slow = rig.script.slow();
+      await chat.handle.send({ text: slow.prompt, attachments: [] }, randomUUID());
+      await chat.until('text', () => chat.said().length > 20);
+      await chat.handle.interrupt();
+      expect((await chat.turnEnd(0)).state).toBe('cancelled');
+      expect(chat.said()).toMatch(slow.answer);
+      await chat.until('the text to be whole', () => rowsOf(chat.rows, 'text').every((row) => !row.streaming));
+      await chat.handle.send({ text: rig.script.run('echo late').prompt, attachments: [] }, randomUUID());
+      const ask = await chat.until('a permission', () => chat.asks()[0]);
+      await chat.handle.interrupt();
+      expect((await chat.turnEnd(1)).state).toBe('cancelled');
+      expect(rowsOf(chat.rows, 'permission')[0]).toMatchObject({ outcome: 'withdrawn' });
+      expect(await code(chat.handle.answer(ask.requestId, { outcome: 'allow' }))).toBe('already_answered');
+    });
+
+    it('takes a prompt into the running turn where it says so, and refuses it where not', async () => {
+      const chat = await spawn();
+      await chat.handle.send({ text: rig.script.slow().prompt, attachments: [] }, randomUUID());
+      await chat.until('text', () => chat.said().length > 20);
+      const clientId = randomUUID();
+      const steering = chat.handle.send({ text: 'And mind the tide.', attachments: [] }, clientId, { steer: true });
+      if (rig.backend.traits.steer) {
+        await steering;
+        await chat.until('the prompt', () => rowsOf(chat.rows, 'prompt').some((row) => row.clientId === clientId));
+      } else {
+        expect(await code(steering)).toBe('turn_running');
+      }
+      await chat.handle.interrupt();
+      await chat.until('the session to be idle', () => chat.session?.state === 'idle');
+    });
+
+    it('remembers in the second turn what the first said', async () => {
+      const chat = await spawn();
+      const { first, second } = rig.script.remember();
+      await chat.turn(first.prompt);
+      expect(chat.said()).toMatch(first.answer);
+      await chat.turn(second.prompt);
+      expect(chat.said()).toMatch(second.answer);
+    });
+
+    it('offers modes and sets them', async () => {
+      const chat = await spawn();
+      await chat.turn(rig.script.say().prompt);
+      const { modes, mode } = chat.handle.controls();
+      const other = modes.find((one) => one.id !== mode);
+      if (other === undefined) return;
+      await chat.handle.setMode(other.id);
+      expect(chat.handle.controls().mode).toBe(other.id);
+      expect(await code(chat.handle.setMode('no-such-mode'))).toBe('invalid_argument');
+      expect(chat.handle.controls().mode).toBe(other.id);
+    });
+
+    it('gives a view that does not depend on order, repetition or pages', async () => {
+      const chat = await spawn();
+      await chat.turn(rig.script.say().prompt);
+      await chat.turn(rig.script.run('echo tide').prompt);
+      orderFree(chat.entries);
+    });
+
+    it('rejects aborted calls, empty prompts and unknown sessions', async () => {
+      const chat = await spawn();
+      const signal = AbortSignal.abort();
+      expect(isAbort(await rejection(chat.handle.send({ text: 'never', attachments: [] }, randomUUID(), { signal })))).toBe(true);
+      expect(isAbort(await rejection(rig.backend.sessions({ limit: 5, signal })))).toBe(true);
+      expect(isAbort(await rejection(rig.backend.spawn({ machineId, folder: rig.folder, signal })))).toBe(true);
+      expect(isAbort(await rejection(chat.handle.history({ limit: 5, signal })))).toBe(true);
+      expect(rowsOf(chat.rows, 'prompt')).toEqual([]);
+      expect(await code(chat.handle.send({ text: ' ', attachments: [] }, randomUUID()))).toBe('invalid_argument');
+      const ghost = rig.backend.session(nobody);
+      expect(await code(ghost.send({ text: 'Who is there?', attachments: [] }, randomUUID()))).toBe('session_not_found');
+      expect(await code(ghost.history({ limit: 5 }))).toBe('session_not_found');
+      expect(await code(ghost.rename('Ghost'))).toBe('session_not_found');
+      expect(await code(ghost.removalPreview())).toBe('session_not_found');
+    });
+
+    it('gives one handle for one session', async () => {
+      const chat = await spawn();
+      expect(rig.backend.session(chat.handle.id)).toBe(chat.handle);
+    });
+
+    it('keeps two sessions apart that run at once', async () => {
+      const [left, right] = await Promise.all([spawn(), spawn()]);
+      const { first, second } = rig.script.remember();
+      await Promise.all([left.turn(first.prompt), right.turn(rig.script.say().prompt)]);
+      await Promise.all([left.turn(second.prompt), right.turn(rig.script.say().prompt)]);
+      expect(left.said()).toMatch(second.answer);
+      expect(right.said()).not.toMatch(second.answer);
+      expect(rowsOf(left.rows, 'prompt').length).toBe(2);
+      expect(rowsOf(right.rows, 'prompt').length).toBe(2);
+    });
+
+    describeLifecycle(start, traits, observe);
+  });
+}

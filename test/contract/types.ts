@@ -1,0 +1,47 @@
+import type { SessionBackend } from '../../src/core/model/backend.ts';
+import type { Question } from '../../src/core/model/entry.ts';
+
+/** A prompt, and what the agent's answer to it must look like. */
+export interface Task {
+  readonly prompt: string;
+  readonly answer: RegExp;
+}
+/** How to make the agent behind a backend do things. */
+export interface Script {
+  /** A short answer, streamed in several pieces. */
+  say(): Task;
+  /** An answer that streams for at least four seconds; `answer` fits its beginning. */
+  slow(): Task;
+  /** The agent asks leave for a command, runs it when it may, then says something. */
+  run(command: string): Task;
+  /** The agent replaces `before` by `after` in a file of the folder; it may ask first. */
+  edit(file: string, before: string, after: string): Task;
+  /** The agent asks a question in turn; null where it has none. */
+  readonly ask: { readonly prompt: string; answers(questions: readonly Question[]): Readonly<Record<string, readonly string[]>>; readonly answer: RegExp } | null;
+  /** Two prompts, the second of which can only be answered by remembering the first. */
+  remember(): { readonly first: Task; readonly second: Task };
+}
+/** A backend with its agents, in a world of its own. */
+export interface Rig {
+  readonly backend: SessionBackend;
+  /** Folder that sessions work in. It holds `notes.txt` with the lines one, two, three. */
+  readonly folder: string;
+  readonly script: Script;
+  /** The agents' processes, where they can be seen from here. */
+  readonly processes: { alive(): Promise<readonly number[]>; gone(pid: number): Promise<boolean>; kill(): Promise<void> } | null;
+  /** The backend of a window that was closed and opened again: the first is disposed. */
+  restart(): Promise<SessionBackend>;
+  /** The backend of a second window beside the first. */
+  second(): Promise<SessionBackend>;
+  dispose(): Promise<void>;
+  /** What was logged, for a failure. */
+  log(): string;
+}
+export interface ContractTraits {
+  /** `system`: the system's record has the same ids as the live wire; `ours`: it is replayed without them, where there are no rows. */
+  readonly record: 'system' | 'ours';
+  /** True where the system keeps a session as files that can be named. */
+  readonly namesFiles: boolean;
+  /** True where the agent of each session is a process of its own, or the backend's is ended with its last session. */
+  readonly ownProcess: boolean;
+}
