@@ -109,7 +109,7 @@ export class CodexDisk {
   }
 
   /**
-   * Entries of a thread, newest page first, each page of whole turns with about `limit` entries; what it was forked from follows after its own
+   * Entries of a thread, newest page first, each page of whole turns with about `limit` entries, oldest first within it; what it was forked from follows after its own
    * beginning. `live`: somebody runs it, so that what is open at its end may go on. Rejects with `session_unknown` or `bad_cursor`.
    */
   async page(id: string, options: { readonly cursor?: string | undefined; readonly limit: number; readonly live: boolean; readonly signal?: AbortSignal | undefined }): Promise<Page<Entry>> {
@@ -119,15 +119,17 @@ export class CodexDisk {
     const head = await this.head(file);
     const source = await openRollout(file);
     try {
-      const entries: Entry[] = [];
+      const turns: Entry[][] = [];
+      let count = 0;
       let group: OffsetLine[] = [];
       let bytes = 0;
       let newest = end === null;
       const flush = (): void => {
         const log = new RolloutLog({ paginated: head?.paginated ?? false });
-        const lines = group.reverse();
-        for (const { line, offset } of lines) entries.push(...log.push(line, offset));
+        const entries = group.reverse().flatMap(({ line, offset }) => log.push(line, offset));
         if (!newest || !options.live) entries.push(...log.finish());
+        turns.unshift(entries);
+        count += entries.length;
         group = [];
         bytes = 0;
         newest = false;
@@ -139,12 +141,12 @@ export class CodexDisk {
           bytes += line.line.length;
           if (!beginsTurn(line.line) && bytes < pageBytes) continue;
           flush();
-          if (entries.length >= options.limit) return { items: entries, next: line.offset > 0 ? `${at}@${line.offset}` : null };
+          if (count >= options.limit) return { items: turns.flat(), next: line.offset > 0 ? `${at}@${line.offset}` : null };
         }
       }
       flush();
       const base = head?.base ?? null;
-      return { items: entries, next: base === null || base.end <= 0 ? null : `${base.id}@${base.end}` };
+      return { items: turns.flat(), next: base === null || base.end <= 0 ? null : `${base.id}@${base.end}` };
     } finally {
       await source.close();
     }

@@ -11,7 +11,7 @@ export type CommandAction = z.output<typeof action>;
 const change = z.looseObject({ path: z.string(), kind: z.looseObject({ type: text, move_path: optText }), diff: text });
 export type WireChange = z.output<typeof change>;
 const shared = { id: z.string(), startedAtMs: optNumber, completedAtMs: optNumber };
-const status = z.unknown().transform((value) => word(value as JsonValue));
+const status = z.unknown().transform((value) => word(value as JsonValue)).catch('');
 
 /** A thread item, the same from the app-server and from a rollout file. Types that are not here are kept whole as `unknown`. */
 const itemSchema = z.discriminatedUnion('type', [

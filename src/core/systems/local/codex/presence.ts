@@ -131,7 +131,12 @@ export class Presence {
   async starting(start: () => Promise<string | null>): Promise<void> {
     this.startedTurn = '';
     this.#planned = this.#settings.mode === 'plan';
-    const begun = start();
+    // What stands in the folder before a command runs is not the sandbox's.
+    const looked = this.#host.others(this.#id).runningIn(this.#folder) ? null : presentIn(this.#folder);
+    const begun = Promise.resolve(looked).then((before) => {
+      this.#before = before ?? this.#before;
+      return start();
+    });
     this.started = begun.catch(() => undefined);
     try {
       const turn = await begun;

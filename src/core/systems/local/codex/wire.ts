@@ -10,7 +10,7 @@ export const optText = z.string().nullable().catch(null);
 export const optNumber = z.number().nullable().catch(null);
 export const text = z.string().catch('');
 export const flag = z.boolean().catch(false);
-export const json = z.unknown().transform((value) => (value ?? null) as JsonValue);
+export const json = z.unknown().transform((value) => (value ?? null) as JsonValue).catch(null);
 export const texts = z.array(z.string()).catch([]);
 /** A list of what fits; the rest of it is left out. */
 export function listOf<T extends z.ZodType>(item: T): z.ZodType<z.output<T>[]> {
