@@ -1,0 +1,195 @@
+import type { FileHandle } from 'node:fs/promises';
+import { open, readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Page } from '../../../model/backend.ts';
+import type { Entry, ToolEntry } from '../../../model/entry.ts';
+import type { JsonObject, JsonValue } from '../../../model/json.ts';
+import { isJsonObject } from '../../../model/json.ts';
+import { throwIfAborted } from '../wait.ts';
+import type { FileLine } from './lineFile.ts';
+import { linesBackward, linesForward } from './lineFile.ts';
+import { messageOf, readLine, startsTurn, TranscriptReader } from './transcript.ts';
+import { str } from './wire.ts';
+
+/** How far a turn's beginning is looked for before a page, and the most of a subagent's file that is read, in bytes. */
+const maxTurnBytes = 64 * 1024 * 1024;
+const maxAgentBytes = 16 * 1024 * 1024;
+
+export interface PageRequest {
+  readonly cursor?: string;
+  /** Lines that show something; a page may hold some more, so that no message is cut. */
+  readonly limit: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Parsed extends FileLine {
+  readonly value: JsonObject;
+}
+/** Where a page ends, and the beginning of the turn that goes on over that end where it is known. */
+interface Cursor {
+  readonly end: number;
+  readonly turn: number | null;
+}
+
+function readCursor(text: string | undefined): Cursor | null {
+  const match = /^(\d+)(?::(\d+))?$/.exec(text ?? '');
+  return match === null ? null : { end: Number(match[1]), turn: match[2] === undefined ? null : Number(match[2]) };
+}
+
+/**
+ * One page of a transcript, newest first: read backwards from the cursor, without reading what is older than the page but for the turn that reaches into it.
+ * `dead`: nobody runs the session, so that an unfinished last turn broke off. A file that is not there has no entries.
+ */
+export async function historyPage(file: string, folder: string, request: PageRequest, dead: boolean): Promise<Page<Entry>> {
+  const handle = await open(file, 'r').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  });
+  if (handle === null) return { items: [], next: null };
+  try {
+    const { size } = await handle.stat();
+    const cursor = readCursor(request.cursor);
+    const end = Math.min(cursor?.end ?? size, size);
+    const { lines, top } = await collect(handle, end, request);
+    const start = lines[0];
+    if (start === undefined) return { items: [], next: null };
+    const reader = new TranscriptReader({ folder });
+    const next = cursor === null ? null : await following(handle, end, size);
+    const holdsStart = lines.some((line) => startsTurn(line.value));
+    const before = startsTurn(start.value) || top ? null : await turnBefore(handle, start.offset, holdsStart ? null : (cursor?.turn ?? null), request.signal);
+    if (before !== null) {
+      // What the page needs of the turn before it: all of it when the turn ends within the page, else only whose it is.
+      const whole = holdsStart || next === null || startsTurn(next);
+      await feed(handle, reader, before, start.offset, whole, request.signal);
+      reader.flush();
+    }
+    for (const line of lines) reader.line(line.value, line.offset, line.end);
+    if (next === null) reader.finish(dead);
+    else reader.followedBy(next);
+    const items = reader.flush();
+    items.push(...(await subagentEntries(file, folder, items, reader.agents, request.signal)));
+    return { items, next: top ? null : `${start.offset}${before === null ? '' : `:${before}`}` };
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Lines of the page, oldest first; `top`: there is nothing before them. It begins with a turn or with a message, so that blocks can be counted. */
+async function collect(handle: FileHandle, end: number, request: PageRequest): Promise<{ readonly lines: readonly Parsed[]; readonly top: boolean }> {
+  const lines: Parsed[] = [];
+  let shown = 0;
+  let full = false;
+  for await (const line of linesBackward(handle, end)) {
+    throwIfAborted(request.signal);
+    const value = readLine(line.text);
+    if (value === null) continue;
+    const newest = lines[0];
+    if (full && newest !== undefined && begins(newest.value, value)) return { lines, top: false };
+    lines.unshift({ ...line, value });
+    if (value['type'] === 'assistant' || value['type'] === 'user') shown += 1;
+    full = shown >= request.limit;
+    if (full && startsTurn(value)) return { lines, top: false };
+  }
+  return { lines, top: true };
+}
+
+/** True when a message begins with `line`, which stands right behind `before`. */
+function begins(line: JsonObject, before: JsonObject): boolean {
+  const message = messageOf(line);
+  return message !== null && messageOf(before) !== message && before['isSidechain'] !== true;
+}
+
+async function turnBefore(handle: FileHandle, offset: number, known: number | null, signal: AbortSignal | undefined): Promise<number | null> {
+  if (known !== null && known < offset) return known;
+  for await (const line of linesBackward(handle, offset)) {
+    throwIfAborted(signal);
+    if (offset - line.offset > maxTurnBytes) return null;
+    const value = readLine(line.text);
+    if (value !== null && startsTurn(value)) return line.offset;
+  }
+  return null;
+}
+
+async function feed(handle: FileHandle, reader: TranscriptReader, from: number, to: number, whole: boolean, signal: AbortSignal | undefined): Promise<void> {
+  for await (const line of linesForward(handle, from, to)) {
+    throwIfAborted(signal);
+    const value = readLine(line.text);
+    if (value !== null) reader.line(value, line.offset, line.end);
+    if (!whole && reader.turn !== null && reader.turn.id !== null) return;
+  }
+}
+
+/** The first line behind the page that holds something; null at the end of the file. */
+async function following(handle: FileHandle, end: number, size: number): Promise<JsonObject | null> {
+  for await (const line of linesForward(handle, end, size)) {
+    const value = readLine(line.text);
+    if (value !== null) return value;
+  }
+  return null;
+}
+
+/** Folder beside a transcript that holds its subagents' transcripts and other files of the session. */
+export function sideFolder(file: string): string {
+  return file.replace(/\.jsonl$/, '');
+}
+
+/** File of a subagent by the id of the call that started it, from the notes beside the files. */
+async function agentFiles(folder: string): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>();
+  for (const name of await readdir(folder).catch(() => [])) {
+    if (!name.endsWith('.meta.json')) continue;
+    try {
+      const note = JSON.parse(await readFile(path.join(folder, name), 'utf8')) as JsonValue;
+      const call = isJsonObject(note) ? str(note, 'toolUseId') : null;
+      if (call !== null) found.set(call, name.replace(/\.meta\.json$/, '.jsonl'));
+    } catch {
+      // A note that is being written: the next reading finds it.
+    }
+  }
+  return found;
+}
+
+/** Entries of the subagents that these entries' calls started, and of theirs. */
+async function subagentEntries(file: string, folder: string, entries: readonly Entry[], agents: ReadonlyMap<string, string>, signal: AbortSignal | undefined): Promise<Entry[]> {
+  const isCall = (entry: Entry): entry is ToolEntry => entry.kind === 'tool' && entry.verb === 'agent';
+  const calls = entries.filter(isCall);
+  if (calls.length === 0) return [];
+  const beside = path.join(sideFolder(file), 'subagents');
+  const files = await agentFiles(beside);
+  const known = new Map(agents);
+  const found: Entry[] = [];
+  for (const call of calls) {
+    throwIfAborted(signal);
+    const agent = known.get(call.callId);
+    const name = files.get(call.callId) ?? (agent === undefined ? undefined : `agent-${agent}.jsonl`);
+    if (name === undefined || name.includes('/') || name.includes('\\')) continue;
+    const reader = new TranscriptReader({ folder, parent: call.row ?? '', turn: call.turn });
+    const handle = await open(path.join(beside, name), 'r').catch(() => null);
+    if (handle === null) continue;
+    try {
+      for await (const line of linesForward(handle, 0, Math.min((await handle.stat()).size, maxAgentBytes))) {
+        const value = readLine(line.text);
+        if (value !== null) reader.line(value, line.offset, line.end);
+      }
+    } finally {
+      await handle.close();
+    }
+    for (const [callId, id] of reader.agents) known.set(callId, id);
+    for (const entry of reader.flush()) {
+      found.push(entry);
+      if (isCall(entry)) calls.push(entry);
+    }
+  }
+  return found;
+}
+
+/**
+ * Follows a transcript that grows: a reader that knows the turn at `offset` (the beginning of a line), ready for the lines from there on.
+ */
+export async function readerAt(handle: FileHandle, folder: string, offset: number): Promise<TranscriptReader> {
+  const reader = new TranscriptReader({ folder });
+  const turn = offset === 0 ? null : await turnBefore(handle, offset, null, undefined);
+  if (turn !== null) await feed(handle, reader, turn, offset, true, undefined);
+  reader.flush();
+  return reader;
+}
