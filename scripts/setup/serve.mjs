@@ -85,5 +85,7 @@ async function answers(url) {
  * @param {NodeJS.ProcessEnv} env
  */
 function codeServerEnv(env) {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(PORT|PASSWORD|HASHED_PASSWORD|GITHUB_TOKEN|CODE_SERVER_.*|CS_.*|VSCODE_.*|ELECTRON_.*)$/.test(name)));
+  const kept = Object.entries(env).filter(([name]) => !/^(PORT|PASSWORD|HASHED_PASSWORD|GITHUB_TOKEN|CODE_SERVER_.*|CS_.*|VSCODE_.*|ELECTRON_.*)$/.test(name));
+  // With this variable VS Code takes the environment as it is, instead of asking a login shell, which may set another PATH.
+  return { ...Object.fromEntries(kept), VSCODE_CLI: '1' };
 }

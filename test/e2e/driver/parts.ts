@@ -110,7 +110,11 @@ export class Menus {
   }
 
   async isOpen(): Promise<boolean> {
-    return (await this.#page.locator('.monaco-menu').filter({ visible: true }).count()) > 0;
+    return (await this.#count()) > 0;
+  }
+
+  async #count(): Promise<number> {
+    return this.#page.locator('.monaco-menu').filter({ visible: true }).count();
   }
 
   /** The labels of the open menu that can be chosen. */
@@ -124,7 +128,13 @@ export class Menus {
     await this.open(open);
     for (const label of path) {
       await until(`the menu item ${label}`, async () => (await this.labels()).includes(label), { timeoutMs: 5000, detail: async () => (await this.labels()).join(', ') });
-      await this.#menu.locator('.action-label').getByText(label, { exact: true }).click();
+      const before = await this.#count();
+      // A menu takes no click in the moment after it opened.
+      await until(`the menu to take ${label}`, async () => {
+        if ((await this.#count()) !== before) return true;
+        await this.#menu.locator('.action-label').getByText(label, { exact: true }).click({ timeout: 2000 });
+        return until('the menu to change', async () => (await this.#count()) !== before, { timeoutMs: 500 });
+      });
     }
   }
 

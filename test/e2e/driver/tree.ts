@@ -16,6 +16,9 @@ export interface TreeRow {
   readonly selected: boolean;
 }
 
+/** The list's own rows: those that stick to its top while it is scrolled are copies. */
+const ROWS = '.monaco-list-rows > .monaco-list-row';
+
 /** How an item is looked up: by its label (a string: exactly), or by what a screen reader reads (a pattern); below a parent, if one is given. */
 export type ItemName = string | RegExp;
 
@@ -35,34 +38,10 @@ export class TreeView {
     this.list = this.pane.locator('.monaco-list').first();
   }
 
-  /** The rows that are painted: a long list has more, see `rows`. */
-  async paintedRows(): Promise<readonly TreeRow[]> {
-    const rows = await this.list.locator('[role=treeitem]').evaluateAll((elements) => elements.map((row) => {
-      const text = (selector: string): string => (row.querySelector(selector)?.textContent ?? '').replaceAll('\u00a0', ' ').trim();
-      const expanded = row.getAttribute('aria-expanded');
-      return {
-        index: Number(row.getAttribute('data-index')),
-        level: Number(row.getAttribute('aria-level')),
-        label: text('.label-name'),
-        description: text('.label-description'),
-        name: (row.getAttribute('aria-label') ?? '').trim(),
-        expanded: expanded === null ? null : expanded === 'true',
-        selected: row.getAttribute('aria-selected') === 'true',
-      };
-    }));
-    return rows.map((row) => ({ ...row, expanded: row.expanded ?? undefined })).sort((a, b) => a.index - b.index);
-  }
-
-  /** Every visible row, from the first to the last; the list is scrolled through when it is longer than its view. */
+  /** Every visible row, from the first to the last; a list that is longer than its view is scrolled through and back to where it was. */
   async rows(): Promise<readonly TreeRow[]> {
-    const first = await this.paintedRows();
-    const hidden = await this.#hidden();
-    if (hidden.above <= 0 && hidden.below <= 0) return first;
-    const found = new Map<number, TreeRow>();
-    await this.#toTop();
-    do for (const row of await this.paintedRows()) found.set(row.index, row);
-    while (await this.#pageDown());
-    return [...found.values()].sort((a, b) => a.index - b.index);
+    const rows = await this.list.evaluate(readRows, ROWS);
+    return rows.map((row) => ({ ...row, expanded: row.expanded ?? undefined }));
   }
 
   /** An item, looked up anew for each thing that is done with it. */
@@ -80,19 +59,13 @@ export class TreeView {
 
   /** Such a row, if there is one now. */
   async lookUp(name: ItemName, under?: ItemName): Promise<TreeRow | undefined> {
-    const painted = under === undefined ? find(await this.paintedRows(), name, under) : undefined;
-    return painted ?? find(await this.rows(), name, under);
+    return find(await this.rows(), name, under);
   }
 
   /** The element of a row, scrolled into view. */
   async reveal(row: TreeRow): Promise<Locator> {
-    const element = this.list.locator(`[role=treeitem][data-index="${row.index}"]`);
-    if ((await element.count()) === 0) {
-      await this.#toTop();
-      while ((await element.count()) === 0 && (await this.#pageDown()));
-    }
-    await element.scrollIntoViewIfNeeded();
-    return element;
+    await this.list.evaluate(scrollToRow, { rows: ROWS, index: row.index });
+    return this.list.locator(`${ROWS}[data-index="${row.index}"]`);
   }
 
   /** Presses a button of the section's title bar. */
@@ -105,35 +78,73 @@ export class TreeView {
   async message(): Promise<string> {
     return (await this.pane.locator('.welcome-view-content, .message').allInnerTexts()).join('\n').trim();
   }
+}
 
-  /** Where the list is scrolled to: the height above and below what is shown, in pixels. */
-  async #hidden(): Promise<{ readonly above: number; readonly below: number }> {
-    return this.list.evaluate((list) => {
-      const rows = list.querySelector('.monaco-list-rows')?.getBoundingClientRect();
-      const view = list.getBoundingClientRect();
-      return rows === undefined ? { above: 0, below: 0 } : { above: Math.round(view.top - rows.top), below: Math.round(rows.bottom - view.bottom) };
-    });
-  }
+interface ReadRow extends Omit<TreeRow, 'expanded'> {
+  readonly expanded: boolean | null;
+}
 
-  async #toTop(): Promise<void> {
-    while ((await this.#hidden()).above > 0) await this.#wheel(-100_000);
+/** Runs in the page: reads a list's rows, turning its wheel as often as it takes to see them all. */
+async function readRows(list: Element, selector: string): Promise<readonly ReadRow[]> {
+  const found = new Map<number, ReadRow>();
+  const hidden = (): { above: number; below: number } => {
+    const rows = list.querySelector('.monaco-list-rows')?.getBoundingClientRect();
+    const view = list.getBoundingClientRect();
+    return rows === undefined ? { above: 0, below: 0 } : { above: Math.round(view.top - rows.top), below: Math.round(rows.bottom - view.bottom) };
+  };
+  const scroll = async (pixels: number): Promise<void> => {
+    // VS Code reads Chromium's wheelDeltaY (upwards is positive), and scrolls by 50 pixels for 120 of it.
+    const init = { deltaY: pixels, wheelDeltaY: -pixels * 2.4, bubbles: true, cancelable: true };
+    list.querySelector('.monaco-scrollable-element')?.dispatchEvent(new WheelEvent('wheel', init));
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(undefined))));
+  };
+  const read = (): void => {
+    for (const row of list.querySelectorAll(selector)) {
+      const text = (part: string): string => (row.querySelector(part)?.textContent ?? '').replaceAll('\u00a0', ' ').trim();
+      const index = Number(row.getAttribute('data-index'));
+      const expanded = row.getAttribute('aria-expanded');
+      found.set(index, {
+        index,
+        level: Number(row.getAttribute('aria-level')),
+        label: text('.label-name'),
+        description: text('.label-description'),
+        name: (row.getAttribute('aria-label') ?? '').trim(),
+        expanded: expanded === null ? null : expanded === 'true',
+        selected: row.getAttribute('aria-selected') === 'true',
+      });
+    }
+  };
+  const { above, below } = hidden();
+  if (above > 0) await scroll(-1_000_000);
+  read();
+  for (let before = -1; hidden().below > 0 && hidden().above !== before;) {
+    before = hidden().above;
+    await scroll(list.clientHeight * 0.8);
+    read();
   }
+  if (above > 0 || below > 0) {
+    await scroll(-1_000_000);
+    if (above > 0) await scroll(above);
+  }
+  return [...found.values()].sort((a, b) => a.index - b.index);
+}
 
-  /** Scrolls down by less than a page; false at the end. */
-  async #pageDown(): Promise<boolean> {
-    if ((await this.#hidden()).below <= 0) return false;
-    await this.#wheel(150);
-    return true;
-  }
-
-  /** Turns the wheel over the list, and waits until the list has followed. */
-  async #wheel(delta: number): Promise<void> {
-    const { above } = await this.#hidden();
-    await this.list.hover({ position: { x: 4, y: 4 }, force: true });
-    await this.#page.mouse.wheel(0, delta);
-    await until('the list to scroll', async () => (await this.#hidden()).above !== above, { timeoutMs: 5000 });
-    await this.#page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(undefined)))));
-  }
+/** Runs in the page: scrolls a list until a row stands inside its view. */
+async function scrollToRow(list: Element, wanted: { readonly rows: string; readonly index: number }): Promise<void> {
+  const scroll = async (pixels: number): Promise<void> => {
+    // VS Code reads Chromium's wheelDeltaY (upwards is positive), and scrolls by 50 pixels for 120 of it.
+    const init = { deltaY: pixels, wheelDeltaY: -pixels * 2.4, bubbles: true, cancelable: true };
+    list.querySelector('.monaco-scrollable-element')?.dispatchEvent(new WheelEvent('wheel', init));
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(undefined))));
+  };
+  const view = list.getBoundingClientRect();
+  const first = list.querySelector(wanted.rows);
+  const rows = list.querySelector('.monaco-list-rows');
+  if (first === null || rows === null) return;
+  const height = first.getBoundingClientRect().height;
+  const top = rows.getBoundingClientRect().top + wanted.index * height;
+  // One row's height is left free at the top, where a parent may stick.
+  if (top < view.top + height || top + height > view.bottom) await scroll(top - view.top - view.height / 2);
 }
 
 function find(rows: readonly TreeRow[], name: ItemName, under: ItemName | undefined): TreeRow | undefined {

@@ -10,6 +10,8 @@ import { until } from './wait.ts';
 
 /** How long a workbench may take to start on a busy machine. */
 const START_MS = 90_000;
+/** Longer than the time after which VS Code in a browser has stored its layout. */
+const LAYOUT_STORED_MS = 6000;
 const CONTAINER = 'Pilothouse';
 const EXTENSION = 'pilothouse.pilothouse';
 
@@ -63,8 +65,12 @@ export class VSCodeWindow {
     await this.#ready();
   }
 
-  /** Reloads the window, as the person would in the browser. */
+  /**
+   * Reloads the window, as the person would in the browser. VS Code in a browser stores its layout and the state of webviews every five
+   * seconds only, and forgets what is younger: that is waited for.
+   */
   async reload(): Promise<void> {
+    await this.page.waitForTimeout(LAYOUT_STORED_MS);
     await this.page.reload({ timeout: START_MS });
     await this.#ready();
   }
@@ -152,7 +158,7 @@ export class VSCodeWindow {
 
   async closeTab(title: string): Promise<void> {
     await this.tab(title).hover();
-    await this.tab(title).locator('.codicon-close').click();
+    await this.tab(title).getByRole('button', { name: /^Close/ }).click();
     await this.tab(title).waitFor({ state: 'detached' });
   }
 
