@@ -7,10 +7,10 @@ import type { Decision, SessionBackend } from '../../src/core/model/backend.ts';
 import { isAbort } from '../../src/core/model/errors.ts';
 import type { Session } from '../../src/core/model/session.ts';
 import { viewOf } from '../../src/core/session/view.ts';
+import { assertOrderFree } from '../unit/session/properties.ts';
 import { code, everySession, machineId, nobody, pidIn, rejection } from './helpers.ts';
 import { describeLifecycle } from './lifecycle.ts';
 import { Observer, rowsOf } from './observer.ts';
-import { orderFree } from './orderFree.ts';
 import type { ContractTraits, Rig } from './types.ts';
 
 /** Every backend that hosts sessions keeps these promises. `start` gives a backend in a world of its own. */
@@ -250,7 +250,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       const chat = await spawn();
       await chat.turn(rig.script.say().prompt);
       await chat.turn(rig.script.run('echo tide').prompt);
-      orderFree(chat.entries);
+      await assertOrderFree(chat.entries);
     });
 
     it('rejects aborted calls, empty prompts and unknown sessions', async () => {

@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import type { SessionBackend } from '../../src/core/model/backend.ts';
 import { viewOf } from '../../src/core/session/view.ts';
+import { assertOrderFree } from '../unit/session/properties.ts';
 import { code, essence, everySession, machineId, wholeHistory } from './helpers.ts';
 import type { Observer } from './observer.ts';
 import { rowsOf } from './observer.ts';
-import { orderFree } from './orderFree.ts';
 import type { ContractTraits, Rig } from './types.ts';
 
 /** The part of the contract that ends processes and windows: each case in a world of its own. */
@@ -52,7 +52,7 @@ export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTra
     const history = await wholeHistory(backend, chat.handle.id, 0);
     const keys = traits.record === 'system';
     expect(essence(viewOf(history), keys)).toEqual(essence(viewOf(live), keys));
-    orderFree([...live, ...history]);
+    await assertOrderFree([...live, ...history]);
     const again = await wholeHistory(backend, chat.handle.id, viewOf(live).length);
     expect(viewOf([...live, ...again]).map((row) => row.key)).toEqual(viewOf(live).map((row) => row.key));
   }));

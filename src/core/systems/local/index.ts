@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto';
+import type { SessionBackend } from '../../model/backend.ts';
+import type { BackendContext } from '../../model/context.ts';
+import { createAcpBackend } from './acp/backend.ts';
+import { createClaudeBackend } from './claude/backend.ts';
+import { createCodexBackend } from './codex/backend.ts';
+
+export { createAcpBackend } from './acp/backend.ts';
+export type { AcpBackend, AcpOptions } from './acp/backend.ts';
+export { createClaudeBackend } from './claude/backend.ts';
+export { createCodexBackend } from './codex/backend.ts';
+
+/** An agent that the person configured by its command. */
+export interface ConfiguredAgent {
+  readonly name: string;
+  /** A program's name, looked for in PATH, or its absolute path. */
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly protocol: 'acp';
+}
+export interface LocalOptions {
+  /** Absolute paths; the programs are looked for in PATH where they are absent. */
+  readonly claudePath?: string;
+  readonly codexPath?: string;
+  readonly agents: readonly ConfiguredAgent[];
+  /** Whole environment of the agents' processes. */
+  readonly env: NodeJS.ProcessEnv;
+}
+/** One connection of this computer, and how to make its backend. */
+export interface LocalConnection {
+  readonly connectionId: string;
+  readonly name: string;
+  readonly system: 'local';
+  /** Changes when its configuration does. */
+  readonly revision: string;
+  create(context: BackendContext): SessionBackend;
+}
+
+/** A name as a part of an id: lower-case ASCII letters, digits and single hyphens; what has none of these is named by a hash. */
+function slugOf(name: string): string {
+  const slug = name.normalize('NFKD').toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-+|-+$/g, '').slice(0, 40);
+  return slug === '' ? createHash('sha256').update(name).digest('hex').slice(0, 12) : slug;
+}
+
+function revisionOf(parts: unknown): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
+}
+
+/**
+ * The connections of this computer: Claude Code, Codex, and each configured agent. Two agents whose names come to the same id are told apart by a
+ * number, in the order of the settings. Nothing is started and nothing is looked for: that is done by a backend's `connect`.
+ */
+export function localConnections(options: LocalOptions): readonly LocalConnection[] {
+  const { claudePath, codexPath, env } = options;
+  const taken = new Set<string>();
+  const agents = options.agents.map(({ name, command, args }): LocalConnection => {
+    const slug = slugOf(name);
+    let id = `local-acp-${slug}`;
+    for (let count = 2; taken.has(id); count += 1) id = `local-acp-${slug}-${count}`;
+    taken.add(id);
+    return { connectionId: id, name, system: 'local', revision: revisionOf([name, command, args]), create: (context) => createAcpBackend(context, { name, command, args, env }) };
+  });
+  return [
+    {
+      connectionId: 'local-claude', name: 'Claude Code', system: 'local', revision: revisionOf([claudePath ?? null]),
+      create: (context) => createClaudeBackend(context, { env, ...(claudePath === undefined ? {} : { path: claudePath }) }),
+    },
+    {
+      connectionId: 'local-codex', name: 'Codex', system: 'local', revision: revisionOf([codexPath ?? null]),
+      create: (context) => createCodexBackend(context, { env, ...(codexPath === undefined ? {} : { path: codexPath }) }),
+    },
+    ...agents,
+  ];
+}
