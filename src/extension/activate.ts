@@ -47,6 +47,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
     await fleet[Symbol.asyncDispose]();
     await store[Symbol.asyncDispose]();
   };
+  const connected = Promise.withResolvers<void>();
   const settings = new Settings();
   const connections = new Connections(fleet, settings, context.globalState);
   const panels = new ChatPanels();
@@ -56,6 +57,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   const services: Services = {
     extensionUri: context.extensionUri, storageUri: context.globalStorageUri, channel, log, settings, store, fleet, connections, panels, documents, tree,
     drafts: store.keep('drafts'),
+    ready: connected.promise,
     context: {
       set: async (name, value) => {
         if (contextKeys.get(name) === value) return;
@@ -84,6 +86,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   const ready = connections.apply()
     .catch((error: unknown) => log.error('connections could not be started', { error: describeError(error) }))
     .then(() => services.context.set('pilothouse.ready', true))
+    .finally(() => connected.resolve())
     .then(() => forgetOld(services.settings, store, log));
   log.info('active', { ms: Math.round(activationMs) });
   return { ready, activationMs };

@@ -24,5 +24,7 @@ export interface Services {
   readonly documents: ReadOnlyDocuments;
   readonly tree: SessionsTree;
   readonly drafts: Keep;
+  /** Resolves when the connections of this window were started. */
+  readonly ready: Promise<void>;
   readonly context: { set(key: ContextKey, value: boolean): Promise<void> };
 }

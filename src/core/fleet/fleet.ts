@@ -74,6 +74,12 @@ export class Fleet implements AsyncDisposable {
     return this.settingConnections;
   }
 
+  /** Resolves when every connection has been looked at once: none is still connecting. */
+  async settled(): Promise<void> {
+    await this.settingConnections.catch(() => undefined);
+    await Promise.all([...this.live.values()].map((live) => live.refreshing));
+  }
+
   connections(): readonly Connection[] {
     return [...this.live.values()].map((live) => live.connection);
   }

@@ -36,6 +36,7 @@ async function newSession(services: Services, target: unknown): Promise<void> {
   if (!vscode.workspace.isTrusted) throw new PilothouseError('untrusted_workspace', 'Agents do not run in an untrusted workspace. Trust it first (Workspaces: Manage Workspace Trust).', { personMustAct: true });
   const given = typeof target === 'object' && target !== null ? (target as Record<string, unknown>) : {};
   const node = typeof target === 'string' ? services.tree.node(target) : null;
+  await progress('Looking for agents…', () => services.ready.then(() => services.fleet.settled()));
   const connection = await connectionFor(services, target, 'Which agent?', (each) => each.traits.spawn && each.state.status === 'ready');
   const folder = typeof given['folder'] === 'string' ? given['folder'] : node?.kind === 'group' && node.folder !== null ? node.folder : await pickFolder(services, connection.connectionId);
   const machine = services.fleet.machines().find((each) => each.connectionId === connection.connectionId) ?? services.fleet.machines()[0];
