@@ -16,6 +16,8 @@ export interface ChannelOptions {
   readonly worker: WorkerOptions;
   readonly log: Logger;
   readonly onHealth: (health: StoreHealth) => void;
+  /** Milliseconds within which a call must be answered; 60,000 unless given. */
+  readonly callMs?: number;
 }
 
 interface Pending {
@@ -37,6 +39,7 @@ const WATCH_MS = 5_000;
  */
 export class WorkerChannel implements Channel {
   private readonly options: ChannelOptions;
+  private readonly callMs: number;
   private readonly pending = new Map<number, Pending>();
   private worker: Worker | null = null;
   private inline: Promise<Calls> | null = null;
@@ -46,6 +49,7 @@ export class WorkerChannel implements Channel {
 
   constructor(options: ChannelOptions) {
     this.options = options;
+    this.callMs = options.callMs ?? CALL_DEADLINE_MS;
   }
 
   /** Resolves with the health of the database once it is open. Rejects with `store_unavailable` where there is no SQLite at all. */
@@ -78,7 +82,7 @@ export class WorkerChannel implements Channel {
     if (this.closed) return Promise.reject(new PilothouseError('store_closed', 'The store is closed. Reload the window.'));
     if (name === 'close') this.closed = true;
     return new Promise<unknown>((resolve, reject) => {
-      const deadline = systemClock.monotonic() + (LONG_CALLS.has(name) ? LONG_CALL_DEADLINE_MS : CALL_DEADLINE_MS);
+      const deadline = systemClock.monotonic() + (LONG_CALLS.has(name) ? LONG_CALL_DEADLINE_MS : this.callMs);
       this.post({ request: { id: this.nextId++, name, args }, deadline, resolve, reject });
     }) as Promise<ReturnType<Calls[N]>>;
   }
@@ -170,7 +174,7 @@ export class WorkerChannel implements Channel {
       } else if (this.pending.size > 0) {
         this.watch();
       }
-    }, WATCH_MS);
+    }, Math.min(WATCH_MS, this.callMs));
   }
 
   private hasLongCall(): boolean {

@@ -8,7 +8,7 @@ import type { Share } from './rowIndex.ts';
 import { RowIndex } from './rowIndex.ts';
 import { boundTo } from './seal.ts';
 import type { SqlRow } from './sql.ts';
-import { bytes, bytesOrNull, num } from './sql.ts';
+import { anyBytes, num } from './sql.ts';
 import type { Base, SessionRef } from './tables.ts';
 import { findSession, needSession, noteChange } from './tables.ts';
 
@@ -111,10 +111,11 @@ export class EntryTable {
 
   /** The newest entries of a session as JSON texts, as far as they can be read; stops at the first damage. */
   *readable(session: SessionKey, limit: number): Iterable<string> {
-    const ref = findSession(this.base, session);
-    if (ref === null) return;
-    for (const row of this.base.sql.each('SELECT id, sealed FROM entry WHERE session = ? ORDER BY n DESC LIMIT ?', ref.n, limit)) {
-      const text = this.open(ref, row);
+    const key = encodeText(session);
+    const found = this.base.sql.get('SELECT n FROM session WHERE key = ?', key);
+    if (found === undefined) return;
+    for (const row of this.base.sql.each('SELECT id, sealed FROM entry WHERE session = ? ORDER BY n DESC LIMIT ?', num(found['n']), limit)) {
+      const text = this.open({ key }, row);
       if (text !== null) yield text;
     }
   }
@@ -132,7 +133,7 @@ export class EntryTable {
     }
     const row = entry.row === null ? null : rows.take(entry.row, entry);
     if (held !== undefined && held['row_n'] !== null) {
-      const same = held['row_n'] === row && (held['shows'] === 1) === entry.shows && equal(bytes(held['ord']), entry.order) && equal(bytesOrNull(held['parent']), entry.parent);
+      const same = held['row_n'] === row && (held['shows'] === 1) === entry.shows && equal(anyBytes(held['ord']), entry.order) && equal(orNull(held['parent']), entry.parent);
       if (!same) rows.recount(num(held['row_n']));
     }
     sql.run(
@@ -143,15 +144,15 @@ export class EntryTable {
 
   /** The merge rule: the higher `rev`, then the greater canonical JSON. What can't be read gives way to anything that is not older. */
   private wins(ref: SessionRef, entry: Placed, text: string, held: SqlRow): boolean {
-    const rev = num(held['rev']);
-    if (entry.rev !== rev) return entry.rev > rev;
+    const { rev } = held;
+    if (typeof rev === 'number' && entry.rev !== rev) return entry.rev > rev;
     const heldText = this.open(ref, held);
     if (heldText === null) return true;
     return heldText !== text && canonicalText(JSON.parse(text)) > canonicalText(JSON.parse(heldText));
   }
 
-  private open(ref: SessionRef, row: SqlRow): string | null {
-    return this.base.sealer.open(bytes(row['sealed']), boundTo('entry', ref.key, bytes(row['id'])));
+  private open(ref: Pick<SessionRef, 'key'>, row: SqlRow): string | null {
+    return this.base.sealer.open(anyBytes(row['sealed']), boundTo('entry', ref.key, anyBytes(row['id'])));
   }
 
   private texts(session: SessionKey, ref: SessionRef, rows: Iterable<SqlRow>): { json: string; count: number; last: number } {
@@ -171,11 +172,11 @@ export class EntryTable {
 
 /** Stands in the place of an entry whose seal is broken. Every real version of the entry is newer, so the system's own copy takes its place. */
 function placeholder(row: SqlRow): Entry {
-  const rowKey = bytesOrNull(row['row_key']);
-  const parent = bytesOrNull(row['parent']);
+  const rowKey = orNull(row['row_key']);
+  const parent = orNull(row['parent']);
   return {
-    kind: 'unknown', source: 'store', id: decodeText(bytes(row['id'])), row: rowKey === null ? null : decodeText(rowKey),
-    order: decodeOrder(bytes(row['ord'])), rev: Number.MIN_SAFE_INTEGER, at: null, turn: null, parent: parent === null ? null : decodeText(parent),
+    kind: 'unknown', source: 'store', id: decodeText(anyBytes(row['id'])), row: rowKey === null ? null : decodeText(rowKey),
+    order: decodeOrder(anyBytes(row['ord'])), rev: Number.MIN_SAFE_INTEGER, at: null, turn: null, parent: parent === null ? null : decodeText(parent),
     raw: { code: 'store_unreadable', message: 'This entry is stored on this computer but can\u2019t be read: it was altered or damaged on disk.' },
   };
 }
@@ -195,6 +196,10 @@ function place(text: string): Placed {
     order: encodeOrder(order as readonly number[]),
     rev: typeof entry.rev === 'number' ? entry.rev : Number.NEGATIVE_INFINITY,
   };
+}
+
+function orNull(value: SqlRow[string] | undefined): Uint8Array | null {
+  return value === null || value === undefined ? null : anyBytes(value);
 }
 
 function isKey(value: unknown): value is string | null {

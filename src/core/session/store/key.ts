@@ -6,8 +6,8 @@ import { PilothouseError } from '../../model/errors.ts';
 
 const KEY_BYTES = 32;
 const OTHERS = 0o077;
-const RETRIES = 20;
-const RETRY_MS = 50;
+const RETRIES = 10;
+const RETRY_MS = 30;
 
 /**
  * The 32 bytes of a key file, made at random with mode 600 where it is missing; two processes that make it at once get the same. It is never overwritten.

@@ -4,7 +4,7 @@ import type { MailItem, OutboxItem } from '../store-api.ts';
 import { decodeText, encodeText, prefixEnd } from './codec.ts';
 import type { SealedColumn } from './seal.ts';
 import { boundTo } from './seal.ts';
-import { bytes, num } from './sql.ts';
+import { anyBytes, bytes, num } from './sql.ts';
 import type { Base, SessionRef } from './tables.ts';
 import { findSession, needSession, noteChange } from './tables.ts';
 
@@ -36,7 +36,7 @@ export class RecordTables {
   sessions(connectionId: string): Session[] {
     const rows = this.base.sql.all('SELECT key, record FROM session WHERE connection = ? AND record IS NOT NULL ORDER BY updated DESC', encodeText(connectionId));
     return rows.flatMap((row) => {
-      const text = this.open('session', bytes(row['key']), undefined, bytes(row['record']));
+      const text = this.open('session', bytes(row['key']), undefined, anyBytes(row['record']));
       if (text !== null) return [JSON.parse(text) as Session];
       this.unreadable('a stored session record', bytes(row['key']));
       return [];
@@ -77,7 +77,7 @@ export class RecordTables {
       ? this.base.sql.all(`${select} ORDER BY o.session, o.position, o.n`)
       : this.base.sql.all(`${select} WHERE s.key = ? ORDER BY o.position, o.n`, encodeText(session));
     return rows.map((row) => {
-      const text = this.open('outbox', bytes(row['key']), bytes(row['id']), bytes(row['sealed']));
+      const text = this.open('outbox', bytes(row['key']), bytes(row['id']), anyBytes(row['sealed']));
       if (text !== null) return JSON.parse(text) as OutboxItem;
       this.unreadable('a stored prompt', bytes(row['key']));
       return {
@@ -137,7 +137,7 @@ export class RecordTables {
       const rows = sql.all('SELECT id, sealed FROM mail WHERE session = ? ORDER BY created, n', waiting.n);
       sql.run('DELETE FROM mail WHERE session = ?', waiting.n);
       return rows.flatMap((row) => {
-        const text = this.open('mail', waiting.key, bytes(row['id']), bytes(row['sealed']));
+        const text = this.open('mail', waiting.key, bytes(row['id']), anyBytes(row['sealed']));
         if (text !== null) return [JSON.parse(text) as MailItem];
         this.unreadable('a stored request of another window', waiting.key);
         return [];
@@ -148,7 +148,7 @@ export class RecordTables {
   keepGet(scope: string, key: string): string | null {
     const [place, id] = [encodeText(scope), encodeText(key)];
     const row = this.base.sql.get('SELECT sealed FROM keep WHERE scope = ? AND key = ?', place, id);
-    return row === undefined ? null : this.kept(place, id, bytes(row['sealed']));
+    return row === undefined ? null : this.kept(place, id, anyBytes(row['sealed']));
   }
 
   keepSet(scope: string, key: string, value: string | null): void {
@@ -170,7 +170,7 @@ export class RecordTables {
       ? this.base.sql.all('SELECT key, sealed FROM keep WHERE scope = ? ORDER BY key', place)
       : this.base.sql.all('SELECT key, sealed FROM keep WHERE scope = ? AND key >= ? AND key < ? ORDER BY key', place, from, to);
     return rows.flatMap((row): [string, string][] => {
-      const value = this.kept(place, bytes(row['key']), bytes(row['sealed']));
+      const value = this.kept(place, bytes(row['key']), anyBytes(row['sealed']));
       return value === null ? [] : [[decodeText(bytes(row['key'])), value]];
     });
   }
@@ -178,7 +178,7 @@ export class RecordTables {
   /** Every kept value that can be read, for the move into memory. */
   keepAll(): [string, string, string][] {
     return this.base.sql.all('SELECT scope, key, sealed FROM keep').flatMap((row): [string, string, string][] => {
-      const value = this.kept(bytes(row['scope']), bytes(row['key']), bytes(row['sealed']));
+      const value = this.kept(bytes(row['scope']), bytes(row['key']), anyBytes(row['sealed']));
       return value === null ? [] : [[decodeText(bytes(row['scope'])), decodeText(bytes(row['key'])), value]];
     });
   }
@@ -186,7 +186,7 @@ export class RecordTables {
   /** Every session record that can be read, for the move into memory. */
   allSessions(): Session[] {
     return this.base.sql.all('SELECT key, record FROM session WHERE record IS NOT NULL').flatMap((row) => {
-      const text = this.open('session', bytes(row['key']), undefined, bytes(row['record']));
+      const text = this.open('session', bytes(row['key']), undefined, anyBytes(row['record']));
       return text === null ? [] : [JSON.parse(text) as Session];
     });
   }

@@ -46,7 +46,11 @@ export const SCHEMA_VERSION = MIGRATIONS.length;
 
 /** Brings the database to this build's schema. Throws `store_newer` for one that a later build wrote, which stays untouched. */
 export function migrate(sql: Sql): void {
-  if (knownVersion(sql) === SCHEMA_VERSION) return;
+  const known = knownVersion(sql);
+  // Only while there is no table yet, and before the journal is one that keeps it from being set.
+  if (known === 0) sql.exec('PRAGMA auto_vacuum = INCREMENTAL');
+  sql.exec('PRAGMA journal_mode = WAL');
+  if (known === SCHEMA_VERSION) return;
   sql.write(() => {
     // Read again under the lock: another process may have done it in between.
     for (const step of MIGRATIONS.slice(knownVersion(sql))) sql.exec(step);

@@ -101,6 +101,12 @@ export function bytesOrNull(value: SQLOutputValue | undefined): Uint8Array | nul
   return value === null || value === undefined ? null : bytes(value);
 }
 
+/** Bytes whatever the column holds, for what a seal tells good from bad anyway: one damaged value must not cost the whole database. */
+export function anyBytes(value: SQLOutputValue | undefined): Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  return typeof value === 'string' ? Buffer.from(value, 'utf8') : new Uint8Array(0);
+}
+
 function damaged(expected: string): PilothouseError {
   return new PilothouseError('store_damaged', `The store's file is damaged: a column does not hold ${expected}.`);
 }
