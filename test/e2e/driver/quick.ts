@@ -32,7 +32,7 @@ export class QuickInput {
   /** What is shown now; undefined when no quick input is open. */
   async state(): Promise<QuickState | undefined> {
     return this.#page.evaluate(() => {
-      const widget = [...document.querySelectorAll<HTMLElement>('.quick-input-widget')].find((one) => one.offsetParent !== null || one.getClientRects().length > 0);
+      const widget = [...document.querySelectorAll<HTMLElement>('.quick-input-widget')].find((one) => one.checkVisibility() && one.querySelector('input.input')?.checkVisibility() === true);
       if (widget === undefined) return undefined;
       const text = (root: Element, selector: string): string => (root.querySelector(selector)?.textContent ?? '').replaceAll('\u00a0', ' ').trim();
       const input = widget.querySelector<HTMLInputElement>('input.input');
@@ -55,8 +55,7 @@ export class QuickInput {
 
   /** Chooses an item by its label; what is not among the first ones is filtered for. */
   async pick(label: string | RegExp): Promise<void> {
-    const item = await this.#find(label);
-    await item.click();
+    await (await this.#find(label)).click();
   }
 
   /** Sets the tick of an item in a pick of many. */
@@ -81,9 +80,13 @@ export class QuickInput {
     await this.accept();
   }
 
+  /** Waits for a quick input and closes it with Escape. */
   async cancel(): Promise<void> {
-    await this.#page.keyboard.press('Escape');
-    await this.waitClosed();
+    await this.wait();
+    await until('the quick input to close', async () => {
+      await this.#input.press('Escape', { timeout: 1000 }).catch(() => undefined);
+      return (await this.state()) === undefined;
+    });
   }
 
   /** Presses a button in the title bar, such as "Back". */

@@ -115,7 +115,7 @@ export class VSCodeWindow {
     await until('the palette', async () => {
       await this.page.keyboard.press('F1');
       return until('the palette to show', async () => (await this.quickInput.state())?.value.startsWith('>'), { timeoutMs: 2000 });
-    });
+    }, { detail: async () => JSON.stringify(await this.quickInput.state()) });
     await this.quickInput.type(`>${title}`);
     const wanted = [title, `${CONTAINER}: ${title}`];
     await until(`the command ${title}`, async () => (await this.quickInput.state())?.items.some((item) => wanted.includes(item.label)), {
