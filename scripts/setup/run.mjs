@@ -11,9 +11,15 @@ export const repoRoot = resolve(dirname(fileURLToPath(import.meta.url)), '..', '
 
 const windows = process.platform === 'win32';
 
+/** @type {Set<import('node:child_process').ChildProcess>} */
+const children = new Set();
+process.on('exit', () => {
+  for (const child of children) child.kill();
+});
+
 /**
  * The environment for a program of ours: what `npm run` adds for the project's own package is taken out, so that an npm below works on
- * its own folder; an optional folder comes first in PATH.
+ * its own folder and VS Code sees the person's own PATH; an optional folder comes first in PATH.
  * @param {{ first?: string, add?: Record<string, string> }} [options]
  * @returns {NodeJS.ProcessEnv}
  */
@@ -25,7 +31,8 @@ export function cleanEnv({ first, add = {} } = {}) {
     env[name] = value;
   }
   const path = Object.keys(env).find((name) => name.toUpperCase() === 'PATH') ?? 'PATH';
-  if (first !== undefined) env[path] = `${first}${delimiter}${env[path] ?? ''}`;
+  const folders = (env[path] ?? '').split(delimiter).filter((folder) => !/node_modules[/\\](\.bin|@npmcli|npm)/.test(folder));
+  env[path] = [...(first === undefined ? [] : [first]), ...folders].join(delimiter);
   return { ...env, ...add };
 }
 
@@ -47,8 +54,12 @@ export async function runLogged({ label, log, command, args, cwd, env = cleanEnv
   try {
     const ended = await new Promise((done) => {
       const child = spawn(command, args, { cwd, env, stdio: ['ignore', file.fd, file.fd], timeout: timeoutMs, shell: windows && command.endsWith('.cmd') });
+      children.add(child);
       child.on('error', (error) => done(codeOf(error) === 'ENOENT' ? `${command} is not on PATH` : String(error)));
-      child.on('close', (code, signal) => done(code === 0 ? '' : signal === null ? `exit code ${code}` : `ended by ${signal}`));
+      child.on('close', (code, signal) => {
+        children.delete(child);
+        done(code === 0 ? '' : signal === null ? `exit code ${code}` : `ended by ${signal}`);
+      });
     });
     if (ended === '') return;
     const output = readFileSync(file.path, 'utf8');

@@ -19,6 +19,7 @@ export const quietSettings = Object.freeze({
   'extensions.autoUpdate': false,
   'extensions.ignoreRecommendations': true,
   'workbench.enableExperiments': false,
+  'remote.autoForwardPorts': false,
 });
 
 /**
@@ -36,11 +37,12 @@ export const quietSettings = Object.freeze({
  * @param {number} [what.port] a free one without it
  * @param {boolean} [what.trusted] whether every folder is trusted without asking
  * @param {readonly string[]} [what.args] more arguments
+ * @param {AbortSignal} [what.signal] gives up while it starts
  * @param {string} [what.marker] `NAME=value` of a variable in `env` by which all its processes are known
  * @returns {Promise<Served>} `url` without a slash at its end; `ended` tells how it ended
  * @throws {SetupFailure} when it does not come up
  */
-export async function serve({ codeServer, userDataDir, extensionsDir, env, port = 0, trusted = false, args = [], marker = '' }) {
+export async function serve({ codeServer, userDataDir, extensionsDir, env, port = 0, trusted = false, args = [], signal, marker = '' }) {
   mkdirSync(userDataDir, { recursive: true });
   const config = join(userDataDir, 'code-server.yaml');
   writeFileSync(config, 'auth: none\n');
@@ -56,7 +58,7 @@ export async function serve({ codeServer, userDataDir, extensionsDir, env, port 
     child.on('close', (code, signal) => done(signal === null ? `exit code ${code}` : `ended by ${signal}`));
   });
   const pid = child.pid ?? 0;
-  const runs = () => pid !== 0 && child.exitCode === null && child.signalCode === null;
+  const runs = () => pid !== 0 && child.exitCode === null && child.signalCode === null && signal?.aborted !== true;
   const end = () => endTree(pid, { marker });
   const deadline = Date.now() + READY_MS;
   while (runs() && Date.now() < deadline) {
@@ -65,6 +67,7 @@ export async function serve({ codeServer, userDataDir, extensionsDir, env, port 
     await sleep(50);
   }
   await end();
+  signal?.throwIfAborted();
   if (/EADDRINUSE/.test(output)) throw new SetupFailure(`Port ${port} is in use by another program. Choose another with --port, or leave it out for a free one.`);
   if (/EACCES/.test(output)) throw new SetupFailure(`Port ${port} may not be opened. Choose one above 1023.`);
   throw new SetupFailure(`code-server did not come up (${!runs() ? await ended : `no answer in ${READY_MS / 1000} seconds`}):\n${output.trim().split('\n').slice(-15).join('\n')}`);
