@@ -45,6 +45,7 @@ export class ThreadLog {
   /** Commands that go on after their turn: it was interrupted, or left them in the background. */
   readonly #orphans = new Map<string, OpenItem & { readonly aborted: boolean }>();
   readonly #unknown = new Map<string, { readonly place: Place; readonly messages: JsonValue[] }>();
+  readonly #warned = new Set<string>();
   #turn: RunningTurn | null = null;
   #closed: string | null = null;
   #ordinal = 0;
@@ -131,7 +132,7 @@ export class ThreadLog {
       case 'model/rerouted': return [this.notice('info', 'model_changed', `Codex answers with ${textIn(fields, 'toModel')} instead of ${textIn(fields, 'fromModel')}.`, null, now)];
       case 'warning':
       case 'guardianWarning':
-        return typeof fields['message'] === 'string' ? [this.notice('warning', 'warning', fields['message'], null, now)] : [];
+        return this.#warning(textIn(fields, 'message'), now);
       default: return silent.test(method) ? [] : this.#unknownMessage(method, params, now);
     }
   }
@@ -286,6 +287,13 @@ export class ThreadLog {
       this.#turn.usage = usage;
     }
     return usageEntries(usage, this.turn, before, this.place(now), now);
+  }
+
+  /** Codex says the same before every turn: once is enough. */
+  #warning(message: string, now: number): Entry[] {
+    if (message === '' || this.#warned.has(message)) return [];
+    this.#warned.add(message);
+    return [this.notice('warning', 'warning', message, null, now)];
   }
 
   #error(fields: JsonObject, now: number): Entry[] {
