@@ -26,15 +26,15 @@ const shared = {
   metafile: true,
   legalComments: 'none',
 };
-/** @type {esbuild.BuildOptions} */
-const node = { ...shared, platform: 'node', target: 'node22' };
+// zod asks for `navigator` to recognise Cloudflare; VS Code's extension host logs an error whenever an extension touches that global.
+const node = { ...shared, platform: 'node', target: 'node22', define: { navigator: 'undefined' } };
 // Bundled CommonJS dependencies call require() for Node's own modules, which an ES module does not have by itself.
 const requireShim = "import{createRequire as pilothouseRequire}from'node:module';const require=pilothouseRequire(import.meta.url);";
 
 /** @type {Record<string, esbuild.BuildOptions>} */
 const bundles = {
-  extension: { ...node, entryPoints: ['src/extension/activate.ts'], outfile: 'dist/extension.cjs', format: 'cjs', external: ['vscode'], define: { 'import.meta.url': '"file:///bundled"' } },
-  'store-worker': { ...node, entryPoints: ['src/core/session/store/worker.ts'], outfile: 'dist/store-worker.cjs', format: 'cjs', define: { 'import.meta.url': '"file:///bundled"' } },
+  extension: { ...node, entryPoints: ['src/extension/activate.ts'], outfile: 'dist/extension.cjs', format: 'cjs', external: ['vscode'], define: { ...node.define, 'import.meta.url': '"file:///bundled"' } },
+  'store-worker': { ...node, entryPoints: ['src/core/session/store/worker.ts'], outfile: 'dist/store-worker.cjs', format: 'cjs', define: { ...node.define, 'import.meta.url': '"file:///bundled"' } },
   core: { ...node, entryPoints: ['src/core/index.ts'], outfile: 'dist/core.js', format: 'esm', banner: { js: requireShim } },
   cli: { ...node, entryPoints: ['src/cli/main.ts'], outfile: 'dist/cli.js', format: 'esm', banner: { js: `#!/usr/bin/env node\n${requireShim}` } },
   page: {

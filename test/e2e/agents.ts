@@ -131,7 +131,7 @@ export function demoCase(): Promise<AgentCase> {
       hello: 'overview', allowed: 'run echo allowed > allowed.txt', denied: 'run echo denied > denied.txt', edit: 'replace "WEEK_DISCOUNT = 0.1" with "WEEK_DISCOUNT = 0.15" in src/fees.ts',
       wait: `run ${WAITING}`, again: 'help', long: 'stream 2000 words at 60 a second',
     },
-    sees: { hello: /berths/i, allowed: /./, edit: /fees\.ts/, again: /help|can do|try/i, long: /./ },
+    sees: { hello: /berths/i, allowed: /./, edit: /1 file changed/, again: /help|can do|try/i, long: /./ },
     env: () => Promise.resolve({ PILOTHOUSE_DEMO_STATE: state }),
     close: () => Promise.resolve(rmSync(state, { recursive: true, force: true })),
   });

@@ -61,11 +61,30 @@ export class Chat {
     await card.getByRole('button', { name: button, exact: true }).waitFor({ state: 'hidden', timeout: 30_000 });
   }
 
-  /** Kinds and texts of all rows that are on the page, without what changes with time. */
+  /** Kinds and texts of all rows from the first to the last, without what changes with time. Only a window of them is in the page: it is scrolled through. */
   async content(): Promise<readonly string[]> {
-    const rows = await this.frame.locator('[role="log"] [role="article"]').evaluateAll((all) =>
-      all.map((row) => `${row.getAttribute('data-kind') ?? ''}: ${(row as HTMLElement).innerText.replaceAll(/\s+/g, ' ').trim()}`));
-    return rows.map((row) => row.replaceAll(/\d+(\.\d+)? ?(ms|s|m|h)\b/g, '…').replaceAll(/\d\d:\d\d/g, '…'));
+    const log = this.frame.getByRole('log', { name: 'Transcript' });
+    const all: string[] = [];
+    await log.evaluate((element) => void (element.scrollTop = 0));
+    for (let step = 0; step < 500; step += 1) {
+      const seen = await log.evaluate(async (element) => {
+        await new Promise((resolve) => setTimeout(resolve, 60));
+        const rows = [...element.querySelectorAll<HTMLElement>('[role="article"]')].filter((row) => row.parentElement?.closest('[role="article"]') === null);
+        const texts = rows.map((row) => `${row.getAttribute('data-kind') ?? ''}: ${row.innerText.replaceAll(/\s+/g, ' ').trim()}`);
+        const atEnd = element.scrollTop + element.clientHeight >= element.scrollHeight - 2;
+        element.scrollTop += element.clientHeight / 2;
+        return { texts, atEnd };
+      });
+      const texts = seen.texts.map((row) => row.replaceAll(/\d+(\.\d+)? ?(ms|s|m|h)\b/g, '…').replaceAll(/\d\d:\d\d/g, '…'));
+      let shared = Math.min(all.length, texts.length);
+      while (shared > 0 && !texts.slice(0, shared).every((text, index) => text === all[all.length - shared + index])) shared -= 1;
+      if (shared === 0 && all.length > 0) {
+        const known = new Set(all);
+        all.push(...texts.filter((text) => !known.has(text)));
+      } else all.push(...texts.slice(shared));
+      if (seen.atEnd) return all;
+    }
+    throw new Error('the transcript has no end');
   }
 
   async expectSameAs(before: readonly string[]): Promise<void> {

@@ -14,7 +14,7 @@ export function describeAgent(start: () => Promise<AgentCase>): void {
   let title: string;
 
   const running = (part: string): readonly number[] => code.processes().filter((one) => one.command.includes(part)).map((one) => one.pid);
-  const session = async (name: string = title) => (await window.openView('Sessions')).item(name);
+  const session = async (name: string = title) => (await window.openView('Sessions')).item(name, { under: 'This computer' });
 
   describe('a day with it', () => {
     beforeAll(async () => {
