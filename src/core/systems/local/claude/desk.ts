@@ -1,0 +1,56 @@
+import type { BackendContext } from '../../../model/context.ts';
+import { PilothouseError } from '../../../model/errors.ts';
+import type { Session } from '../../../model/session.ts';
+import type { ProcessLedger } from '../ledger.ts';
+import type { FactsCache } from './files.ts';
+import type { Program } from './launch.ts';
+import type { Records, SessionRecord } from './records.ts';
+import type { Runner } from './runners.ts';
+import type { Initialized } from './wire.ts';
+
+/** What the sessions of one connection share. */
+export interface Desk {
+  readonly context: BackendContext;
+  readonly env: NodeJS.ProcessEnv;
+  readonly configDir: string;
+  readonly ledger: ProcessLedger;
+  readonly facts: FactsCache;
+  readonly records: Records;
+  /** How long a process without work stays, in milliseconds. */
+  readonly idleMs: number;
+  /** The agent's program; rejects with `not_installed`. */
+  program(signal?: AbortSignal): Promise<Program>;
+  /** Who says to run sessions, as of now. */
+  runners(): Promise<ReadonlyMap<string, Runner>>;
+  /** What an agent said at `initialize`, for pickers of sessions that do not run. */
+  readonly lastInitialized: Initialized | null;
+  initialized(known: Initialized): void;
+  /** The handle of another session of the connection. */
+  session(id: string): SessionParts;
+  /** Something that the list shows of the session changed. */
+  changed(id: string): void;
+  removed(id: string): void;
+  loginFailed(words: string): void;
+  signedIn(): void;
+}
+
+/** What a session needs of another one that it makes. */
+export interface SessionParts {
+  readonly life: { ensure(signal?: AbortSignal): Promise<unknown> };
+  adopt(record: SessionRecord): Promise<void>;
+  describe(known: { readonly file: null; readonly runners: ReadonlyMap<string, Runner> }): Promise<Session | null>;
+}
+
+/** Name of the lease over a session's process. */
+export function leaseOf(id: string): string {
+  return `session:${id}`;
+}
+
+export function notFound(): PilothouseError {
+  return new PilothouseError('session_not_found', 'This session is not there any more. Refresh the list.');
+}
+
+export function runsElsewhere(who: string): PilothouseError {
+  const name = who.charAt(0).toUpperCase() + who.slice(1);
+  return new PilothouseError('session_runs_elsewhere', `${name} runs this session: a second process would split it. Fork it to go on here.`, { personMustAct: true });
+}

@@ -1,0 +1,62 @@
+import type { SessionOwner } from '../../../model/session.ts';
+import type { Desk } from './desk.ts';
+import { leaseOf } from './desk.ts';
+import type { TranscriptFile } from './files.ts';
+import type { Runner } from './runners.ts';
+
+/** How long a transcript that grew without us counts as somebody else's, in milliseconds. Agents that leave no note of themselves are known by this alone. */
+const growthMs = 120_000;
+
+export interface Presence {
+  readonly owner: SessionOwner;
+  readonly name: string | null;
+  /** True while a process that is not ours works on it; null where that cannot be known. */
+  readonly busy: boolean | null;
+}
+
+/**
+ * Who runs a session: this window (`mine`), another one of ours (the lease), a process that left a note (`<configDir>/sessions`), or one that makes its
+ * transcript grow.
+ */
+export class PresenceWatch {
+  readonly #desk: Desk;
+  readonly #id: string;
+  #size: number | null = null;
+  #grewAt: number | null = null;
+  #last: SessionOwner = 'nobody';
+
+  constructor(desk: Desk, id: string) {
+    this.#desk = desk;
+    this.#id = id;
+  }
+
+  /** The transcript is that long, and what it holds is ours. */
+  ours(size: number | null): void {
+    this.#size = size;
+    this.#grewAt = null;
+  }
+
+  /** Looks anew. `runners` as listed just now. */
+  async look(mine: boolean, file: TranscriptFile | null, runners: ReadonlyMap<string, Runner>): Promise<Presence> {
+    const now = this.#desk.context.clock.now();
+    const size = file?.size ?? null;
+    const runner = runners.get(this.#id);
+    const holder = mine ? 'this' : await this.#desk.context.leases.holder(leaseOf(this.#id));
+    const grew = this.#size !== null && size !== null && size > this.#size;
+    this.#size = size;
+    if (mine || holder === 'other') {
+      this.#grewAt = null;
+      this.#last = mine ? 'this' : 'window';
+      return { owner: this.#last, name: null, busy: mine ? null : (runner?.busy ?? null) };
+    }
+    // What grew since the last look may still be the work of the window that ran it then.
+    if (grew && this.#last !== 'window' && this.#last !== 'this') this.#grewAt = now;
+    if (runner !== undefined) {
+      this.#last = 'foreign';
+      return { owner: 'foreign', name: runner.name, busy: runner.busy };
+    }
+    const foreign = this.#grewAt !== null && now - this.#grewAt < growthMs;
+    this.#last = foreign ? 'foreign' : 'nobody';
+    return { owner: this.#last, name: foreign ? 'another program' : null, busy: null };
+  }
+}
