@@ -73,7 +73,7 @@ async function openDesktop(code, folder) {
   if (folder === undefined) args.push('--disable-workspace-trust');
   if (process.getuid?.() === 0) args.push('--no-sandbox');
   await runLogged({ label: 'VS Code', log: 'start-code', command: code, args: [...args, folder ?? sampleWorkspace()], cwd: profile.data, timeoutMs: 60_000 });
-  console.log('VS Code is open with Pilothouse, in a profile of its own. Its ship\'s-wheel icon in the activity bar shows the sessions.');
+  console.log('VS Code is open with Pilothouse, in a profile of its own. The Pilothouse icon in the activity bar shows the sessions.');
 }
 
 /**

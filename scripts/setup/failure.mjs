@@ -49,9 +49,9 @@ const CAUSES = [
 /**
  * The sentence that tells a person what to do about the output of a failed install.
  * @param {string} output
- * @returns {string}
+ * @returns {string} '' for an unknown cause
  */
 export function adviceFor(output) {
   for (const [pattern, advice] of CAUSES) if (pattern.test(output)) return advice;
-  return 'Try again; the log above says more.';
+  return '';
 }

@@ -63,8 +63,8 @@ export async function runLogged({ label, log, command, args, cwd, env = cleanEnv
     });
     if (ended === '') return;
     const output = readFileSync(file.path, 'utf8');
-    const tail = output.trimEnd().split('\n').slice(-15).join('\n');
-    throw new SetupFailure(`${label} failed (${ended}).\n${tail}\n(log: ${file.path})\n${adviceFor(output)}`);
+    const tail = output.trimEnd().split('\n').filter((line) => !/^\s+at /.test(line)).slice(-20).join('\n');
+    throw new SetupFailure([`${label} failed (${ended}).`, tail, `(log: ${file.path})`, adviceFor(output)].filter((part) => part !== '').join('\n'));
   } finally {
     file.close();
   }
