@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-const node = { environment: 'node', exclude: ['test/fixtures/**', '**/node_modules/**'] } as const;
+const node = { environment: 'node' as const, exclude: ['test/fixtures/**', '**/node_modules/**'] };
 
 export default defineConfig({
   test: {

@@ -86,11 +86,10 @@ function signalTo(one, signal) {
 export async function endTree(pid, { marker = '', graceMs = 3000 } = {}) {
   const seen = processTree(pid, marker);
   const root = seen.find((one) => one.pid === pid);
-  if (root !== undefined) signalTo(root, 'SIGTERM');
-  const deadline = Date.now() + graceMs;
-  while (Date.now() < deadline && seen.some(stillRuns)) {
-    await sleep(50);
-    if (root !== undefined && !stillRuns(root)) break;
+  if (root !== undefined) {
+    signalTo(root, 'SIGTERM');
+    const deadline = Date.now() + graceMs;
+    while (Date.now() < deadline && stillRuns(root)) await sleep(50);
   }
   for (let round = 0; round < 20; round += 1) {
     const left = [...seen, ...processTree(pid, marker)].filter((one) => (one.marked || seen.includes(one) || one.pid === pid) && stillRuns(one));
