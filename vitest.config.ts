@@ -4,6 +4,7 @@ const node = { environment: 'node' as const, exclude: ['test/fixtures/**', '**/n
 
 export default defineConfig({
   test: {
+    teardownTimeout: 30_000,
     projects: [
       { test: { ...node, name: 'unit', include: ['test/unit/**/*.test.ts'] } },
       { test: { ...node, name: 'contract', include: ['test/contract/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
@@ -18,7 +19,6 @@ export default defineConfig({
           maxWorkers: 1,
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          teardownTimeout: 30_000,
         },
       },
     ],
