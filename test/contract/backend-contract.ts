@@ -136,11 +136,9 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       expect(existsSync(file)).toBe(false);
       expect(rowsOf(chat.rows, 'permission')[0]).toMatchObject({ outcome: 'denied', answerReason: 'Leave the files as they are.' });
       expect(rowsOf(chat.rows, 'tool').every((tool) => tool.status !== 'ok' && tool.status !== 'running')).toBe(true);
-      // Where the agent takes no reason with a refusal, it goes as the next prompt.
-      if (!ask.takesReason) {
-        await chat.until('the reason as a prompt', () => rowsOf(chat.rows, 'prompt').some((row) => row.text === 'Leave the files as they are.'));
-        await chat.turnEnd(1);
-      }
+      // Where the agent takes no reason with a refusal, it goes as a prompt: in the running turn, or as the next one.
+      if (!ask.takesReason) await chat.until('the reason as a prompt', () => rowsOf(chat.rows, 'prompt').some((row) => row.text === 'Leave the files as they are.'));
+      await chat.until('the session to be idle', () => chat.session?.state === 'idle' && chat.rows.at(-1)?.kind === 'turn');
     });
 
     it('shows an edit as a diff', async () => {

@@ -31,7 +31,7 @@ export class World {
   }
 
   /** The context of one window. `end` gives its leases back, as its death would. */
-  async window(connectionId: string): Promise<{ readonly context: BackendContext; end(): void }> {
+  async window(connectionId: string): Promise<{ readonly context: BackendContext; readonly end: () => void }> {
     this.windows += 1;
     const owner = `window-${this.windows}`;
     const stateDir = await this.folder('state');

@@ -170,7 +170,7 @@ export class Conversation {
         throw error;
       });
     if (ended) return { step: 'interrupted', message: `The agent ended its turn.${commands > 0 ? ' Its running command was ended.' : ''}` };
-    if (!alone) throw new PilothouseError('interrupt_unanswered', 'The agent did not end its turn, and it runs another session too. Stop Session ends both.', { personMustAct: true });
+    if (!alone) throw new PilothouseError('interrupt_unanswered', 'The agent did not end its turn, and it works for another session too. Stop Session ends its program, and that turn as well.', { personMustAct: true });
     const report = await this.host.endLink();
     return { step: report.step === 'nothing-to-stop' ? 'interrupted' : report.step, message: `The agent did not end its turn. ${report.message}` };
   }

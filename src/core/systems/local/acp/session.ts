@@ -142,18 +142,26 @@ export class AcpSession implements SessionHandle, Routed {
     this.stateChanged();
   }
 
-  /** Ends the running turn and the session in the agent, and the agent's program with it where no other session is loaded there. */
+  /**
+   * Ends the running turn and the session in the agent, and the agent's program with it where no other session is loaded there, or where it does not
+   * listen any more.
+   */
   async stop(options: CallOptions = {}): Promise<StopReport> {
     await this.presence.need();
     throwIfAborted(options.signal);
     const { link } = this;
     let report: StopReport = { step: 'nothing-to-stop', message: 'Its agent was not running.' };
     if (link !== null) {
-      const alone = this.host.others(this).loaded === 0;
-      if (this.running) report = await this.conversation.interrupt(link, this.presence.agentId, alone, options.signal);
+      let alone = this.host.others(this).loaded === 0;
+      if (this.running) {
+        report = await this.conversation.interrupt(link, this.presence.agentId, alone, options.signal).catch((error: unknown) => {
+          if (!(error instanceof PilothouseError) || error.code !== 'interrupt_unanswered') throw error;
+          alone = true;
+          return report;
+        });
+      }
       await this.conversation.close();
-      if (alone) report = await this.host.endLink();
-      else report = await this.closeIn(link, report);
+      report = alone ? await this.host.endLink() : await this.closeIn(link, report);
     }
     await this.presence.unload();
     await this.host.records.change(this.id, () => ({ stopped: true, state: 'idle' }));
@@ -226,6 +234,7 @@ export class AcpSession implements SessionHandle, Routed {
   async release(): Promise<void> {
     await this.conversation.close();
     await this.presence.unload();
+    this.stateChanged();
   }
 
   private state(record: SessionRecord): SessionState {
