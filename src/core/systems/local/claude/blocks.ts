@@ -59,10 +59,11 @@ export class StreamedBlocks {
     if (open === undefined || delta === null) return null;
     const text = str(delta, 'text') ?? str(delta, 'thinking') ?? str(delta, 'partial_json') ?? '';
     if (text === '') return null;
+    // A tool's input is no text to read while it comes: its call is shown from the start, and whole at the end.
+    if (open.type === 'tool') return 'input';
     open.text += text;
-    const channel = open.type === 'tool' ? 'input' : open.type;
-    sheet.piece(open.row, channel, text, open.place);
-    return channel;
+    sheet.piece(open.row, open.type, text, open.place);
+    return open.type;
   }
 
   /**

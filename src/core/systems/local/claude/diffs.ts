@@ -107,7 +107,9 @@ export function inputDiffs(tool: string, input: JsonObject): readonly FileDiff[]
   if (tool === 'Write' && content !== null) return [diffOf(file, null, content)];
   const edits = tool === 'Edit' || tool === 'MultiEdit' ? replacements(input) : null;
   if (edits === null) return [];
-  return edits.map(({ from, to }) => ({ ...diffOf(file, from, to), change: 'modify', before: null, after: null }));
+  // What is replaced is seldom a whole file: its end is no end of a file.
+  const ended = (text: string): string => (text === '' || text.endsWith('\n') ? text : `${text}\n`);
+  return edits.map(({ from, to }) => ({ ...diffOf(file, ended(from), ended(to)), change: 'modify', before: null, after: null }));
 }
 
 /** The same against the file as it is now, so that line numbers and whole texts are true; falls back to the input alone. */

@@ -18,6 +18,8 @@ function total(models: JsonObject | null, field: string): number | null {
   return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0);
 }
 
+const nothing = { input: 0, cached: 0, output: 0 } as const;
+
 /**
  * Tokens, money and context of one process. `total_cost_usd` and `modelUsage` are cumulative (from 2.1 on over a resume too, when the process before
  * ended in peace), so a turn's cost is what came on top; the usage of an assistant line is stale, that of the stream and of the result is not.
@@ -30,6 +32,10 @@ export class Meter {
   #output: number | null = null;
   #window: number | null = null;
   #first = true;
+  /** Requests of the running turn that are done: an interrupted turn's result counts nothing. */
+  #done: { readonly input: number; readonly cached: number; readonly output: number } = nothing;
+  #cached: number | null = null;
+  #counted = true;
 
   /** @param costBefore total that the transcript tells of before this process, in dollars. */
   constructor(costBefore: number) {
@@ -44,11 +50,16 @@ export class Meter {
   takeTurn(): UsageFigures {
     const turn = this.#turn;
     this.#turn = noFigures;
+    this.#done = nothing;
+    this.#counted = true;
     return turn;
   }
 
   /** Usage of `message_start`: what goes into the model. */
   request(usage: JsonObject | null): void {
+    this.#count();
+    this.#counted = false;
+    this.#cached = num(usage, 'cache_read_input_tokens');
     this.#input = inputTokens(usage);
     this.#output = num(usage, 'output_tokens');
     this.#update({});
@@ -63,6 +74,7 @@ export class Meter {
   }
 
   compacted(tokens: number | null): void {
+    this.#count();
     this.#input = tokens;
     this.#output = null;
     this.#update({});
@@ -82,8 +94,12 @@ export class Meter {
     const windows = Object.values(models ?? {}).map((model) => (isJsonObject(model) ? num(model, 'contextWindow') : null)).filter((value) => value !== null && value > 0);
     this.#window = windows.length === 1 ? (windows[0] ?? null) : (num(this.#largest(models), 'contextWindow') ?? this.#window);
     const usage = isJsonObject(line.usage) ? line.usage : null;
+    this.#count();
+    const told = (inputTokens(usage) ?? 0) > 0;
+    const own = this.#done.input > 0;
     this.#turn = {
-      inputTokens: inputTokens(usage), outputTokens: num(usage, 'output_tokens'), cachedTokens: num(usage, 'cache_read_input_tokens'), costUsd: cost,
+      inputTokens: told ? inputTokens(usage) : own ? this.#done.input : null, outputTokens: told ? num(usage, 'output_tokens') : own ? this.#done.output : null,
+      cachedTokens: told ? num(usage, 'cache_read_input_tokens') : own ? this.#done.cached : null, costUsd: cost,
       contextTokens: this.#context(), contextWindow: this.#window,
     };
     const input = total(models, 'inputTokens');
@@ -91,6 +107,13 @@ export class Meter {
     this.#update({
       inputTokens: input === null ? null : input + (cached ?? 0) + (total(models, 'cacheCreationInputTokens') ?? 0), outputTokens: total(models, 'outputTokens'), cachedTokens: cached, costUsd: now,
     });
+  }
+
+  /** Adds the last request to those of the turn that are done. */
+  #count(): void {
+    if (this.#counted) return;
+    this.#counted = true;
+    this.#done = { input: this.#done.input + (this.#input ?? 0), cached: this.#done.cached + (this.#cached ?? 0), output: this.#done.output + (this.#output ?? 0) };
   }
 
   /** The model that took the most: side calls go to small ones. */

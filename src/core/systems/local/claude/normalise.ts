@@ -162,7 +162,7 @@ export function resultEntries(line: UserLine, place: Place, denied: (callId: str
     const report = detail !== null && Array.isArray(detail['content']) && 'totalDurationMs' in detail ? detail['content'] : null;
     const content = contentOf(report ?? block['content']);
     const output = cleanOutput(report === null ? content.text : content.text.replace(/<tools-used-before-summary>[\s\S]*?<\/tools-used-before-summary>\s*/g, ''));
-    const status = resultStatus(block['is_error'] === true, facts, output, denied(callId));
+    const status = resultStatus(block['is_error'] === true, facts, content.text, denied(callId));
     const exit = /^Exit code (\d+)/.exec(output)?.[1];
     return {
       ...nth(place, index), kind: 'result' as const, id: `r:${callId}`, row: rowOf.tool(callId), callId, status, output,
@@ -173,16 +173,24 @@ export function resultEntries(line: UserLine, place: Place, denied: (callId: str
   });
 }
 
-function resultStatus(failed: boolean, facts: ResultFacts, output: string, denied: boolean): ResultEntry['status'] {
+function resultStatus(failed: boolean, facts: ResultFacts, words: string, denied: boolean): ResultEntry['status'] {
   const detail = isJsonObject(facts.detail) ? facts.detail : null;
-  if (detail?.['interrupted'] === true || /stopped while running|^\[Request interrupted/.test(output)) return 'cancelled';
+  if (detail?.['interrupted'] === true || /stopped while running|^\[Request interrupted/.test(words)) return 'cancelled';
   if (denied || facts.refusal === 'user-rejected' || facts.refusal === 'permission-rule') return 'denied';
   return failed ? 'error' : 'ok';
 }
 
+/** What the agent adds to outputs for the model: a person reads it off the status. */
+const forTheModel = [
+  /\n*<system-reminder>[\s\S]*?<\/system-reminder>\n*$/g, / \(file state is current in your context[^)]*\)$/, /^\(Bash completed with no output\)$/,
+  /^The user doesn't want to proceed with this tool use\.[\s\S]*?(?:wait for the user to tell you how to proceed\.|To tell you how to proceed, the user said:\n)/,
+  /^ Correction to the text above: this call was stopped while running[\s\S]*$/,
+];
+
 function cleanOutput(text: string): string {
-  const unwrapped = /^<tool_use_error>([\s\S]*)<\/tool_use_error>$/.exec(text)?.[1] ?? text;
-  return stripVTControlCharacters(unwrapped.replace(/\n*<system-reminder>[\s\S]*?<\/system-reminder>\n*$/g, ''));
+  let clean = /^<tool_use_error>([\s\S]*)<\/tool_use_error>$/.exec(text)?.[1] ?? text;
+  for (const pattern of forTheModel) clean = clean.replace(pattern, '');
+  return stripVTControlCharacters(clean);
 }
 
 export function commandOutput(text: string, place: Place & { readonly id: string }): NoticeEntry {

@@ -11,6 +11,7 @@ import type { Answer, Ask } from './permissions.ts';
 import { askOf } from './permissions.ts';
 import { Pulse } from './pulse.ts';
 import { Sheet } from './sheet.ts';
+import { editedFile } from './tools.ts';
 import { Turns } from './turns.ts';
 import type { AskLine, AssistantLine, ResultLine, UserLine } from './wire.ts';
 import { ignoredSystem, ignoredTypes, list, num, obj, readAsk, readAssistant, readResult, readUser, str } from './wire.ts';
@@ -51,6 +52,8 @@ export class ClaudeReader {
   readonly #asks = new Map<string, Ask>();
   readonly #calls = new Map<string, Call>();
   readonly #denied = new Set<string>();
+  /** Calls whose permission was withdrawn by an interrupt: the agent words it as a refusal of the person. */
+  readonly #withdrawn = new Set<string>();
   /** Tasks by id; true: one that goes on behind the turns. */
   readonly #tasks = new Map<string, boolean>();
   model: string | null = null;
@@ -241,9 +244,11 @@ export class ClaudeReader {
     switch (kind.is) {
       case 'results':
         for (const result of resultEntries(line, place, (callId) => this.#denied.has(callId))) {
+          const call = this.#calls.get(result.callId);
           this.#calls.delete(result.callId);
-          for (const diff of result.diffs) this.#turns.changed(diff.path);
-          this.#sheet.add(result);
+          const file = call === undefined || result.status !== 'ok' ? null : editedFile(call.name, call.input);
+          if (file !== null) this.#turns.changed(file);
+          this.#sheet.add(this.#withdrawn.has(result.callId) && result.status === 'denied' ? { ...result, status: 'cancelled' } : result);
         }
         if (this.#calls.size === 0 && this.running) this.#pulse.set('thinking', at);
         return;
@@ -350,6 +355,7 @@ export class ClaudeReader {
     const ask = this.#asks.get(requestId);
     if (ask === undefined) return;
     this.#asks.delete(requestId);
+    if (outcome === 'withdrawn' && ask.callId !== null) this.#withdrawn.add(ask.callId);
     this.#sheet.add({
       ...this.#sheet.place(at, { parent: ask.entry.parent }), kind: 'answer', id: `answer:${requestId}`, row: rowOf.ask(requestId), requestId, outcome, by,
       reason: answer?.reason ?? null, answers: answer?.answers ?? {},

@@ -62,7 +62,9 @@ export class ClaudeSession implements SessionHandle {
       file: () => this.#transcript(),
       entries: (entries) => this.#live.emit({ type: 'entries', entries }),
       changed: () => desk.changed(id),
-      mode: (mode) => void this.#quietly(this.#keepSetting({ mode })),
+      mode: (mode) => {
+        if (this.#record?.mode !== mode) void this.#quietly(this.#keepSetting({ mode }));
+      },
       title: (title) => {
         this.#title = title;
       },

@@ -44,7 +44,8 @@ export class Sheet {
 
   /** The place of a whole line, whose blocks count the ordinal on. */
   linePlace(line: { readonly at: number | null; readonly parentToolId: string | null; readonly content: readonly unknown[] }, at: number): Place {
-    const place = this.place(line.at ?? at, { parent: line.parentToolId === null ? null : rowOf.tool(line.parentToolId) });
+    // The agent stamps some lines with a time that is yet to come.
+    const place = this.place(Math.min(line.at ?? at, at), { parent: line.parentToolId === null ? null : rowOf.tool(line.parentToolId) });
     this.#ordinal += line.content.length;
     return place;
   }

@@ -77,6 +77,11 @@ function titleOf(tool: string, input: JsonObject, folder: string, file: string |
   return tool;
 }
 
+/** The file that a call changes when it succeeds; null for other tools. */
+export function editedFile(tool: string, input: JsonValue): string | null {
+  return verbOf(tool) === 'edit' && isJsonObject(input) ? (str(input, 'file_path') ?? str(input, 'notebook_path')) : null;
+}
+
 /** Questions of AskUserQuestion. The agent takes answers by the question's text, so that is the id; an answer of one's own is always allowed. */
 export function questionsOf(input: JsonObject): readonly Question[] {
   return list(input, 'questions').filter(isJsonObject).map((question) => {

@@ -3,6 +3,7 @@ import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { Place, UserKind } from './normalise.ts';
 import { assistantEntries, commandOutput, compactedNotice, inputOf, noFigures, promptEntry, resultEntries, revs, rowOf, taskNotice, userKind } from './normalise.ts';
+import { editedFile } from './tools.ts';
 import type { AssistantLine, UserLine } from './wire.ts';
 import { num, obj, readAssistant, readUser, str, timeOf } from './wire.ts';
 
@@ -59,8 +60,8 @@ interface Turn {
   error: string | null;
   readonly usage: Map<string, { readonly input: number; readonly cached: number; readonly output: number }>;
   readonly files: Set<string>;
-  /** Calls without a result. */
-  readonly calls: Set<string>;
+  /** Calls without a result, with the file that each would change. */
+  readonly calls: Map<string, string | null>;
   endGiven: string | null;
 }
 
@@ -176,7 +177,7 @@ export class TranscriptReader {
     for (const entry of assistantEntries(line, place, this.#folder, index)) {
       this.#entries.push(entry);
       if (entry.kind === 'tool' && entry.verb === 'agent' && isJsonObject(entry.input)) this.#delegated.set((str(entry.input, 'prompt') ?? '').trim(), entry.callId);
-      if (entry.kind === 'tool') turn?.calls.add(entry.callId);
+      if (entry.kind === 'tool') turn?.calls.set(entry.callId, editedFile(entry.name, entry.input));
       if (entry.kind === 'notice' && entry.level === 'error' && turn !== null) turn.error = entry.text;
     }
     if (turn === null) return;
@@ -196,8 +197,9 @@ export class TranscriptReader {
       case 'results':
         for (const result of resultEntries(line, place)) {
           this.#entries.push(result);
+          const file = this.#turn?.calls.get(result.callId) ?? null;
           this.#turn?.calls.delete(result.callId);
-          for (const diff of result.diffs) this.#turn?.files.add(diff.path);
+          if (file !== null && result.status === 'ok') this.#turn?.files.add(file);
           const detail = line.facts(result.callId).detail;
           const agent = isJsonObject(detail) ? str(detail, 'agentId') : null;
           if (agent !== null) this.agents.set(result.callId, agent);
@@ -232,7 +234,7 @@ export class TranscriptReader {
     const at = place.at ?? place.order[0] ?? 0;
     this.#closeTurn(at);
     this.#turn = {
-      id: null, startedAt: at, startOrder: place.order, lastAt: at, lastEnd: end, state: null, answered: false, error: null, usage: new Map(), files: new Set(), calls: new Set(), endGiven: null,
+      id: null, startedAt: at, startOrder: place.order, lastAt: at, lastEnd: end, state: null, answered: false, error: null, usage: new Map(), files: new Set(), calls: new Map(), endGiven: null,
     };
     if (id !== null) this.#announce(this.#turn, id);
   }
@@ -258,7 +260,7 @@ export class TranscriptReader {
     const given = `${turn.lastEnd}:${order.join(':')}`;
     if (turn.endGiven === given) return;
     turn.endGiven = given;
-    for (const callId of turn.calls) {
+    for (const callId of turn.calls.keys()) {
       this.#entries.push({
         order, at: null, turn: turn.id, parent: null, rev: revs.partial, kind: 'result', id: `r:${callId}`, row: rowOf.tool(callId), callId, status: 'cancelled', output: '', exitCode: null,
         durationMs: null, diffs: [], attachments: [],
