@@ -366,6 +366,6 @@ class SessionOutbox implements Outbox {
     this.timer?.cancel();
     this.timer = null;
     if (at === null || this.closed) return;
-    this.timer = this.options.clock.setTimeout(() => this.advance(), Math.max(0, at - this.options.clock.monotonic()));
+    this.timer = this.options.clock.setTimeout(() => this.advance(), Math.max(1, Math.ceil(at - this.options.clock.monotonic())));
   }
 }

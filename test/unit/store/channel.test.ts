@@ -1,11 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import * as esbuild from 'esbuild';
 import { describe, expect, it } from 'vitest';
 import { WorkerChannel } from '../../../src/core/session/store/channel.ts';
+import { openStore } from '../../../src/core/session/store/open.ts';
+import { systemClock } from '../../../src/core/transport/clock.ts';
 import { silentLogger } from '../../../src/core/transport/logger.ts';
-import { inFolder, KEY, openAt, SESSION, textEntry } from './support.ts';
+import { inFolder, KEY, openAt, SESSION, textEntry, WORKER } from './support.ts';
 
 const TEXT = JSON.stringify(textEntry('a', [1]));
 
@@ -63,15 +64,10 @@ describe('the store’s thread', () => {
     });
   });
 
-  it('runs from one bundled file', async () => {
+  it('runs from source, and from one bundled file by path or URL', async () => {
     await inFolder(async (folder) => {
-      const outfile = path.join(folder, 'store-worker.cjs');
-      await esbuild.build({
-        entryPoints: ['src/core/session/store/worker.ts'], outfile, bundle: true, platform: 'node', format: 'cjs', target: 'node22', minify: true,
-        define: { 'import.meta.url': '"file:///bundled"' }, logLevel: 'error',
-      });
-      for (const workerUrl of [outfile, pathToFileURL(outfile)]) {
-        await using store = await openAt(path.join(folder, 'store'), { workerUrl });
+      for (const workerUrl of [undefined, WORKER, pathToFileURL(WORKER)]) {
+        await using store = await openStore({ directory: folder, key: KEY, log: silentLogger, clock: systemClock, ...(workerUrl === undefined ? {} : { workerUrl }) });
         expect(store.health).toEqual({ status: 'durable' });
         await store.put(SESSION, [textEntry('a', [1])]);
         expect(await store.count(SESSION)).toBe(1);

@@ -17,7 +17,8 @@ function say(line: string): void {
 }
 
 function open(): Promise<OwnedStore> {
-  return openStore({ directory: place, key: new Uint8Array(32).fill(7), log: silentLogger, clock: systemClock, busyMs: 5_000 });
+  const worker = process.env['PILOTHOUSE_TEST_WORKER'];
+  return openStore({ directory: place, key: new Uint8Array(32).fill(7), log: silentLogger, clock: systemClock, busyMs: 5_000, ...(worker === undefined ? {} : { workerUrl: worker }) });
 }
 
 function entry(id: string, order: number, text: string): Entry {

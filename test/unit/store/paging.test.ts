@@ -9,7 +9,7 @@ import { Engine } from '../../../src/core/session/store/engine.ts';
 import { collidingEntries, inFolder, KEY, LONG, openAt, SESSION, textEntry } from './support.ts';
 
 const runs = { numRuns: LONG ? 5_000 : 400 };
-const patience = LONG ? 120_000 : 10_000;
+const patience = LONG ? 120_000 : 30_000;
 
 function memoryEngine(): Engine {
   return Engine.open({ file: ':memory:', key: KEY, busyMs: 0, now: 0, report: () => undefined });

@@ -9,17 +9,17 @@ describe('merging', () => {
     await inFolder(async (folder) => {
       await using store = await openAt(folder);
       const text = async (id: string): Promise<unknown> => (await store.entriesOf(SESSION, [id])).map((entry) => (entry.kind === 'text' ? [entry.rev, entry.text] : null));
-      await store.put(SESSION, [textEntry('a', [1], { rev: 2, text: 'second' } as never)]);
-      await store.put(SESSION, [textEntry('a', [1], { rev: 1, text: 'zzz' } as never)]);
+      await store.put(SESSION, [textEntry('a', [1], { rev: 2, text: 'second' })]);
+      await store.put(SESSION, [textEntry('a', [1], { rev: 1, text: 'zzz' })]);
       expect(await text('a')).toEqual([[2, 'second']]);
-      await store.put(SESSION, [textEntry('a', [1], { rev: 2, text: 'aaa' } as never)]);
+      await store.put(SESSION, [textEntry('a', [1], { rev: 2, text: 'aaa' })]);
       expect(await text('a')).toEqual([[2, 'second']]);
-      await store.put(SESSION, [textEntry('a', [1], { rev: 2, text: 'third' } as never), textEntry('a', [1], { rev: 2, text: 'the same batch' } as never)]);
+      await store.put(SESSION, [textEntry('a', [1], { rev: 2, text: 'third' }), textEntry('a', [1], { rev: 2, text: 'the same batch' })]);
       expect(await text('a')).toEqual([[2, 'third']]);
       const mark = await store.mark(SESSION);
       // The same value with its keys in another order is no change.
-      const { kind, id, ...others } = textEntry('a', [1], { rev: 2, text: 'third' } as never);
-      await store.put(SESSION, [{ ...others, id, kind } as never]);
+      const { kind, id, ...others } = textEntry('a', [1], { rev: 2, text: 'third' });
+      await store.put(SESSION, [{ ...others, id, kind }]);
       expect(await store.mark(SESSION)).toBe(mark);
     });
   });
@@ -52,7 +52,7 @@ describe('records', () => {
       {
         await using store = await openAt(folder);
         await store.saveSessions([sessionRecord('older', { updatedAt: 1 }), session, sessionRecord('elsewhere', { connectionId: 'other' })]);
-        await store.put(SESSION, [textEntry('a', [1], { text: 'é😀\u0000\ud800' } as never)]);
+        await store.put(SESSION, [textEntry('a', [1], { text: 'é😀\u0000\ud800' })]);
         await store.saveOutbox(outboxItem('p2', { position: 2 }));
         await store.saveOutbox(outboxItem('p1'));
         await store.saveOutbox(outboxItem('p2', { position: 2, text: 'changed' }));
@@ -63,7 +63,7 @@ describe('records', () => {
       await using store = await openAt(folder);
       expect(store.health).toEqual({ status: 'durable' });
       expect(await store.sessions('local-claude')).toEqual([session, sessionRecord('older', { updatedAt: 1 })]);
-      expect(await store.entriesOf(SESSION, ['a'])).toEqual([textEntry('a', [1], { text: 'é😀\u0000\ud800' } as never)]);
+      expect(await store.entriesOf(SESSION, ['a'])).toEqual([textEntry('a', [1], { text: 'é😀\u0000\ud800' })]);
       expect((await store.outbox(SESSION)).map((item) => [item.clientId, item.text])).toEqual([['p1', 'prompt p1'], ['p2', 'changed']]);
       expect((await store.outbox()).length).toBe(2);
       await store.removeOutbox('p1');
@@ -129,7 +129,7 @@ describe('records', () => {
     await inFolder(async (folder) => {
       await using store = await openAt(folder);
       const size = (): number => readdirSync(folder).reduce((sum, file) => sum + statSync(path.join(folder, file)).size, 0);
-      await store.put(SESSION, Array.from({ length: 1_000 }, (_, index) => textEntry(`e${index}`, [index], { text: 'x'.repeat(2_000) } as never)));
+      await store.put(SESSION, Array.from({ length: 1_000 }, (_, index) => textEntry(`e${index}`, [index], { text: 'x'.repeat(2_000) })));
       const before = size();
       await store.prune(Number.MAX_SAFE_INTEGER);
       expect(before).toBeGreaterThan(2_000_000);
@@ -141,7 +141,7 @@ describe('records', () => {
     await inFolder(async (folder) => {
       {
         await using store = await openAt(folder);
-        await store.put(SESSION, [textEntry('a', [1], { text: 'canary-text' } as never)]);
+        await store.put(SESSION, [textEntry('a', [1], { text: 'canary-text' })]);
         await store.saveSessions([sessionRecord('s1', { title: 'canary-title', folder: '/canary-folder' })]);
         await store.saveOutbox(outboxItem('p', { text: 'canary-prompt' }));
         await store.post({ id: 'm', session: SESSION, body: 'canary-mail', createdAt: 1 });
