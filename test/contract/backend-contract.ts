@@ -176,7 +176,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
     it('interrupts a running command, which is dead then', async () => {
       const chat = await spawn();
       const file = path.join(rig.folder, `${randomUUID()}.pid`);
-      await chat.handle.send({ text: rig.script.run(`sleep 120 & echo $! > ${file}; wait`).prompt, attachments: [] }, randomUUID());
+      await chat.handle.send({ text: rig.script.run(`tail -f ${path.join(rig.folder, 'notes.txt')} & echo $! > ${file}; wait`).prompt, attachments: [] }, randomUUID());
       const ask = await chat.until('a permission', () => chat.asks()[0]);
       await chat.handle.answer(ask.requestId, { outcome: 'allow' });
       const pid = await pidIn(file);
@@ -199,7 +199,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       expect((await chat.turnEnd(0)).state).toBe('cancelled');
       expect(chat.said()).toMatch(slow.answer);
       await chat.until('the text to be whole', () => rowsOf(chat.rows, 'text').every((row) => !row.streaming));
-      await chat.handle.send({ text: rig.script.run('echo late').prompt, attachments: [] }, randomUUID());
+      await chat.handle.send({ text: rig.script.run(`echo late > ${path.join(rig.folder, randomUUID())}.txt`).prompt, attachments: [] }, randomUUID());
       const ask = await chat.until('a permission', () => chat.asks()[0]);
       await chat.handle.interrupt();
       expect((await chat.turnEnd(1)).state).toBe('cancelled');

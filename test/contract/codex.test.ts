@@ -12,7 +12,7 @@ import type { Rig, Script } from './types.ts';
 
 /** What the model endpoint plays: markers in the prompts, and without one what it remembers. */
 const script: Script = {
-  say: () => ({ prompt: scripted('Good evening', { text: 'The ferry leaves at eight.', chunkMs: 2 }), answer: /leaves at eight/ }),
+  say: () => ({ prompt: scripted('Good evening', { text: 'The ferry leaves at eight.', chunkMs: 40 }), answer: /leaves at eight/ }),
   slow: () => ({ prompt: scripted('Tell me of the sea', { text: 'The sea is wide. '.repeat(60), chunkMs: 50 }), answer: /The sea is wide/ }),
   run: (command) => ({
     prompt: scripted('Run it', { text: 'I run it.', tools: [{ name: 'exec_command', input: { cmd: command, sandbox_permissions: 'require_escalated', justification: 'May I?', yield_time_ms: 30_000 } }] }, { text: 'That was it.' }),
