@@ -59,7 +59,7 @@ export interface UsageFigures {
 interface EntryBase {
   /** Identity within its session, from the system's own ids. Two entries with one id are versions of the same thing. */
   readonly id: string;
-  /** Key of the row that it belongs to; null for what changes figures and states but shows no row. */
+  /** Key of the row that it belongs to, the same in every version; null for what changes figures and states but shows no row. */
   readonly row: string | null;
   readonly order: Order;
   /** Version: of two entries with one id the higher `rev` wins; on a tie the greater canonical JSON does. */
@@ -90,7 +90,8 @@ export interface ThinkingEntry extends EntryBase {
 }
 /**
  * A piece of a block that still streams. Pieces of one block (`of` and `channel`) are joined by `part` (0, 1, 2 …); a whole entry of that row
- * (text, thinking, or a result for `output`) takes their place, whichever comes first.
+ * (text, thinking, a result for `output`, a tool for `input`) takes their place, whichever comes first. All pieces of one block have the same turn and
+ * parent, and each part has one id.
  */
 export interface DeltaEntry extends EntryBase {
   readonly kind: 'delta';
@@ -98,6 +99,17 @@ export interface DeltaEntry extends EntryBase {
   readonly channel: 'text' | 'thinking' | 'input' | 'output';
   readonly part: number;
   readonly text: string;
+  /** Present on what the session log makes of many pieces before it stores them; a driver never sets it. */
+  readonly joined?: JoinedPieces;
+}
+/**
+ * Pieces of one version (`rev`) kept as one entry: parts `part`, `part + 1` … with the length of each in characters, so that `text` can be taken apart
+ * again and a single piece's later version still takes its place. Its id is `${row}#pieces:${channel}:${rev}:${part}`, which no driver's id may look
+ * like, so it never stands for the whole entry that ends the block. Without lengths it holds no text any more and only keeps the row's place.
+ */
+export interface JoinedPieces {
+  readonly rev: number;
+  readonly lengths: readonly number[];
 }
 export interface ToolEntry extends EntryBase {
   readonly kind: 'tool';
@@ -220,9 +232,13 @@ export type EntryKind = Entry['kind'];
 export function compareOrder(a: Order, b: Order): number {
   const shared = Math.min(a.length, b.length);
   for (let index = 0; index < shared; index += 1) {
-    const left = a[index] ?? Number.NEGATIVE_INFINITY;
-    const right = b[index] ?? Number.NEGATIVE_INFINITY;
+    const left = finite(a[index]);
+    const right = finite(b[index]);
     if (left !== right) return left < right ? -1 : 1;
   }
   return a.length - b.length;
+}
+
+function finite(element: number | undefined): number {
+  return element !== undefined && Number.isFinite(element) ? element : Number.NEGATIVE_INFINITY;
 }

@@ -1,0 +1,287 @@
+import type { Entry } from '../model/entry.ts';
+import type { FactsLookup } from './arrange.ts';
+import { shownParent, topOf } from './arrange.ts';
+import type { Pending, TailMemory } from './memory.ts';
+import type { RowNode } from './node.ts';
+import { soundEntry } from './normalise.ts';
+import type { Position, RowFacts } from './order.ts';
+import { comparePositions } from './order.ts';
+import { RowLog } from './rowLog.ts';
+import type { RowOp } from './transcript-api.ts';
+
+/** What happened to the place of a top-level row that is not in memory. */
+export interface PlaceChange {
+  readonly key: string;
+  /** Where it stood; null where it was no top-level row before the boundary. */
+  readonly from: Position | null;
+  /** Where it stands; null where it is none now. */
+  readonly to: Position | null;
+}
+
+/** What a merge leaves to be looked at in the store once its entries are written. */
+export interface Merged {
+  /** Changes of the rows before the boundary, as far as the entries tell. */
+  readonly changes: readonly PlaceChange[];
+  /** Top-level rows from the boundary on that must be read into memory. */
+  readonly tails: readonly Position[];
+  /** All rows that the merge had to do with. */
+  readonly touched: ReadonlySet<string>;
+  /** Rows that were none before: rows that name them as their parent were at the top until now. */
+  readonly fresh: ReadonlySet<string>;
+  /** Top-level rows from the boundary on that hold such rows. */
+  readonly freshTails: readonly Position[];
+  /** Entries to be written. */
+  readonly entries: readonly Entry[];
+  /** Changes of the rows in memory. */
+  readonly ops: readonly RowOp[];
+}
+
+/** How the entries of rows are asked for. */
+export type EntryReader = (rows: readonly string[]) => Promise<readonly Entry[]>;
+
+/** Rounds of asking for parents of parents. */
+const MAX_ROUNDS = 100;
+
+/**
+ * One round of bringing together what waits in memory and what the store knows: ask the store about the rows (`ask`), merge (`merge`, at one stroke),
+ * and, once the caller has written the entries, find what became of the rows before the boundary (lookAbove.ts).
+ */
+export class Cycle {
+  private readonly memory: TailMemory;
+  private readonly asked: ReadonlySet<string>;
+  private readonly pending: ReadonlyMap<string, Pending>;
+  /** Rows as the store has them. */
+  private readonly known = new Map<string, RowLog>();
+  /** Rows that are not in memory, as they are now. */
+  private readonly merged = new Map<string, RowLog>();
+  /** Rows that left memory in this round. */
+  private readonly left = new Set<string>();
+
+  constructor(memory: TailMemory) {
+    this.memory = memory;
+    this.asked = new Set(memory.unasked);
+    this.pending = new Map(memory.pending);
+    memory.pending.clear();
+    memory.working = new Set(this.pending.keys());
+  }
+
+  /** Asks the store about every row of this round and about the parents that they name, up to the top. */
+  async ask(read: EntryReader): Promise<void> {
+    const { forest, absent } = this.memory;
+    const due = new Set(this.asked);
+    for (const [key, { added, stored }] of this.pending) {
+      due.add(key);
+      for (const entry of [...added, ...stored]) if (entry.parent !== null) due.add(entry.parent);
+    }
+    for (const top of forest.tops) if (top.linked !== null) due.add(top.linked);
+    const own = new Set([...this.asked, ...this.pending.keys()]);
+    let keys = [...due];
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      keys = keys.filter((key) => !this.known.has(key) && (own.has(key) || !(forest.has(key) || absent.has(key))));
+      if (keys.length === 0) return;
+      const found = await read(keys);
+      for (const key of keys) this.known.set(key, new RowLog(key));
+      for (const entry of found.map(soundEntry)) if (entry.row !== null) this.known.get(entry.row)?.add(entry, true);
+      for (const key of keys) {
+        // Unless it came while the store was being asked.
+        if (this.known.get(key)?.size === 0 && !own.has(key) && !forest.has(key) && !this.memory.pending.has(key)) absent.add(key);
+      }
+      keys = [...new Set(keys.flatMap((key) => this.known.get(key)?.facts()?.parent ?? []))];
+    }
+  }
+
+  /** Merges everything and tells what is to be written and looked at. Nothing else may happen to the memory meanwhile, so it does not wait. */
+  merge(): Merged {
+    const ops: RowOp[] = [];
+    const touched = new Set<string>();
+    for (const key of this.asked) this.confirm(key, ops, touched);
+    for (const [key, pending] of this.pending) this.mergePending(key, pending, ops, touched);
+    this.postpone(touched);
+    this.leaveAll(this.memory.leaveBelow(ops), touched);
+    for (const top of this.memory.forest.tops.filter((node) => node.linked !== null)) {
+      if (top.home === 'top' && this.belongsAbove(top)) this.leaveAll(this.memory.leave(top, ops), touched);
+    }
+    this.memory.working = new Set(this.merged.keys());
+    const { changes, tails } = this.places(touched);
+    const fresh = new Set([...touched, ...this.asked].filter((key) => !this.memory.unasked.has(key)).filter((key) => this.before(key)?.shows !== true && this.now(key)?.shows === true));
+    return { changes, tails, touched, fresh, freshTails: this.tailsOf(fresh), entries: this.takeEntries(), ops };
+  }
+
+  /** After a failure: what is not in memory waits again. `unwritten`: entries that did not reach the store. */
+  undo(unwritten: readonly Entry[]): void {
+    const { forest } = this.memory;
+    forest.giveBack(unwritten);
+    for (const entry of unwritten) {
+      if (entry.row === null || (!forest.has(entry.row) && !this.merged.has(entry.row))) this.memory.loose.set(entry.id, entry);
+    }
+    // What did reach the store counts as written by another process: what it did to the rows before the boundary is found by looking.
+    for (const log of this.merged.values()) for (const entry of log.all()) this.memory.wait(entry, unwritten.length === 0);
+    this.merged.clear();
+  }
+
+  /** After a question that failed: what was waiting waits again. */
+  giveUp(): void {
+    for (const pending of this.pending.values()) this.waitAgain(pending);
+  }
+
+  private waitAgain({ added, stored }: Pending): void {
+    for (const entry of stored) this.memory.wait(entry, true);
+    for (const entry of added) this.memory.wait(entry, false);
+  }
+
+  /** A row in memory about which the store has now been asked. */
+  private confirm(key: string, ops: RowOp[], touched: Set<string>): void {
+    this.memory.unasked.delete(key);
+    const known = this.known.get(key);
+    if (known === undefined || known.size === 0 || !this.memory.forest.has(key)) return;
+    ops.push(...this.memory.offset(this.memory.forest.apply(known.all(), true)));
+    touched.add(key);
+  }
+
+  private mergePending(key: string, pending: Pending, ops: RowOp[], touched: Set<string>): void {
+    const { forest } = this.memory;
+    if (forest.has(key)) {
+      // It came into memory while its entries waited.
+      ops.push(...this.memory.offset(forest.apply(pending.stored, true)), ...this.memory.offset(forest.apply(pending.added)));
+      this.confirm(key, ops, touched);
+      return;
+    }
+    const log = new RowLog(key);
+    for (const entry of this.known.get(key)?.all() ?? []) log.add(entry, true);
+    // What another process wrote is in the store before this one looks: whether it changed the row can't be told.
+    let changed = pending.stored.length > 0;
+    for (const entry of pending.stored) log.add(entry, true);
+    for (const entry of pending.added) if (log.add(entry, false)) changed = true;
+    this.merged.set(key, log);
+    if (changed) touched.add(key);
+  }
+
+  /** Rows within one that came while the store was being asked wait for the next round: only then is the store given that one. */
+  private postpone(touched: Set<string>): void {
+    const late = new Set(this.memory.unasked);
+    if (late.size === 0) return;
+    for (const key of this.asked) {
+      if (!this.memory.forest.has(key) || !isWithin(key, late, this.now)) continue;
+      this.memory.unasked.add(key);
+      touched.delete(key);
+    }
+    for (const [key, pending] of this.pending) {
+      if (!this.merged.has(key) || !isWithin(key, late, this.now)) continue;
+      this.waitAgain(pending);
+      this.merged.delete(key);
+      touched.delete(key);
+    }
+  }
+
+  private leaveAll(nodes: readonly RowNode[], touched: Set<string>): void {
+    for (const node of nodes) {
+      const log = this.merged.get(node.key) ?? new RowLog(node.key);
+      for (const entry of this.known.get(node.key)?.all() ?? []) log.add(entry, true);
+      for (const entry of this.memory.entriesLeft(node)) log.add(entry, false);
+      this.merged.set(node.key, log);
+      this.left.add(node.key);
+      touched.add(node.key);
+    }
+  }
+
+  /** True for a row in memory that turns out to lie within a row that is not. */
+  private belongsAbove(top: RowNode): boolean {
+    const key = topOf(top.key, this.now);
+    const order = this.now(key)?.order;
+    return key !== top.key && !this.memory.forest.has(key) && order !== undefined && this.memory.isAbove({ order, key });
+  }
+
+  private readonly now: FactsLookup = (key) => {
+    const merged = this.merged.get(key);
+    if (merged !== undefined) return merged.facts();
+    return this.memory.forest.has(key) ? this.memory.forest.facts(key) : this.known.get(key)?.facts();
+  };
+
+  /** Rows as they were: those in memory that the store was not asked about count as they are. */
+  private readonly before: FactsLookup = (key) => {
+    const known = this.known.get(key);
+    if (known !== undefined && known.size > 0) return known.facts();
+    if (this.left.has(key) || this.pending.has(key) || this.asked.has(key)) return null;
+    return this.memory.forest.facts(key);
+  };
+
+  /** What the touched rows mean for the top-level rows that they are in, or were. */
+  private places(touched: ReadonlySet<string>): { changes: PlaceChange[]; tails: Position[] } {
+    const tops = new Set<string>();
+    for (const key of touched) {
+      if (this.before(key)?.shows === true) {
+        const top = topOf(key, this.before);
+        tops.add(top);
+        tops.add(topOf(top, this.now));
+      }
+      if (this.now(key)?.shows === true) tops.add(topOf(key, this.now));
+    }
+    const changes: PlaceChange[] = [];
+    const tails: Position[] = [];
+    for (const key of tops) {
+      const from = this.isMemoryOnly(key) ? null : placeOf(key, this.before);
+      const to = placeOf(key, this.now);
+      const above = to !== null && this.memory.isAbove(to);
+      if (to !== null && !above) tails.push(to);
+      const stood = from !== null && this.memory.isAbove(from) ? from : null;
+      if (stood !== null || above) changes.push({ key, from: stood, to: above ? to : null });
+    }
+    return { changes, tails };
+  }
+
+  private tailsOf(keys: ReadonlySet<string>): Position[] {
+    const tops = new Set([...keys].map((key) => topOf(key, this.now)));
+    return [...tops].flatMap((key) => placeOf(key, this.now) ?? []).filter((place) => !this.memory.isAbove(place));
+  }
+
+  /** True for a row in memory of which the store had nothing. */
+  private isMemoryOnly(key: string): boolean {
+    return (this.known.get(key)?.size ?? 0) === 0 && (this.memory.forest.has(key) || this.left.has(key));
+  }
+
+  private takeEntries(): Entry[] {
+    const { forest, loose } = this.memory;
+    const entries = [...forest.takeDirty((node) => this.memory.unasked.has(node.key)), ...loose.values()];
+    loose.clear();
+    for (const log of this.merged.values()) for (const entry of log.takeDirty()) entries.push(entry);
+    return entries;
+  }
+}
+
+/** True when one of the rows is a parent of this one, or a parent's parent. */
+function isWithin(key: string, rows: ReadonlySet<string>, lookup: FactsLookup): boolean {
+  const seen = new Set([key]);
+  for (let parent = shownParent(key, lookup); parent !== null && !seen.has(parent); parent = shownParent(parent, lookup)) {
+    if (rows.has(parent)) return true;
+    seen.add(parent);
+  }
+  return false;
+}
+
+/** Where a row stands at the top; null where it does not. */
+function placeOf(key: string, lookup: FactsLookup): Position | null {
+  const facts: RowFacts | null | undefined = lookup(key);
+  return facts?.shows === true && topOf(key, lookup) === key ? { order: facts.order, key } : null;
+}
+
+/** One step of a change at one place of the list. */
+export interface PlaceStep {
+  readonly key: string;
+  readonly at: Position;
+  /** `leaves` and `comes` move the rows behind; `stays` is another value at the same place. */
+  readonly step: 'leaves' | 'comes' | 'stays';
+}
+
+/** Changes in the order of the places at which they happen. */
+export function inOrder(changes: readonly PlaceChange[]): PlaceStep[] {
+  const steps: PlaceStep[] = [];
+  for (const { key, from, to } of changes) {
+    if (from !== null && to !== null && comparePositions(from, to) === 0) {
+      steps.push({ key, at: to, step: 'stays' });
+      continue;
+    }
+    if (from !== null) steps.push({ key, at: from, step: 'leaves' });
+    if (to !== null) steps.push({ key, at: to, step: 'comes' });
+  }
+  return steps.sort((a, b) => comparePositions(a.at, b.at));
+}

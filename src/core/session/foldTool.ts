@@ -1,0 +1,42 @@
+import type { ToolRow, ToolStatus } from '../model/row.ts';
+import { cutOutput } from './cut.ts';
+import { joinPieces } from './pieces.ts';
+import type { RowEntries } from './rowEntries.ts';
+
+/** A tool call with its result, or what there is of the two: a result without its call, or pieces of its input or output alone, are a row too. */
+export function foldTool(base: Pick<ToolRow, 'key' | 'at' | 'turn'>, entries: RowEntries): ToolRow {
+  const call = entries.last('tool');
+  const result = entries.last('result');
+  const output = result?.output ?? joinPieces(entries.pieces('output'));
+  return {
+    ...base,
+    kind: 'tool',
+    name: call?.name ?? 'tool',
+    verb: call?.verb ?? 'other',
+    title: call?.title ?? '',
+    status: result?.status ?? (isWaiting(entries) ? 'waiting' : ('running' satisfies ToolStatus)),
+    // While the call itself is not here, the pieces of its input as text.
+    input: call === undefined ? joinPieces(entries.pieces('input')) || null : call.input,
+    command: call?.command ?? null,
+    cwd: call?.cwd ?? null,
+    locations: call?.locations ?? [],
+    diffs: result !== undefined && result.diffs.length > 0 ? result.diffs : (call?.diffs ?? []),
+    ...cutOutput(output),
+    exitCode: result?.exitCode ?? null,
+    durationMs: result?.durationMs ?? null,
+    attachments: result?.attachments ?? [],
+    children: [],
+  };
+}
+
+/** The whole output of a tool row's entries; null where they are no tool row. */
+export function wholeOutput(entries: RowEntries): string | null {
+  if (entries.kind() !== 'tool') return null;
+  return entries.last('result')?.output ?? joinPieces(entries.pieces('output'));
+}
+
+function isWaiting(entries: RowEntries): boolean {
+  const answered = new Set(entries.of('answer').map((answer) => answer.requestId));
+  return entries.of('permission').some((asked) => !answered.has(asked.requestId));
+}
+

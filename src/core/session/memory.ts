@@ -1,0 +1,221 @@
+import type { Entry } from '../model/entry.ts';
+import type { Row } from '../model/row.ts';
+import { Forest } from './forest.ts';
+import type { RowNode } from './node.ts';
+import type { Position } from './order.ts';
+import { comparePositions, factsOf } from './order.ts';
+import { rowOf } from './rowOps.ts';
+import type { RowOp } from './transcript-api.ts';
+import { groupByRow } from './view.ts';
+
+/** Entries of a row that is not in memory, until the store has been asked about it. */
+export interface Pending {
+  /** Yet to be written. */
+  readonly added: Entry[];
+  /** In the store already, such as what another process wrote. */
+  readonly stored: Entry[];
+}
+
+/**
+ * The end of a transcript in memory: every top-level row from `boundary` on with all rows within it, and how many rows stand before. What is added goes
+ * into the rows in memory at once where it can only belong there; entries of other rows wait in `pending`, since only the store knows their rows.
+ */
+export class TailMemory {
+  readonly forest = new Forest();
+  /** Index of the first row in memory. */
+  start = 0;
+  /** Rows that stand before it are in the store only; null while every row of the session is in memory. */
+  boundary: Position | null = null;
+  readonly pending = new Map<string, Pending>();
+  /** Rows in memory of which the store may know more. */
+  readonly unasked = new Set<string>();
+  /** Keys of parents that are no rows, as the store has said. */
+  readonly absent = new Set<string>();
+  /** Entries to be written that belong to no row in memory. */
+  readonly loose = new Map<string, Entry>();
+  /** Rows that a cycle with the store is working on: what comes for them waits for the next one. */
+  working: ReadonlySet<string> = new Set();
+  /** False while the store has nothing of this session but what memory gave it. */
+  private asks = false;
+  private view: readonly Row[] | null = null;
+
+  get total(): number {
+    return this.start + this.forest.tops.length;
+  }
+
+  get tail(): readonly Row[] {
+    this.view ??= this.forest.tops.map(rowOf);
+    return this.view;
+  }
+
+  /** True when something has yet to be written or to be asked. */
+  get isBusy(): boolean {
+    return this.pending.size > 0 || this.unasked.size > 0 || this.loose.size > 0 || this.forest.hasDirty((node) => this.unasked.has(node.key));
+  }
+
+  /** The end of a stored session, of which `start` rows stand before. `empty`: the store knows nothing else of the session. */
+  load(entries: readonly Entry[], start: number, empty: boolean): void {
+    this.asks = !empty;
+    this.forest.apply(entries, true);
+    const first = this.forest.tops[0];
+    if (start > 0 && first !== undefined) {
+      this.start = start;
+      this.boundary = first.placed;
+    }
+    this.view = null;
+  }
+
+  /** Takes sound entries in; gives the changes of rows in memory, with indexes of the whole session. */
+  add(entries: readonly Entry[], stored: boolean): RowOp[] {
+    const inside: Entry[] = [];
+    const fresh = new Map<string, Entry[]>();
+    for (const entry of entries) {
+      if (entry.row === null) {
+        if (!stored) this.loose.set(entry.id, entry);
+        continue;
+      }
+      if (this.absent.size > 0) this.absent.delete(entry.row);
+      if (this.forest.has(entry.row)) {
+        inside.push(entry);
+      } else if (this.boundary === null) {
+        inside.push(entry);
+        // The store may hold what shows no row by itself, such as the answer to a permission that comes now.
+        if (this.asks) this.unasked.add(entry.row);
+      } else if (this.pending.has(entry.row) || this.working.has(entry.row)) {
+        this.wait(entry, stored);
+      } else {
+        const list = fresh.get(entry.row);
+        if (list === undefined) fresh.set(entry.row, [entry]);
+        else list.push(entry);
+      }
+    }
+    for (const key of this.acceptable(fresh)) {
+      for (const entry of fresh.get(key) ?? []) inside.push(entry);
+      fresh.delete(key);
+      this.unasked.add(key);
+    }
+    for (const list of fresh.values()) for (const entry of list) this.wait(entry, stored);
+    return this.apply(inside, stored);
+  }
+
+  /** Takes in top-level rows that were just read from the store, whole. What left memory meanwhile, and what lies within it, waits. */
+  takeStored(entries: readonly Entry[]): RowOp[] {
+    const rows = groupByRow(entries);
+    const leaving = new Set<string>();
+    for (let found = true; found;) {
+      found = false;
+      for (const [key, own] of rows) {
+        const parent = factsOf(own)?.parent ?? null;
+        if (leaving.has(key) || !(this.pending.has(key) || (parent !== null && (this.pending.has(parent) || leaving.has(parent))))) continue;
+        leaving.add(key);
+        found = true;
+      }
+    }
+    for (const key of leaving) for (const entry of rows.get(key) ?? []) this.wait(entry, true);
+    return this.apply(entries.filter((entry) => entry.row !== null && !leaving.has(entry.row)), true);
+  }
+
+  /** Merges entries into the rows in memory; a row that this moves before the boundary leaves memory and waits for its place. */
+  apply(entries: Iterable<Entry>, stored: boolean): RowOp[] {
+    const ops = this.offset(this.forest.apply(entries, stored));
+    for (const node of this.leaveBelow(ops)) for (const entry of this.entriesLeft(node)) this.wait(entry, false);
+    return ops;
+  }
+
+  /** Takes a top-level row out of memory, with all rows within it. */
+  leave(top: RowNode, ops: RowOp[]): RowNode[] {
+    const own: RowOp[] = [];
+    const gone = this.forest.remove(top, own);
+    for (const node of gone) this.unasked.delete(node.key);
+    ops.push(...this.offset(own));
+    return gone;
+  }
+
+  /** Takes out every top-level row that stands before the boundary. */
+  leaveBelow(ops: RowOp[]): RowNode[] {
+    const gone: RowNode[] = [];
+    for (let top = this.forest.tops[0]; top !== undefined && this.isAbove(top.placed); top = this.forest.tops[0]) gone.push(...this.leave(top, ops));
+    return gone;
+  }
+
+  /** Entries of a row that left memory. */
+  entriesLeft(node: RowNode): readonly Entry[] {
+    const { entries, emptied } = node.log.leave();
+    for (const entry of emptied) this.loose.set(entry.id, entry);
+    return entries;
+  }
+
+  isAbove(position: Position): boolean {
+    return this.boundary !== null && comparePositions(position, this.boundary) < 0;
+  }
+
+  /** Lets an entry wait for the store. */
+  wait(entry: Entry, stored: boolean): void {
+    if (entry.row === null) return;
+    let pending = this.pending.get(entry.row);
+    if (pending === undefined) {
+      pending = { added: [], stored: [] };
+      this.pending.set(entry.row, pending);
+    }
+    (stored ? pending.stored : pending.added).push(entry);
+  }
+
+  /** Shows waiting rows that stand in the tail without the store's word, which can't be had. */
+  showWaiting(): RowOp[] {
+    const ops: RowOp[] = [];
+    const waiting = [...this.pending];
+    for (const [key, { added, stored }] of waiting) {
+      const facts = factsOf([...added, ...stored]);
+      if (facts === null || this.isAbove({ order: facts.order, key })) continue;
+      this.pending.delete(key);
+      this.unasked.add(key);
+      ops.push(...this.apply(stored, true), ...this.apply(added, false));
+    }
+    return ops;
+  }
+
+  /** Lets go of rows far above the end, down to `keep`, as soon as there are more than `most`. Only what the store has is let go. */
+  release(most: number, keep: number): void {
+    const { tops } = this.forest;
+    if (tops.length <= most) return;
+    let count = 0;
+    for (const top of tops.slice(0, tops.length - keep)) {
+      if (this.forest.isTreeDirty(top) || this.unasked.size > 0) break;
+      count += 1;
+    }
+    const first = tops[count];
+    if (count === 0 || first === undefined) return;
+    this.forest.release(count);
+    this.start += count;
+    this.boundary = first.placed;
+    this.view = null;
+  }
+
+  /** Changes of the forest with indexes of the whole session. */
+  offset(ops: readonly RowOp[]): RowOp[] {
+    if (ops.length > 0) this.view = null;
+    return this.start === 0 ? [...ops] : ops.map((op) => ({ ...op, at: op.at + this.start }));
+  }
+
+  /** Keys of rows that can be shown at once: they stand in the tail at the top, or within a row in memory. */
+  private acceptable(fresh: ReadonlyMap<string, readonly Entry[]>): string[] {
+    const accepted = new Set<string>();
+    const waiting = new Map<string, string>();
+    for (const [key, entries] of fresh) {
+      const facts = factsOf(entries);
+      if (facts === null) continue;
+      if (facts.parent !== null) waiting.set(key, facts.parent);
+      else if (!this.isAbove({ order: facts.order, key })) accepted.add(key);
+    }
+    for (let found = true; found;) {
+      found = false;
+      for (const [key, parent] of waiting) {
+        if (!accepted.has(parent) && !this.forest.has(parent)) continue;
+        accepted.add(key);
+        waiting.delete(key);
+        found = true;
+      }
+    }
+    return [...accepted];
+  }
+}
