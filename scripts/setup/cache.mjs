@@ -99,7 +99,7 @@ export async function ensureInCache({ name, key, line, install, intact = () => t
     if (already !== undefined) return already;
     const work = cachePath('installing');
     mkdirSync(work, { recursive: true });
-    for (const left of readdirSync(work)) if (left.startsWith(`${name}@`)) rmSync(join(work, left), { recursive: true, force: true });
+    for (const left of readdirSync(work)) if (left.startsWith(`${name}@`)) removeLeft(join(work, left));
     const temporary = join(work, `${name}@${process.pid}`);
     mkdirSync(temporary);
     say(line);
@@ -119,6 +119,18 @@ export async function ensureInCache({ name, key, line, install, intact = () => t
       rmSync(temporary, { recursive: true, force: true });
     }
   });
+}
+
+/**
+ * Removes what an interrupted install left; what its programs still write to is left for the next time.
+ * @param {string} path
+ */
+function removeLeft(path) {
+  try {
+    rmSync(path, { recursive: true, force: true, maxRetries: 3, retryDelay: 100 });
+  } catch (error) {
+    say(`could not remove what an interrupted install left: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 /**
