@@ -110,12 +110,12 @@ export class CodexDisk {
 
   /**
    * Entries of a thread, newest page first, each page of whole turns with about `limit` entries, oldest first within it; what it was forked from follows after its own
-   * beginning. `live`: somebody runs it, so that what is open at its end may go on. Rejects with `session_unknown` or `bad_cursor`.
+   * beginning. `live`: somebody runs it, so that what is open at its end may go on. Rejects with `session_not_found` or `bad_cursor`.
    */
   async page(id: string, options: { readonly cursor?: string | undefined; readonly limit: number; readonly live: boolean; readonly signal?: AbortSignal | undefined }): Promise<Page<Entry>> {
     const [at, end] = options.cursor === undefined ? [id, null] : cursorOf(options.cursor);
     const file = await this.find(at);
-    if (file === null) throw new PilothouseError('session_unknown', 'Codex has no file of this session. Refresh the list.');
+    if (file === null) throw sessionNotFound();
     const head = await this.head(file);
     const source = await openRollout(file);
     try {
@@ -167,6 +167,11 @@ export class CodexDisk {
     }
     return found;
   }
+}
+
+/** For a session that Codex keeps no file of. */
+export function sessionNotFound(cause?: unknown): PilothouseError {
+  return new PilothouseError('session_not_found', 'Codex does not know this session, or not any more. Refresh the list.', { cause });
 }
 
 function cursorOf(cursor: string): readonly [string, number] {

@@ -23,8 +23,8 @@ export async function describeSession(disk: CodexDisk, session: CodexSession, fi
   };
   if (thread === null) {
     const open = session.followedRunning || tail?.last === 'open';
-    const state: SessionState = presence.loading ? 'starting' : open && owner !== 'nobody' ? 'running' : presence.stopped ? 'stopped' : 'idle';
-    return { ...shared, state, activity: null, usage: tail?.usage ?? null, waiting: [], error: null };
+    const state: SessionState = presence.loading ? 'starting' : open && owner !== 'nobody' ? 'running' : presence.stopped ? 'stopped' : presence.failure !== null && owner === 'nobody' ? 'failed' : 'idle';
+    return { ...shared, state, activity: null, usage: tail?.usage ?? null, waiting: [], error: state === 'failed' ? presence.failure : null };
   }
   const waiting = presence.threads().flatMap((one) => one.waiting);
   const state: SessionState = waiting.length > 0 ? 'waiting' : presence.running ? 'running' : thread.error === null ? 'idle' : 'failed';

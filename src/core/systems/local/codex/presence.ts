@@ -5,6 +5,7 @@ import { isJsonObject } from '../../../model/json.ts';
 import type { SessionControls, SessionOwner } from '../../../model/session.ts';
 import type { ProcessExit } from '../process.ts';
 import type { RpcId } from '../rpc.ts';
+import { sessionNotFound } from './disk.ts';
 import { oneLine } from './entries.ts';
 import type { CodexHost } from './host.ts';
 import { presentIn, removeLeftovers } from './leftovers.ts';
@@ -37,6 +38,8 @@ export class Presence {
   /** Ids of prompts that certainly arrived. */
   delivered: Set<string> = new Set();
   stopped = false;
+  /** Why the last turn failed, where Codex has ended since. */
+  failure: string | null = null;
   /** The turn that turn/start named, before the wire told of it; '' while turn/start is under way. */
   startedTurn: string | null = null;
   /** Settles when the turn/start that is under way has been answered. */
@@ -93,6 +96,11 @@ export class Presence {
     return { owner: 'foreign', name: writerName(writer) };
   }
 
+  /** Rejects with `session_not_found` where Codex keeps no file of the thread and has not loaded it. */
+  async need(): Promise<void> {
+    if (this.thread === null && (await this.#host.disk.find(this.#id)) === null) throw sessionNotFound();
+  }
+
   /** Rejects with `session_runs_elsewhere` where another window or program runs the thread. */
   async mayTouch(): Promise<void> {
     const { owner, name } = await this.owner();
@@ -119,6 +127,7 @@ export class Presence {
     this.#planned = kept.mode === 'plan';
     await this.#host.context.keep.set(`stopped:${this.#id}`, null);
     this.stopped = false;
+    this.failure = null;
     const thread = this.#made();
     this.thread = thread;
     this.#events.controls();
@@ -189,6 +198,7 @@ export class Presence {
   /** The server ended. */
   onExit(exit: ProcessExit): void {
     for (const thread of this.threads()) thread.onExit(exit);
+    this.failure = this.thread?.error ?? null;
     void this.unload().catch(() => undefined);
   }
 
@@ -221,6 +231,7 @@ export class Presence {
   async #load(): Promise<LiveThread> {
     const { context, server, disk } = this.#host;
     this.#host.changed(this.#id);
+    await this.need();
     await this.mayTouch();
     if (!(await context.leases.acquire(`session:${this.#id}`))) throw new PilothouseError('session_runs_elsewhere', 'Another window runs this session. Use it there, or close it there first.', { personMustAct: true });
     try {
@@ -240,7 +251,7 @@ export class Presence {
   #loadError(error: unknown): Error {
     if (error instanceof PilothouseError && error.code === 'rpc_error') {
       if (/active writer/.test(error.message)) return foreign('Another program');
-      if (/no rollout found/.test(error.message)) return new PilothouseError('session_not_found', 'Codex does not know this session any more. Refresh the list.', { cause: error });
+      if (/no rollout found/.test(error.message)) return sessionNotFound(error);
       return new PilothouseError('load_failed', `Codex could not bring the session back: ${error.message}`, { cause: error });
     }
     return error instanceof Error ? error : new PilothouseError('load_failed', 'Codex could not bring the session back.', { cause: error });

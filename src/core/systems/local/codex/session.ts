@@ -132,12 +132,14 @@ export class CodexSession implements SessionHandle {
   async rename(title: string, options: CallOptions = {}): Promise<void> {
     const name = oneLine(title);
     if (name === '') throw new PilothouseError('invalid_argument', 'A title needs at least one character.');
+    await this.presence.need();
     await this.#host.context.keep.set(`untitled:${this.id}`, null);
     await this.#call('thread/name/set', { threadId: this.id, name }, options.signal);
     this.#host.changed(this.id);
   }
 
   async archive(archived: boolean, options: CallOptions = {}): Promise<void> {
+    await this.presence.need();
     await this.presence.mayTouch();
     if (archived && this.presence.running) throw new PilothouseError('turn_running', 'A turn is running. Interrupt it, or wait for its end, then archive the session.');
     await this.#call(archived ? 'thread/archive' : 'thread/unarchive', { threadId: this.id }, options.signal);
@@ -148,6 +150,7 @@ export class CodexSession implements SessionHandle {
   /** Ends the turn and its commands, and Codex itself where it serves no other session. */
   async stop(options: CallOptions = {}): Promise<StopReport> {
     throwIfAborted(options.signal);
+    await this.presence.need();
     await this.presence.mayTouch();
     if (this.presence.thread === null) return { step: 'nothing-to-stop', message: 'Codex was not running this session.' };
     const others = this.#host.others(this.id);
@@ -175,6 +178,7 @@ export class CodexSession implements SessionHandle {
 
   async fork(options: CallOptions = {}): Promise<Session> {
     throwIfAborted(options.signal);
+    await this.presence.need();
     const answer = read(threadAnswerSchema, await this.#call('thread/fork', { threadId: this.id, excludeTurns: true }, options.signal));
     if (answer === null) throw new PilothouseError('fork_failed', 'Codex forked the session, but did not say which one it made. Refresh the list.');
     return this.#host.adopt(answer);
@@ -182,12 +186,14 @@ export class CodexSession implements SessionHandle {
 
   async removalPreview(options: CallOptions = {}): Promise<readonly string[]> {
     throwIfAborted(options.signal);
+    await this.presence.need();
     const file = await this.#host.disk.find(this.id);
     return file === null ? [] : [file.path];
   }
 
   async remove(options: CallOptions = {}): Promise<void> {
     throwIfAborted(options.signal);
+    await this.presence.need();
     await this.presence.mayTouch();
     const forks = await this.#host.disk.forksOf(this.id);
     if (forks.length > 0) {
