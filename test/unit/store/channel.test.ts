@@ -6,14 +6,14 @@ import { WorkerChannel } from '../../../src/core/session/store/channel.ts';
 import { openStore } from '../../../src/core/session/store/open.ts';
 import { systemClock } from '../../../src/core/transport/clock.ts';
 import { silentLogger } from '../../../src/core/transport/logger.ts';
-import { inFolder, KEY, openAt, SESSION, textEntry, WORKER } from './support.ts';
+import { inFolder, KEY, openAt, SESSION, textEntry, until, WORKER } from './support.ts';
 
 const TEXT = JSON.stringify(textEntry('a', [1]));
 
 /** A thread that opens well and then does this on the first call. */
 function workerThat(folder: string, does: string): URL {
   const file = path.join(folder, 'worker.mjs');
-  writeFileSync(file, `import { parentPort } from 'node:worker_threads';\nparentPort.on('message', () => { ${does} });\nparentPort.postMessage({ type: 'opened', health: { status: 'durable' } });\n`);
+  writeFileSync(file, `import { parentPort } from 'node:worker_threads';\nparentPort.on('message', (call) => { ${does} });\nparentPort.postMessage({ type: 'opened', health: { status: 'durable' } });\n`);
   return pathToFileURL(file);
 }
 
@@ -53,6 +53,17 @@ describe('the store’s thread', () => {
       });
     });
   }
+
+  it('that dies takes no lease with it', async () => {
+    await inFolder(async (folder) => {
+      const dies = "if (call.name !== 'acquire') process.exit(1); else parentPort.postMessage({ type: 'result', id: call.id, value: 'yes' })";
+      await using store = await openAt(folder, { workerUrl: workerThat(folder, dies) });
+      expect(await store.leases.acquire('agent')).toBe(true);
+      await store.count(SESSION);
+      await until(async () => ((await store.leases.holder('agent')) === 'this' ? true : null));
+      expect(store.health.status).toBe('memory');
+    });
+  });
 
   it('that falls silent: is ended, and what it owed is answered from memory', async () => {
     await inFolder(async (folder) => {

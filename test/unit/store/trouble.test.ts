@@ -71,7 +71,7 @@ describe('a database that can’t be used', () => {
         const { log, lines } = recordingLog();
         {
           await using store = await openAt(folder, { log });
-          expect(store.health).toEqual({ status: 'memory', reason: expect.stringMatching(/in memory only/u), setAside: expect.stringContaining('.db.broken-') });
+          expect(store.health).toEqual({ status: 'memory', reason: expect.stringMatching(/^the /u), setAside: expect.stringContaining('.db.broken-') });
           const { setAside } = store.health as { setAside: string };
           expect(readFileSync(setAside).equals(broken)).toBe(true);
           expect(existsSync(file)).toBe(false);

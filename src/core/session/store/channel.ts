@@ -59,7 +59,7 @@ export class WorkerChannel implements Channel {
         timer.cancel();
         this.goInline(reason).then(resolve, reject);
       };
-      const timer = systemClock.setTimeout(() => fallBack('its thread did not start in time'), OPEN_DEADLINE_MS);
+      const timer = systemClock.setTimeout(() => fallBack('the store’s thread did not start in time'), OPEN_DEADLINE_MS);
       const worker = this.start(fallBack);
       if (worker === null) return;
       worker.on('message', (reply: Reply) => {
@@ -103,7 +103,7 @@ export class WorkerChannel implements Channel {
       worker = new Worker(workerUrl, { name: 'pilothouse-store', workerData, execArgv: [], stdout: true, stderr: true });
     } catch (error) {
       log.error('the store’s thread could not be made', { error: describeError(error) });
-      onEnd('its thread could not be made');
+      onEnd('the store’s thread could not be made');
       return null;
     }
     this.worker = worker;
@@ -116,9 +116,9 @@ export class WorkerChannel implements Channel {
     };
     worker.on('error', (error) => {
       log.error('the store’s thread failed', { error: describeError(error) });
-      ended('its thread failed');
+      ended('the store’s thread failed');
     });
-    worker.on('exit', () => ended('its thread ended'));
+    worker.on('exit', () => ended('the store’s thread ended'));
     return worker;
   }
 
@@ -170,7 +170,7 @@ export class WorkerChannel implements Channel {
         const stuck = this.worker;
         this.worker = null;
         void stuck?.terminate();
-        void this.goInline('its thread does not answer').catch(() => undefined);
+        void this.goInline('the store’s thread does not answer').catch(() => undefined);
       } else if (this.pending.size > 0) {
         this.watch();
       }
@@ -189,7 +189,7 @@ export class WorkerChannel implements Channel {
     this.pending.clear();
     for (const pending of owed) void this.answerInline(pending, inline);
     await inline;
-    const health: StoreHealth = { status: 'memory', reason: memoryReason(reason), setAside: null };
+    const health: StoreHealth = { status: 'memory', reason, setAside: null };
     if (!this.closed) this.options.onHealth(health);
     return health;
   }
@@ -209,10 +209,6 @@ async function openInline(options: ChannelOptions, reason: string): Promise<Call
   // Loaded only here: SQLite belongs to the thread, and this one must start where there is none.
   const [{ callsOver }, { Database }] = await Promise.all([import('./calls.ts'), import('./database.ts')]);
   return callsOver(new Database({ ...options.worker, file: null, reason, report: (report) => logReport(options.log, report), onHealth: options.onHealth }));
-}
-
-function memoryReason(reason: string): string {
-  return `Transcripts are kept in memory only until the next start: ${reason}.`;
 }
 
 function logReport(log: Logger, report: Report): void {

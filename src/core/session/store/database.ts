@@ -157,14 +157,13 @@ function openFile(file: string, options: DatabaseOptions): Opened {
 }
 
 function memoryHealth(reason: string, aside: string | null): StoreHealth {
-  return { status: 'memory', reason: `Transcripts are kept in memory only until the next start: ${reason}.`, setAside: aside };
+  return { status: 'memory', reason, setAside: aside };
 }
 
 /** Errors of SQLite as those that the store's callers know. */
 function coded(error: unknown): PilothouseError {
   if (error instanceof PilothouseError) return error;
-  const { verdict, reason } = judgeTrouble(error, false);
-  return new PilothouseError(verdict === 'unusable' ? 'store_full' : 'store_failed', `The store could not do this: ${reason}. Reload the window, and report it with the log.`, { cause: error });
+  return new PilothouseError('store_failed', `The store could not do this: ${judgeTrouble(error, false).reason}. Reload the window, and report it with the log.`, { cause: error });
 }
 
 function isReadable(item: OutboxItem): boolean {

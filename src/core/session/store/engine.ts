@@ -75,7 +75,7 @@ function checkKey(sql: Sql, sealer: Sealer): void {
   const held = bytesOrNull(sql.get("SELECT value FROM meta WHERE name = 'check'")?.['value']);
   if (held !== null && sealer.open(held, bound) === CHECK) return;
   if (held !== null && !opensAnything(sql, sealer)) {
-    throw new PilothouseError('store_other_key', 'the store was written under another key');
+    throw new PilothouseError('store_other_key', 'the file was written under another key');
   }
   sql.run("INSERT INTO meta (name, value) VALUES ('check', ?1) ON CONFLICT (name) DO UPDATE SET value = ?1", sealer.seal(CHECK, bound));
 }

@@ -47,6 +47,17 @@ export class StoreLeases implements Leases {
     return this.channel.call('holder', name, this.clock.now());
   }
 
+  /** The database in use is another one: takes again what is held. */
+  async renew(): Promise<void> {
+    for (const name of this.held) {
+      try {
+        await this.channel.call('acquire', name, null, this.clock.now());
+      } catch (error) {
+        this.log.warn('a lease could not be taken along', { name, error: describeError(error) });
+      }
+    }
+  }
+
   dispose(): void {
     this.held.clear();
     this.beating?.cancel();

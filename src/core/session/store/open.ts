@@ -37,7 +37,7 @@ export interface OwnedStore extends Store {
 
 /**
  * Opens the durable mirror. Trouble with the file (damaged, locked, of a later version, read-only, disk full) never rejects: the store is then in memory
- * and its `health` says so. Rejects with `store_bad_key` for a key of another length and with `store_unavailable` where Node has no SQLite.
+ * and its `health` says so, with a clause such as `the file is damaged` for its reason. Rejects with `store_bad_key` for a key of another length and with `store_unavailable` where Node has no SQLite.
  */
 export async function openStore(options: OpenStoreOptions): Promise<OwnedStore> {
   if (options.key.length !== 32) throw new PilothouseError('store_bad_key', 'The key of the store must have 32 bytes.');
@@ -90,6 +90,7 @@ class WorkerStore implements OwnedStore {
     this.healthChanged = healthChanged;
     this.changed = new Emitter((error) => log.error('a listener of the store failed', { error: describeError(error) }));
     this.ownLeases = new StoreLeases(channel, clock, log);
+    healthChanged.on(() => void this.ownLeases.renew());
   }
 
   get health(): StoreHealth {

@@ -61,5 +61,5 @@ export function migrate(sql: Sql): void {
 function knownVersion(sql: Sql): number {
   const version = num(sql.get('PRAGMA user_version')?.['user_version']);
   if (version <= SCHEMA_VERSION) return version;
-  throw new PilothouseError('store_newer', 'a later version of Pilothouse wrote the store: update Pilothouse in every window, then reload');
+  throw new PilothouseError('store_newer', 'a later version of Pilothouse wrote the file: update Pilothouse in every window, then reload');
 }

@@ -108,5 +108,5 @@ export function anyBytes(value: SQLOutputValue | undefined): Uint8Array {
 }
 
 function damaged(expected: string): PilothouseError {
-  return new PilothouseError('store_damaged', `The store's file is damaged: a column does not hold ${expected}.`);
+  return new PilothouseError('store_damaged', `the file is damaged: a column does not hold ${expected}`);
 }

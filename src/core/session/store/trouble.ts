@@ -10,30 +10,30 @@ export interface Trouble {
 
 /** SQLite's primary result codes (sqlite.org/rescode.html). */
 const BROKEN: ReadonlyMap<number, string> = new Map([
-  [11, 'its file is damaged'],
-  [26, 'its file is not a database'],
+  [11, 'the file is damaged'],
+  [26, 'the file is not a database'],
 ]);
 const BUSY: ReadonlyMap<number, string> = new Map([
-  [5, 'another program keeps its file locked'],
-  [6, 'another program keeps its file locked'],
+  [5, 'another program keeps the file locked'],
+  [6, 'another program keeps the file locked'],
 ]);
 const UNUSABLE: ReadonlyMap<number, string> = new Map([
-  [3, 'its file may not be accessed'],
-  [8, 'its file or folder is read-only'],
+  [3, 'the file may not be accessed'],
+  [8, 'the file or its folder is read-only'],
   [10, 'the disk reported an error'],
   [13, 'the disk is full'],
-  [14, 'its file can’t be opened'],
-  [23, 'its file may not be accessed'],
+  [14, 'the file can’t be opened'],
+  [23, 'the file may not be accessed'],
 ]);
 const FILE_SYSTEM: ReadonlyMap<string, string> = new Map([
-  ['EACCES', 'its folder may not be written to'],
-  ['EPERM', 'its folder may not be written to'],
-  ['EROFS', 'its folder is read-only'],
+  ['EACCES', 'the folder may not be written to'],
+  ['EPERM', 'the folder may not be written to'],
+  ['EROFS', 'the folder is read-only'],
   ['ENOSPC', 'the disk is full'],
   ['EDQUOT', 'the disk is full'],
-  ['ENOTDIR', 'its folder can’t be made'],
-  ['EEXIST', 'its folder can’t be made'],
-  ['ENOENT', 'its folder can’t be made'],
+  ['ENOTDIR', 'the folder can’t be made'],
+  ['EEXIST', 'the folder can’t be made'],
+  ['ENOENT', 'the folder can’t be made'],
 ]);
 const OURS: ReadonlyMap<string, Trouble['verdict']> = new Map([
   ['store_damaged', 'broken'],
@@ -54,7 +54,7 @@ export function judgeTrouble(error: unknown, opening: boolean): Trouble {
     const unusable = UNUSABLE.get(sqlite);
     if (unusable !== undefined) return { verdict: 'unusable', reason: unusable };
     // At opening nothing depends on a caller's values: a statement that fails then tells that the tables are not those of this schema.
-    return opening ? { verdict: 'broken', reason: 'its tables are not what they should be' } : { verdict: 'other', reason: error.message };
+    return opening ? { verdict: 'broken', reason: 'the tables in the file are not what they should be' } : { verdict: 'other', reason: error.message };
   }
   const files = 'code' in error && typeof error.code === 'string' ? FILE_SYSTEM.get(error.code) : undefined;
   return { verdict: files === undefined ? 'other' : 'unusable', reason: files ?? error.message };
