@@ -21,7 +21,7 @@ export async function ensureCodeServer() {
     name: 'code-server',
     key: `${versions.codeServer}-node${versions.node}`,
     line: `code-server ${versions.codeServer} (VS Code in a browser): installing (600 MB, about 3 minutes)`,
-    intact: (place) => existsSync(entryIn(place)) && existsSync(join(vscodeIn(place), 'node_modules', '@vscode', 'spdlog', 'build', 'Release', 'spdlog.node')),
+    intact: (place) => existsSync(entryIn(place)) && existsSync(join(vscodeIn(place), 'extensions', 'node_modules', 'typescript')) && existsSync(join(vscodeIn(place), 'node_modules', '@vscode', 'spdlog', 'build', 'Release', 'spdlog.node')),
     install: async (place) => {
       writeFileSync(join(place, 'package.json'), '{"private":true}\n');
       const label = `The install of code-server ${versions.codeServer}`;
@@ -29,6 +29,8 @@ export async function ensureCodeServer() {
       await runNpm({ ...common, log: 'code-server', cwd: place, args: ['install', '--ignore-scripts', '--no-package-lock', `code-server@${versions.codeServer}`] });
       const cwd = vscodeIn(place);
       await runNpm({ ...common, log: 'code-server-vscode', cwd, args: ['install', '--omit=dev', '--ignore-scripts'] });
+      // The TypeScript of VS Code's own extensions: without it a notification covers the corner of every window that shows a TypeScript file.
+      await runNpm({ ...common, log: 'code-server-extensions', cwd: join(cwd, 'extensions'), args: ['install', '--omit=dev', '--ignore-scripts'] });
       await runNpm({ ...common, log: 'code-server-native', cwd, args: ['rebuild', '--ignore-scripts=false', ...NATIVE], env: { npm_config_nodedir: node.home } });
     },
   });
