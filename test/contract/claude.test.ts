@@ -53,4 +53,4 @@ async function start(): Promise<Rig> {
   });
 }
 
-describeBackend('Claude Code', start, { record: 'system', namesFiles: true, ownProcess: true });
+describeBackend('Claude Code', start, { record: 'system', namesFiles: true, questions: true, modes: true, processes: true, ownProcess: true });

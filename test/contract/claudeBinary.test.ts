@@ -37,6 +37,8 @@ afterAll(async () => model.close());
 beforeEach(async () => {
   world = await World.make();
   work = await world.folder('workspace');
+  // The root of a project: the agent keeps lasting rules there.
+  await world.folder('workspace/.git');
   env = { ...(await claudeEnv(model.url, await world.folder('agent'))), CLAUDE_CODE_MAX_RETRIES: '1' };
 });
 afterEach(async () => {
@@ -107,7 +109,7 @@ describe('permissions and modes', () => {
     expect((await one.turnEnd(0)).state).toBe('completed');
     expect(rowsOf(one.rows, 'permission').map((row) => row.outcome)).toEqual(['allowed-session']);
     expect(existsSync(settings)).toBe(false);
-    await one.turn(say('Once more', { tools: [bash('npm pkg get name')] }, { text: 'Done.' }).text, { outcome: 'allow-always' });
+    await one.turn(say('Once more', { tools: [bash(node('1'))] }, { text: 'Done.' }).text, { outcome: 'allow-always' });
     expect(existsSync(settings)).toBe(true);
   });
 
@@ -281,8 +283,9 @@ const context = { connectionId: 'c', log: silentLogger, clock: systemClock, stat
   keep: { get: async (key) => kept.get(key) ?? null, set: async (key, value) => void (value === null ? kept.delete(key) : kept.set(key, value)), list: async () => new Map() },
   leases: { acquire: async () => true, release: async () => undefined, holder: async () => 'nobody' } };
 const backend = createClaudeBackend(context, { path: ${JSON.stringify(claude)}, env: ${JSON.stringify(env)} });
-await backend.spawn({ machineId: 'this-computer', folder: ${JSON.stringify(work)} });
-console.log('ready');
+const session = await backend.spawn({ machineId: 'this-computer', folder: ${JSON.stringify(work)} });
+await backend.session(session.id).send({ text: ${JSON.stringify(scripted('Hang', { hang: 'headers' }))}, attachments: [] }, crypto.randomUUID());
+setTimeout(() => console.log('ready'), 500);
 setInterval(() => undefined, 1000);`);
     const child = spawnProcess(process.execPath, [host], { stdio: ['ignore', 'pipe', 'inherit'] });
     await new Promise<void>((resolve) => {

@@ -93,7 +93,7 @@ function answer(reader: ClaudeReader, response: JsonObject | null, now: number):
   const given = obj(response, 'response');
   if (ask === null || given === null) return;
   const answers = obj(obj(given, 'updatedInput'), 'answers');
-  const chosen = answers === null ? {} : Object.fromEntries(Object.entries(answers).map(([question, value]) => [question, [String(value)]]));
+  const chosen = answers === null ? {} : Object.fromEntries(Object.entries(answers).map(([question, value]) => [question, [typeof value === 'string' ? value : '']]));
   const lasting = list(given, 'updatedPermissions').some((one) => isJsonObject(one) && str(one, 'destination') === 'localSettings');
   const outcome = str(given, 'behavior') === 'deny' ? 'deny' : answers !== null ? 'answer' : !('updatedPermissions' in given) ? 'allow' : lasting ? 'allow-always' : 'allow-session';
   reader.answered(ask.requestId, answerOf(ask, { outcome, answers: chosen, reason: str(given, 'message') ?? '' }), now);

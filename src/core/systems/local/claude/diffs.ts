@@ -26,7 +26,9 @@ function fromHunks(file: string, hunks: readonly Hunk[], before: string | null, 
   let removed = 0;
   const text: string[] = [];
   for (const hunk of hunks) {
-    text.push(`@@ -${hunk.oldStart},${hunk.oldLines} +${hunk.newStart},${hunk.newLines} @@`);
+    // A side without lines is named by the line before it.
+    const [oldStart, newStart] = [hunk.oldLines === 0 ? hunk.oldStart - 1 : hunk.oldStart, hunk.newLines === 0 ? hunk.newStart - 1 : hunk.newStart];
+    text.push(`@@ -${oldStart},${hunk.oldLines} +${newStart},${hunk.newLines} @@`);
     for (const line of hunk.lines) {
       if (line.startsWith('+')) added += 1;
       if (line.startsWith('-')) removed += 1;

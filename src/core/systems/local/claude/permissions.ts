@@ -55,7 +55,7 @@ function optionsOf(ask: PermissionEntry['ask'], suggestions: readonly JsonObject
   const what = suggestions.map(describeSuggestion).filter((text) => text !== '').join(' and ');
   if (suggestions.length > 0) options.push({ id: 'allow-session', label: `Allow ${what} for this session`, scope: 'session' });
   if (suggestions.some((one) => lasting.has(str(one, 'destination') ?? ''))) {
-    options.push({ id: 'allow-always', label: `Always allow ${what} in this folder`, scope: 'always' });
+    options.push({ id: 'allow-always', label: `Always allow ${what} in this project`, scope: 'always' });
   }
   options.push({ id: 'deny', label: 'Deny', scope: 'reject' });
   return options;

@@ -24,6 +24,8 @@ export class PresenceWatch {
   #size: number | null = null;
   #grewAt: number | null = null;
   #last: SessionOwner = 'nobody';
+  /** True when a process with a note of itself ran it at the last look: what it wrote tells of nobody else. */
+  #noted = false;
 
   constructor(desk: Desk, id: string) {
     this.#desk = desk;
@@ -50,7 +52,9 @@ export class PresenceWatch {
       return { owner: this.#last, name: null, busy: mine ? null : (runner?.busy ?? null) };
     }
     // What grew since the last look may still be the work of the window that ran it then.
-    if (grew && this.#last !== 'window' && this.#last !== 'this') this.#grewAt = now;
+    if (this.#noted) this.#grewAt = null;
+    else if (grew && this.#last !== 'window' && this.#last !== 'this') this.#grewAt = now;
+    this.#noted = runner !== undefined;
     if (runner !== undefined) {
       this.#last = 'foreign';
       return { owner: 'foreign', name: runner.name, busy: runner.busy };
