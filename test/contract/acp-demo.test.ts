@@ -37,4 +37,4 @@ async function start(): Promise<Rig> {
   });
 }
 
-describeBackend('an ACP agent', start, { record: 'ours', namesFiles: false, ownProcess: true });
+describeBackend('an ACP agent', start, { record: 'ours', namesFiles: false, questions: true, modes: true, processes: true, ownProcess: true });

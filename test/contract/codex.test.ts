@@ -47,4 +47,4 @@ async function start(): Promise<Rig> {
   });
 }
 
-describeBackend('Codex', start, { record: 'system', namesFiles: true, ownProcess: true });
+describeBackend('Codex', start, { record: 'system', namesFiles: true, questions: false, modes: true, processes: true, ownProcess: true });

@@ -42,6 +42,12 @@ export interface ContractTraits {
   readonly record: 'system' | 'ours';
   /** True where the system keeps a session as files that can be named. */
   readonly namesFiles: boolean;
+  /** True where agents ask questions; `Script.ask` is there then. */
+  readonly questions: boolean;
+  /** True where a session has more than one mode. */
+  readonly modes: boolean;
+  /** True where the agents' processes can be seen and killed from here; `Rig.processes` is there then. */
+  readonly processes: boolean;
   /** True where the agent of each session is a process of its own, or the backend's is ended with its last session. */
   readonly ownProcess: boolean;
 }

@@ -10,7 +10,7 @@ import { createProcessLedger } from '../ledger.ts';
 import { thisComputer } from '../machine.ts';
 import type { ProcessExit } from '../process.ts';
 import { throwIfAborted, waitFor } from '../wait.ts';
-import { noControls } from './controls.ts';
+import { noControls, readControls } from './controls.ts';
 import type { ListedSession, Routed, SessionHost } from './host.ts';
 import type { AgentFacts, Link } from './link.ts';
 import { signInRemedy, startLink } from './link.ts';
@@ -71,6 +71,7 @@ class Backend implements AcpBackend {
   private idle: { cancel(): void } | null = null;
   private noting: { cancel(): void } | null = null;
   private lastControls: SessionControls = noControls;
+  private readonly closing = new AbortController();
   private disposed = false;
 
   constructor(context: BackendContext, options: AcpOptions) {
@@ -113,8 +114,7 @@ class Backend implements AcpBackend {
     throwIfAborted(options.signal);
     this.reaped ??= this.ledger.reapDead().catch((error: unknown) => this.context.log.warn('dead agents could not be reaped', { error: describeError(error) }));
     await this.reaped;
-    const controls = await this.context.keep.get('controls').catch(() => null);
-    if (controls !== null && this.lastControls === noControls) this.lastControls = { ...noControls, ...(JSON.parse(controls) as Partial<SessionControls>) };
+    if (this.lastControls === noControls) this.lastControls = readControls(await this.context.keep.get('controls').catch(() => null));
     if (this.link !== null) return this.state;
     try {
       await this.within(this.running(), options.signal);
@@ -197,6 +197,7 @@ class Backend implements AcpBackend {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.disposed = true;
+    this.closing.abort();
     this.events.clear();
     this.idle?.cancel();
     this.noting?.cancel();
@@ -232,7 +233,7 @@ class Backend implements AcpBackend {
     }
     try {
       const link: Link = await startLink({
-        command: file, args, cwd: cwd ?? homedir(), env, label: name, log: this.context.log, clock: this.context.clock, ledger: this.ledger,
+        command: file, args, cwd: cwd ?? homedir(), env, label: name, log: this.context.log, clock: this.context.clock, ledger: this.ledger, signal: this.closing.signal,
         onRequest: (method, params, id) => this.router.request(method, params, id, () => this.link),
         onNotification: (method, params) => this.onNotification(method, params),
         onExit: (exit) => this.onExit(exit),

@@ -6,6 +6,16 @@ import { obj, objects, oneLine, str } from './read.ts';
 
 export const noControls: SessionControls = { models: [], model: null, modes: [], mode: null, efforts: [], effort: null, commands: [] };
 
+/** Pickers as they were kept; none where they cannot be read. */
+export function readControls(text: string | null): SessionControls {
+  try {
+    const value: unknown = JSON.parse(text ?? '{}');
+    return isJsonObject(value) ? { ...noControls, ...(value as Partial<SessionControls>) } : noControls;
+  } catch {
+    return noControls;
+  }
+}
+
 type Picker = 'model' | 'mode' | 'effort';
 /** Schema v1, SessionConfigOptionCategory. */
 const categories: Readonly<Record<Picker, string>> = { model: 'model', mode: 'mode', effort: 'thought_level' };

@@ -9,6 +9,8 @@ import { str } from './read.ts';
 /** Updates that are kept for a session whose id the answer to `session/new` has not told yet; and how many such sessions. */
 const earlyUpdates = 200;
 const earlySessions = 20;
+/** Requests that are remembered, so that the agent can take one back. */
+const rememberedRequests = 200;
 
 /** Hands the agent's messages to the sessions that they are for, in the order in which they came. */
 export class Router {
@@ -62,6 +64,10 @@ export class Router {
       return;
     }
     this.asked.set(id, session);
+    for (const oldest of this.asked.keys()) {
+      if (this.asked.size <= rememberedRequests) break;
+      this.asked.delete(oldest);
+    }
     session.onRequest(method, params, id, current);
   }
 
