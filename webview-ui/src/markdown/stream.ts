@@ -5,6 +5,8 @@ export interface Settled {
   readonly source: string;
   /** The fence that was open until now, whose text is on the page already; null for other blocks. */
   readonly fence: { readonly code: string } | null;
+  /** Number of its first item, where it goes on with an ordered list that began before it. */
+  readonly start: number | null;
 }
 
 /** The fence that is open at the end of the document: everything that comes is its text, until its closing line. */
@@ -23,19 +25,27 @@ interface OpenFence {
   fresh: string;
 }
 
+/** A list longer than this is cut between its items: it is too long to be drawn again with every piece. What is cut off is a list of its own, which may be spaced by itself. */
+const LONG_LIST = 8_192;
 /** Below this the open tail is looked at with every finished line; above it, when it has grown by a sixteenth. */
 const EAGER = 4_096;
 
 /**
  * Cuts a growing markdown document into blocks that are finished and a tail that is not. A block is finished when another top-level block has begun after it; what is
  * finished never changes again (but for links by reference, whose definitions may come later). Rendering all settled parts and the tail one after the other
- * gives the same as rendering the whole.
+ * gives the same as rendering the whole, but for lists of more than eight thousand characters.
  */
 export class MarkdownStream {
   private open = '';
   private openFence: OpenFence | null = null;
   private heldReturn = false;
   private lookedAt = 0;
+  private start: number | null = null;
+
+  /** Number of the tail's first item, where it goes on with an ordered list. */
+  get tailStart(): number | null {
+    return this.start;
+  }
 
   /** Text of the blocks that are not finished. */
   get tail(): string {
@@ -83,9 +93,10 @@ export class MarkdownStream {
   end(): Settled[] {
     const settled = this.heldReturn ? this.endLine() : [];
     const fence = this.openFence;
-    if (fence !== null) settled.push({ source: this.tail, fence: { code: fence.closing.test(fence.partial) ? fence.code : fence.code + fence.partial } });
-    else if (this.open !== '') settled.push({ source: this.open, fence: null });
+    if (fence !== null) settled.push({ source: this.tail, fence: { code: fence.closing.test(fence.partial) ? fence.code : fence.code + fence.partial }, start: null });
+    else if (this.open !== '') settled.push({ source: this.open, fence: null, start: this.start });
     this.open = '';
+    this.start = null;
     this.openFence = null;
     this.lookedAt = 0;
     return settled;
@@ -109,11 +120,12 @@ export class MarkdownStream {
     if (complete <= this.lookedAt || (complete > EAGER && complete - this.lookedAt < complete / 16)) return;
     this.lookedAt = complete;
     const source = this.open.slice(0, complete);
-    const cut = cutOffset(source);
-    if (cut === 0) return;
-    settled.push({ source: source.slice(0, cut), fence: null });
-    this.open = this.open.slice(cut);
-    this.lookedAt -= cut;
+    const cut = lastCut(source);
+    if (cut === null) return;
+    settled.push({ source: source.slice(0, cut.at), fence: null, start: this.start });
+    this.open = this.open.slice(cut.at);
+    this.lookedAt -= cut.at;
+    this.start = cut.item === null || cut.number === null ? null : cut.first && this.start !== null ? this.start + cut.item : cut.number;
   }
 
   /** Takes the fast path when the tail begins with a fence at the line's first column; gives the text after its opening line. */
@@ -150,7 +162,7 @@ export class MarkdownStream {
       const line = fence.partial + text.slice(from, lineEnd);
       from = lineEnd + 1;
       if (fence.closing.test(line)) {
-        settled.push({ source: `${fence.opening}${fence.code}${line}\n`, fence: { code: fence.code } });
+        settled.push({ source: `${fence.opening}${fence.code}${line}\n`, fence: { code: fence.code }, start: null });
         this.openFence = null;
         return text.slice(from);
       }
@@ -162,12 +174,26 @@ export class MarkdownStream {
   }
 }
 
-/** Offset up to which the blocks of complete lines are finished: the start of the last one, unless the one before it is tied to it. */
-function cutOffset(source: string): number {
+interface Cut {
+  readonly at: number;
+  /** Where it cuts a list: how many items stand before it, the number of the item after it, and whether the list is the first block. */
+  readonly item: number | null;
+  readonly number: number | null;
+  readonly first: boolean;
+}
+
+/** Where the blocks of complete lines are finished: the start of the last one, unless the one before it is tied to it; in a long list the start of its last item. */
+function lastCut(source: string): Cut | null {
   const blocks = topLevelBlocks(source);
   let last = blocks.length - 1;
+  const list = blocks[last];
+  const item = list?.items.at(-1);
+  if (list !== undefined && item !== undefined && list.items.length > 1) {
+    const at = lineOffset(source, item.line);
+    if (at - lineOffset(source, list.start) >= LONG_LIST) return { at, item: list.items.length - 1, number: item.number, first: last === 0 };
+  }
   while (last > 0 && blocks[last - 1]?.tied === true) last -= 1;
-  return last <= 0 ? 0 : lineOffset(source, blocks[last]?.start ?? 0);
+  return last <= 0 ? null : { at: lineOffset(source, blocks[last]?.start ?? 0), item: null, number: null, first: false };
 }
 
 function lineOffset(source: string, line: number): number {
@@ -177,25 +203,28 @@ function lineOffset(source: string, line: number): number {
 }
 
 /** Cuts a whole document into parts of whole blocks, each of about `size` characters or one block. Joined they are the document. */
-export function cutDocument(text: string, size: number): string[] {
+export function cutDocument(text: string, size: number): Settled[] {
   const source = text.replace(/\r\n?/g, '\n').replaceAll('\0', '\uFFFD');
-  if (source.length <= size * 1.5) return source === '' ? [] : [source];
-  const blocks = topLevelBlocks(source);
-  const parts: string[] = [];
+  if (source.length <= size * 1.5) return source === '' ? [] : [{ source, fence: null, start: null }];
+  const parts: Settled[] = [];
   let from = 0;
+  let start: number | null = null;
   let line = 0;
   let at = 0;
-  blocks.forEach((block, place) => {
-    if (blocks[place - 1]?.tied === true) return;
-    while (line < block.start) {
+  const cutAt = (next: number, number: number | null, least: number): void => {
+    while (line < next) {
       at = source.indexOf('\n', at) + 1;
       line += 1;
     }
-    if (at - from >= size) {
-      parts.push(source.slice(from, at));
-      from = at;
-    }
+    if (at - from < least) return;
+    parts.push({ source: source.slice(from, at), fence: null, start });
+    from = at;
+    start = number;
+  };
+  topLevelBlocks(source).forEach((block, place, blocks) => {
+    if (blocks[place - 1]?.tied !== true) cutAt(block.start, null, size);
+    for (const item of block.items) cutAt(item.line, item.number, Math.max(size, LONG_LIST));
   });
-  parts.push(source.slice(from));
+  parts.push({ source: source.slice(from), fence: null, start });
   return parts;
 }

@@ -102,8 +102,14 @@ export function toolLine(row: ToolRow): ToolLine {
     case 'todo':
       return { ...base, icon: 'checklist', verb: running ? 'Updating the to-do list' : 'Updated the to-do list', subject: '' };
     case 'other':
-      return { ...base, icon: 'tools', verb: row.name, subject: title === row.name ? '' : title };
+      return { ...base, icon: 'tools', verb: running ? 'Using' : 'Used', subject: [toolName(row.name), title === row.name || row.name.endsWith(`__${title}`) ? '' : title].filter((part) => part !== '').join(' · ') };
   }
+}
+
+/** A tool's name as a person reads it: `mcp__tracker__list_issues` is `tracker: list_issues`. */
+export function toolName(name: string): string {
+  const match = /^mcp__(.+?)__(.+)$/.exec(name);
+  return match === null ? name : `${match[1] ?? ''}: ${match[2] ?? ''}`;
 }
 
 function editLine(row: ToolRow, running: boolean): Pick<ToolLine, 'icon' | 'verb' | 'subject' | 'mono' | 'path' | 'added' | 'removed'> {

@@ -1,0 +1,113 @@
+import type { Host, KeptState } from '../src/host.ts';
+import type { ChatConfig, ChatState, HostMessage, PageMessage, PageRequest, PatchOp, ReplyValue, Row } from '../src/types.ts';
+
+export const CONFIG: ChatConfig = { enterKey: 'send', thinking: 'collapsed', mac: false };
+
+export interface FakeSession {
+  /** Rows by index, made when they are asked for. */
+  readonly row: (index: number) => Row;
+  readonly total: number;
+  readonly state: ChatState;
+  readonly config?: ChatConfig;
+  readonly draft?: string;
+  /** Answers requests that are not for rows; without one they are done. Throws to refuse. */
+  readonly answer?: (body: PageRequest) => ReplyValue | null;
+}
+
+const SNAPSHOT_ROWS = 200;
+const DONE: ReplyValue = { kind: 'done', message: null };
+
+/** An extension host that the gallery plays: it answers as the real one does, from rows in memory. */
+export class FakeHost implements Host {
+  readonly asked: PageRequest[] = [];
+  readonly posted: PageMessage[] = [];
+  kept: KeptState | null = null;
+  private readonly session: FakeSession;
+  private listener: (message: HostMessage) => void = () => undefined;
+  private generation = 0;
+  private seq = 0;
+  private total: number;
+  private readonly changed = new Map<number, Row>();
+
+  constructor(session: FakeSession) {
+    this.session = session;
+    this.total = session.total;
+  }
+
+  post(message: PageMessage): void {
+    this.posted.push(message);
+    if (message.type === 'ready' || message.type === 'resync') queueMicrotask(() => this.snapshot());
+    if (message.type !== 'request') return;
+    this.asked.push(message.body);
+    setTimeout(() => this.reply(message.request, message.body), 5);
+  }
+
+  onMessage(listener: (message: HostMessage) => void): void {
+    this.listener = listener;
+  }
+
+  load(): KeptState | null {
+    return this.kept;
+  }
+
+  keep(state: KeptState): void {
+    this.kept = state;
+  }
+
+  row(index: number): Row {
+    return this.changed.get(index) ?? this.session.row(index);
+  }
+
+  get count(): number {
+    return this.total;
+  }
+
+  snapshot(): void {
+    this.generation += 1;
+    this.seq = 0;
+    const start = Math.max(0, this.total - SNAPSHOT_ROWS);
+    this.listener({
+      type: 'snapshot', session: 'gallery', generation: this.generation, total: this.total, start, rows: this.slice(start, this.total), state: this.session.state, config: this.session.config ?? CONFIG, draft: this.session.draft ?? '',
+    });
+  }
+
+  setState(state: Partial<ChatState>): void {
+    this.listener({ type: 'state', generation: this.generation, state });
+  }
+
+  insert(text: string): void {
+    this.listener({ type: 'insert', text });
+  }
+
+  /** Sends operations as one patch. Rows that come at the end, and rows that change, are kept for later pages. */
+  patch(...ops: PatchOp[]): void {
+    for (const op of ops) {
+      if (op.op === 'splice') {
+        if (op.at !== this.total || op.remove !== 0) throw new Error('the gallery adds rows at the end only');
+        op.rows.forEach((row, place) => this.changed.set(op.at + place, row));
+        this.total += op.rows.length;
+      } else if (op.op === 'update') this.changed.set(op.at, op.row);
+      else {
+        const row = this.row(op.at);
+        this.changed.set(op.at, row.kind === 'tool' ? { ...row, output: row.output + op.text } : { ...row, text: 'text' in row ? row.text + op.text : op.text } as Row);
+      }
+    }
+    this.seq += 1;
+    this.listener({ type: 'patch', generation: this.generation, seq: this.seq, total: this.total, ops });
+  }
+
+  private slice(start: number, end: number): Row[] {
+    return Array.from({ length: Math.max(0, Math.min(end, this.total) - start) }, (_, place) => this.row(start + place));
+  }
+
+  private reply(request: number, body: PageRequest): void {
+    try {
+      const value: ReplyValue = body.ask === 'rows'
+        ? { kind: 'rows', start: body.start, total: this.total, generation: this.generation, rows: this.slice(body.start, body.end) }
+        : (this.session.answer?.(body) ?? (body.ask === 'files' ? { kind: 'files', paths: [] } : DONE));
+      this.listener({ type: 'reply', request, ok: true, value });
+    } catch (error) {
+      this.listener({ type: 'reply', request, ok: false, code: 'refused', message: error instanceof Error ? error.message : 'no' });
+    }
+  }
+}

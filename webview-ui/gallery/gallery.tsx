@@ -1,0 +1,29 @@
+import '../src/style/main.css';
+import './themes/dark.css';
+import './themes/light.css';
+import './themes/hc-dark.css';
+import './themes/hc-light.css';
+import { render } from 'preact';
+import { App } from '../src/app.tsx';
+import { ChatPage } from '../src/page.ts';
+import { FakeHost } from './fake.ts';
+import { longSession, measureOpen, StreamRun } from './measure.ts';
+import { scenes } from './scenes.ts';
+
+/** Development only: every kind of row and every state, in VS Code's themes (`?theme=dark&scene=turn`), and measurements of what takes time. */
+const query = new URLSearchParams(location.search);
+const theme = query.get('theme') ?? 'dark';
+document.documentElement.dataset['theme'] = theme;
+document.body.className = { 'dark': 'vscode-dark', 'light': 'vscode-light', 'hc-dark': 'vscode-high-contrast', 'hc-light': 'vscode-high-contrast vscode-high-contrast-light' }[theme] ?? '';
+
+const name = query.get('scene') ?? 'turn';
+const scene = name === 'long-session' ? () => longSession(Number(query.get('rows') ?? 100_000)) : scenes[name];
+if (scene === undefined) throw new Error(`no scene ${name}`);
+const host = new FakeHost(scene());
+const root = document.getElementById('root');
+if (root !== null && query.get('wait') === null) render(<App page={new ChatPage(host)} />, root);
+
+const show = (): void => {
+  if (root !== null) render(<App page={new ChatPage(host)} />, root);
+};
+Object.assign(window, { gallery: { host, scenes: Object.keys(scenes), StreamRun, measureOpen, show } });

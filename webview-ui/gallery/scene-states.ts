@@ -1,0 +1,21 @@
+import type { Scene } from './scenes.ts';
+import type { OutboxView } from '../src/types.ts';
+import { figures, prompt, running, state, text } from './make.ts';
+import { session } from './scene.ts';
+
+const said = [prompt('Move the totals.'), text('They are moved.')];
+const queued = (clientId: string, words: string, delivery: OutboxView['delivery'], error: string | null = null): OutboxView => ({ clientId, text: words, attachments: [], delivery, error, steer: false });
+
+export const states: Record<string, Scene> = {
+  thinking: () => session([prompt('Move the totals.')], running('thinking')),
+  stalled: () => session(said, running('stalled')),
+  retrying: () => session(said, running('retrying', { connection: 'reconnecting' }, { until: Date.now() + 5_400, detail: '529' })),
+  offline: () => session(said, state({ connection: 'offline', connectionDetail: 'build-01 does not answer', state: 'unknown', outbox: [queued('a', 'Go on with the report.', 'queued')] })),
+  foreign: () => session(said, state({ owner: 'foreign', ownerName: 'Claude Code in a terminal (pid 4711)' })),
+  window: () => session(said, state({ owner: 'window' })),
+  untrusted: () => session(said, state({ canRun: false })),
+  failed: () => session(said, state({ state: 'failed', problem: { message: 'Claude Code ended unexpectedly (exit code 1).', remedy: 'Its last words: “API key expired”. Run claude /login, then resume.' }, usage: figures(1, 1, 1.2, 188_000) })),
+  queue: () => session(said, running('tool', {
+    outbox: [queued('a', 'Then write the changelog entry, with a line for each of the modules that changed and a link to its tests.', 'pending'), queued('b', 'And bump the version.', 'sending'), queued('c', 'Push it.', 'failed', 'The agent is not signed in.'), { ...queued('d', 'Use half even.', 'pending'), steer: true }],
+  }, { detail: 'npm run build' })),
+};

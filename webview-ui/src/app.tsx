@@ -1,0 +1,45 @@
+import type { JSX } from 'preact';
+import { useEffect, useMemo } from 'preact/hooks';
+import { Icon } from './cards/parts.tsx';
+import { Banner } from './chrome/banner.tsx';
+import { Composer, FeedbackLine } from './chrome/composer.tsx';
+import { Draft } from './chrome/draft.ts';
+import { Empty } from './chrome/empty.tsx';
+import { Header } from './chrome/header.tsx';
+import { Outbox } from './chrome/outbox.tsx';
+import type { ChatPage } from './page.ts';
+import { createControl, Transcript } from './transcript/transcript.tsx';
+
+export function App({ page }: { readonly page: ChatPage }): JSX.Element {
+  const draft = useMemo(() => new Draft(page), [page]);
+  const control = useMemo(createControl, [page]);
+  useEffect(() => {
+    const keep = (): void => page.keepNow();
+    window.addEventListener('pagehide', keep);
+    // The rows' listener is there now: the first snapshot may come.
+    page.start();
+    return () => window.removeEventListener('pagehide', keep);
+  }, [page]);
+  const asking = page.asking.value.length > 0;
+  return (
+    <div class="app">
+      <Header page={page} />
+      <Banner page={page} />
+      <main class="main">
+        <Transcript page={page} control={control} />
+        <Empty page={page} draft={draft} />
+        {control.following.value ? null : (
+          <button type="button" class={`jump ${asking ? 'asking' : ''}`} aria-label="Jump to Latest" onClick={() => (asking ? control.review() : control.jumpToLatest())}>
+            <Icon name={asking ? 'shield' : 'arrow-down'} />{asking ? 'Waiting for you' : 'Jump to Latest'}
+          </button>
+        )}
+      </main>
+      <footer class="dock">
+        <FeedbackLine page={page} />
+        <Outbox page={page} />
+        <Composer page={page} draft={draft} onReview={control.review} />
+      </footer>
+      <div class="sr-only" role="status" aria-label="Updates">{page.announcement.value}</div>
+    </div>
+  );
+}

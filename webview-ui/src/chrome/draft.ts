@@ -1,0 +1,96 @@
+import { signal } from '@preact/signals';
+import type { ChatPage } from '../page.ts';
+import type { Attachment } from '../types.ts';
+
+const DRAFT_MS = 400;
+
+/** The message that is being written: its text, kept by the host, its files, and the messages before it that ArrowUp brings back. */
+export class Draft {
+  readonly text = signal('');
+  readonly files = signal<readonly Attachment[]>([]);
+  private readonly page: ChatPage;
+  private timer = 0;
+  private saved = '';
+  private readonly sent: string[] = [];
+  /** Place in the history, counted from the newest; -1: the person's own text. */
+  private place = -1;
+  private own = '';
+
+  constructor(page: ChatPage) {
+    this.page = page;
+    page.onDraft = (text) => {
+      this.saved = text;
+      // What was typed before the snapshot came is newer than what was kept.
+      if (this.text.peek() === '') this.text.value = text;
+    };
+    const flush = (): void => this.flush();
+    window.addEventListener('pagehide', flush);
+    document.addEventListener('visibilitychange', flush);
+  }
+
+  set(text: string): void {
+    this.text.value = text;
+    this.place = -1;
+    if (this.timer === 0) this.timer = window.setTimeout(() => this.flush(), DRAFT_MS);
+  }
+
+  flush(): void {
+    window.clearTimeout(this.timer);
+    this.timer = 0;
+    const text = this.text.peek();
+    if (text === this.saved || this.page.session === '') return;
+    this.saved = text;
+    this.page.sendDraft(text);
+  }
+
+  addFile(file: Attachment): void {
+    this.files.value = [...this.files.peek(), file];
+  }
+
+  removeFile(place: number): void {
+    this.files.value = this.files.peek().filter((_, each) => each !== place);
+  }
+
+  /** Sends what is written. It leaves the box at once and comes back if the host refuses it and nothing else was written. */
+  async send(how: 'send' | 'queue' | 'steer'): Promise<void> {
+    const text = this.text.peek().trim();
+    const files = this.files.peek();
+    if (text === '' && files.length === 0) return;
+    const before = this.text.peek();
+    this.set('');
+    this.files.value = [];
+    this.flush();
+    this.page.feedback.value = null;
+    if (await this.page.ask({ ask: 'send', text, attachments: files, how })) {
+      if (text !== '') this.sent.push(text);
+      return;
+    }
+    if (this.text.peek() === '' && this.files.peek().length === 0) {
+      this.set(before);
+      this.files.value = files;
+    }
+  }
+
+  /** One message back (1) or forward (-1) in the history; false when there is none. */
+  recall(step: 1 | -1): boolean {
+    const history = this.history();
+    const next = this.place + step;
+    if (next < -1 || next >= history.length) return false;
+    if (this.place === -1) this.own = this.text.peek();
+    this.text.value = next === -1 ? this.own : (history[next] ?? '');
+    this.place = next;
+    if (this.timer === 0) this.timer = window.setTimeout(() => this.flush(), DRAFT_MS);
+    return true;
+  }
+
+  get recalling(): boolean {
+    return this.place >= 0;
+  }
+
+  /** Newest first, each once. */
+  private history(): string[] {
+    const texts: string[] = [];
+    for (const span of this.page.rows.spans) for (const row of span.rows) if (row.kind === 'prompt' && row.text.trim() !== '') texts.push(row.text);
+    return [...new Set([...texts, ...this.sent].reverse())];
+  }
+}

@@ -1,0 +1,85 @@
+import type { HostMessage, PageMessage } from './types.ts';
+
+/** Where the reader is: an item of the list and how far its top stands above the top of the view, in CSS pixels. */
+export interface Anchor {
+  readonly key: string;
+  /** Index of its first row, for when the rows are not here. */
+  readonly index: number;
+  readonly offset: number;
+}
+
+/** What the page keeps in webview state, across reloads of the page and of the window. Nothing else of the page is kept. */
+export interface KeptState {
+  readonly session: string;
+  /** Null: at the bottom, following. */
+  readonly anchor: Anchor | null;
+  /** Keys of what the person opened (`+`) or folded (`-`) against the default. */
+  readonly folds: readonly string[];
+  /** Answers begun but not given, by permission request. */
+  readonly cards: Readonly<Record<string, CardDraft>>;
+}
+export interface CardDraft {
+  readonly reason: string;
+  readonly reasonOpen: boolean;
+  readonly picked: Readonly<Record<string, readonly string[]>>;
+  readonly typed: Readonly<Record<string, string>>;
+}
+
+/** The page's only way out: messages to and from the extension, and its kept state. */
+export interface Host {
+  post(message: PageMessage): void;
+  onMessage(listener: (message: HostMessage) => void): void;
+  load(): KeptState | null;
+  keep(state: KeptState): void;
+}
+
+interface VsCodeApi {
+  postMessage(message: unknown): void;
+  getState(): unknown;
+  setState(state: unknown): void;
+}
+declare function acquireVsCodeApi(): VsCodeApi;
+
+/** The host within VS Code. To be called once: VS Code gives its API out once. */
+export function createHost(): Host {
+  const api = acquireVsCodeApi();
+  return {
+    post: (message) => api.postMessage(message),
+    onMessage: (listener) => window.addEventListener('message', (event: MessageEvent<unknown>) => {
+      if (isHostMessage(event.data)) listener(event.data);
+    }),
+    load: () => readKept(api.getState()),
+    keep: (state) => api.setState(state),
+  };
+}
+
+/** The host is trusted; what else posts to the window (VS Code's own messages) is told apart by its type. */
+function isHostMessage(value: unknown): value is HostMessage {
+  const type = typeof value === 'object' && value !== null && 'type' in value ? value.type : null;
+  return type === 'snapshot' || type === 'patch' || type === 'state' || type === 'config' || type === 'reply' || type === 'insert' || type === 'focus';
+}
+
+/** Kept state of this or another version of the page; null when it is not whole. */
+export function readKept(value: unknown): KeptState | null {
+  if (typeof value !== 'object' || value === null) return null;
+  const { session, anchor, folds, cards } = value as Partial<Record<keyof KeptState, unknown>>;
+  if (typeof session !== 'string' || !Array.isArray(folds)) return null;
+  return {
+    session,
+    anchor: readAnchor(anchor),
+    folds: folds.filter((key): key is string => typeof key === 'string'),
+    cards: typeof cards === 'object' && cards !== null ? Object.fromEntries(Object.entries(cards).flatMap(([key, card]) => (isCard(card) ? [[key, card]] : []))) : {},
+  };
+}
+
+function readAnchor(value: unknown): Anchor | null {
+  if (typeof value !== 'object' || value === null) return null;
+  const { key, index, offset } = value as Partial<Record<keyof Anchor, unknown>>;
+  return typeof key === 'string' && typeof index === 'number' && typeof offset === 'number' ? { key, index, offset } : null;
+}
+
+function isCard(value: unknown): value is CardDraft {
+  if (typeof value !== 'object' || value === null) return false;
+  const { reason, reasonOpen, picked, typed } = value as Partial<Record<keyof CardDraft, unknown>>;
+  return typeof reason === 'string' && typeof reasonOpen === 'boolean' && typeof picked === 'object' && picked !== null && typeof typed === 'object' && typed !== null;
+}

@@ -1,0 +1,240 @@
+import { computed, signal } from '@preact/signals';
+import type { CardDraft, Anchor, Host, KeptState } from './host.ts';
+import { announcementOf } from './model/announce.ts';
+import { noChanges, RowModel } from './model/rows.ts';
+import type { RowChanges } from './model/rows.ts';
+import type { ChatConfig, ChatState, HostMessage, PageRequest, ReplyValue } from './types.ts';
+
+/** A refusal or failure of the host, with its words for the person. */
+export class RequestError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.name = 'RequestError';
+    this.code = code;
+  }
+}
+
+/** A line above the composer that says how something went. */
+export interface Feedback {
+  readonly level: 'info' | 'error';
+  readonly text: string;
+}
+
+interface Waiting {
+  readonly resolve: (value: ReplyValue) => void;
+  readonly reject: (error: RequestError) => void;
+  readonly timer: number;
+}
+
+const DEADLINE_MS = 60_000;
+const MAX_FOLDS = 500;
+const NO_CARD: CardDraft = { reason: '', reasonOpen: false, picked: {}, typed: {} };
+
+/**
+ * The state of the page: what the host said (state, config, rows) and what the person did to the view (folds, begun answers, place). It speaks with the host; what
+ * is drawn follows its signals and, for rows, its listener.
+ */
+export class ChatPage {
+  readonly state = signal<ChatState | null>(null);
+  readonly config = signal<ChatConfig>({ enterKey: 'send', thinking: 'collapsed', mac: false });
+  readonly feedback = signal<Feedback | null>(null);
+  /** Words for a screen reader, said once. */
+  readonly announcement = signal('');
+  readonly running = computed(() => isRunning(this.state.value));
+  /** Rows of the session. */
+  readonly rowCount = signal(0);
+  /** Turns, counted where every row is here; 0 otherwise. */
+  readonly turnsHeld = signal(0);
+  /** Requests that wait for the person, of the rows that are here, oldest first. */
+  readonly asking = signal<readonly string[]>([]);
+  readonly rows = new RowModel();
+  session = '';
+  /** Called with what changed, or null when everything did; `first` is true for the first snapshot. */
+  onRows: (changes: RowChanges | null, first: boolean) => void = () => undefined;
+  onDraft: (draft: string) => void = () => undefined;
+  onInsert: (text: string) => void = () => undefined;
+  onFocus: () => void = () => undefined;
+
+  private readonly host: Host;
+  private readonly waiting = new Map<number, Waiting>();
+  private lastRequest = 0;
+  private resyncing = -1;
+  private folds: Map<string, boolean>;
+  private cards: Map<string, CardDraft>;
+  private anchor: Anchor | null;
+  private readonly keptSession: string | null;
+  private keepTimer = 0;
+
+  constructor(host: Host) {
+    this.host = host;
+    const kept = host.load();
+    this.keptSession = kept?.session ?? null;
+    this.anchor = kept?.anchor ?? null;
+    this.folds = new Map((kept?.folds ?? []).map((fold) => [fold.slice(1), fold.startsWith('+')]));
+    this.cards = new Map(Object.entries(kept?.cards ?? {}));
+    host.onMessage((message) => this.receive(message));
+  }
+
+  start(): void {
+    this.host.post({ type: 'ready' });
+  }
+
+  /** Asks the host for something. Rejects with a RequestError in the host's words, or after a minute without an answer. */
+  request(body: PageRequest): Promise<ReplyValue> {
+    this.lastRequest += 1;
+    const request = this.lastRequest;
+    return new Promise((resolve, reject) => {
+      const timer = window.setTimeout(() => {
+        this.waiting.delete(request);
+        reject(new RequestError('no_reply', 'VS Code did not answer. Try again, or reload the window.'));
+      }, DEADLINE_MS);
+      this.waiting.set(request, { resolve, reject, timer });
+      this.host.post({ type: 'request', session: this.session, request, body });
+    });
+  }
+
+  /** Asks, and tells the person how it went where there is something to tell. */
+  async ask(body: PageRequest): Promise<boolean> {
+    try {
+      const value = await this.request(body);
+      if (value.kind === 'done' && value.message !== null) this.tell('info', value.message);
+      return true;
+    } catch (error) {
+      this.tell('error', error instanceof Error ? error.message : 'It failed.');
+      return false;
+    }
+  }
+
+  tell(level: Feedback['level'], text: string): void {
+    this.feedback.value = { level, text };
+  }
+
+  sendDraft(text: string): void {
+    if (this.session !== '') this.host.post({ type: 'draft', session: this.session, text });
+  }
+
+  /** Whether something that folds is open. */
+  isOpen(key: string, byDefault = false): boolean {
+    return this.folds.get(key) ?? byDefault;
+  }
+
+  setOpen(key: string, open: boolean, byDefault = false): void {
+    if (open === byDefault) this.folds.delete(key);
+    else this.folds.set(key, open);
+    for (const oldest of this.folds.keys()) {
+      if (this.folds.size <= MAX_FOLDS) break;
+      this.folds.delete(oldest);
+    }
+    this.keepSoon();
+  }
+
+  card(requestId: string): CardDraft {
+    return this.cards.get(requestId) ?? NO_CARD;
+  }
+
+  setCard(requestId: string, card: CardDraft | null): void {
+    if (card === null) this.cards.delete(requestId);
+    else this.cards.set(requestId, card);
+    this.keepSoon();
+  }
+
+  get keptAnchor(): Anchor | null {
+    return this.anchor;
+  }
+
+  setAnchor(anchor: Anchor | null): void {
+    this.anchor = anchor;
+    this.keepSoon();
+  }
+
+  private keepSoon(): void {
+    if (this.keepTimer !== 0) return;
+    this.keepTimer = window.setTimeout(() => this.keepNow(), 250);
+  }
+
+  keepNow(): void {
+    window.clearTimeout(this.keepTimer);
+    this.keepTimer = 0;
+    if (this.session === '') return;
+    const state: KeptState = { session: this.session, anchor: this.anchor, folds: [...this.folds].map(([key, open]) => `${open ? '+' : '-'}${key}`), cards: Object.fromEntries(this.cards) };
+    this.host.keep(state);
+  }
+
+  private receive(message: HostMessage): void {
+    switch (message.type) {
+      case 'snapshot': {
+        const first = this.session === '';
+        this.session = message.session;
+        if (first && this.keptSession !== message.session) this.forgetKept();
+        this.resyncing = -1;
+        this.rows.reset(message);
+        this.config.value = message.config;
+        this.state.value = message.state;
+        this.look();
+        this.onRows(null, first);
+        if (first) this.onDraft(message.draft);
+        return;
+      }
+      case 'patch': {
+        if (this.session === '' || this.resyncing === this.rows.generation) return;
+        const changes = noChanges();
+        const reason = this.rows.apply(message, changes);
+        if (reason === null) {
+          if (changes.structural) this.look();
+          this.announcement.value = announcementOf(message, this.rows, this.state.peek()?.agentName ?? 'The agent') ?? this.announcement.peek();
+          this.onRows(changes, false);
+        } else {
+          this.resyncing = this.rows.generation;
+          this.host.post({ type: 'resync', generation: this.rows.generation, reason });
+        }
+        return;
+      }
+      case 'state':
+        if (this.state.value !== null) this.state.value = { ...this.state.value, ...message.state };
+        return;
+      case 'config':
+        this.config.value = message.config;
+        return;
+      case 'reply': {
+        const waiting = this.waiting.get(message.request);
+        if (waiting === undefined) return;
+        this.waiting.delete(message.request);
+        window.clearTimeout(waiting.timer);
+        if (message.ok) waiting.resolve(message.value);
+        else waiting.reject(new RequestError(message.code, message.message));
+        return;
+      }
+      case 'insert':
+        this.onInsert(message.text);
+        return;
+      case 'focus':
+        this.onFocus();
+    }
+  }
+
+  private look(): void {
+    const asking: string[] = [];
+    let turns = 0;
+    for (const span of this.rows.spans) {
+      for (const row of span.rows) {
+        if (row.kind === 'prompt') turns += 1;
+        else if (row.kind === 'permission' && row.outcome === null) asking.push(row.requestId);
+      }
+    }
+    this.rowCount.value = this.rows.total;
+    this.turnsHeld.value = this.rows.held === this.rows.total ? turns : 0;
+    if (asking.join('\n') !== this.asking.peek().join('\n')) this.asking.value = asking;
+  }
+
+  private forgetKept(): void {
+    this.anchor = null;
+    this.folds = new Map();
+    this.cards = new Map();
+  }
+}
+
+function isRunning(state: ChatState | null): boolean {
+  return state !== null && (state.turnStartedAt !== null || state.state === 'running' || state.state === 'waiting');
+}

@@ -1,0 +1,376 @@
+import { elementScroll, observeElementOffset, observeElementRect, Virtualizer } from '@tanstack/virtual-core';
+import type { Anchor } from '../host.ts';
+import { buildItems } from '../model/items.ts';
+import type { Item } from '../model/items.ts';
+import type { RowChanges } from '../model/rows.ts';
+import type { ChatPage } from '../page.ts';
+import { el } from './dom.ts';
+import { GapFiller } from './gaps.ts';
+import { heightOf } from './heights.ts';
+import type { ItemView, RowContext } from './view.ts';
+
+/** How far beyond the view rows are in the page, in CSS pixels. */
+const MARGIN = 700;
+/** Time of one frame that rows may take for work that can wait. */
+const BUDGET_MS = 4;
+const BUDGET_BEHIND_MS = 9;
+/** This near to the end is at the end, in CSS pixels. */
+const AT_BOTTOM = 24;
+
+interface Shown {
+  readonly view: ItemView;
+  item: Item;
+}
+
+/**
+ * The rows in the page: those near the view, in normal flow between two spaces that stand for all others. What the person looks at never moves when something
+ * changes elsewhere: the browser's own scroll anchoring sees to that, and the spaces are left out of it. At the bottom, and only there, the view follows.
+ */
+export class TranscriptList {
+  readonly element: HTMLElement;
+  private readonly page: ChatPage;
+  private readonly context: RowContext;
+  private readonly above = el('div', 'space');
+  private readonly below = el('div', 'space');
+  private readonly virtual: Virtualizer<HTMLElement, HTMLElement>;
+  private readonly resizes: ResizeObserver;
+  private readonly shown = new Map<string, Shown>();
+  private readonly keys = new WeakMap<Element, string>();
+  private items: Item[] = [];
+  private places = new Map<string, number>();
+  private order: string[] = [];
+  private following = true;
+  private held = false;
+  private lastTop = 0;
+  private frameAsked = false;
+  private dirty = true;
+  private readonly updated = new Set<string>();
+  private readonly appended = new Map<string, { from: number; text: string }[]>();
+  private readonly gaps: GapFiller;
+  private placing: Anchor | null = null;
+  private anchorTimer = 0;
+  private readonly onFollow: (following: boolean) => void;
+
+  constructor(page: ChatPage, log: HTMLElement, makeContext: (list: TranscriptList) => RowContext, onFollow: (following: boolean) => void) {
+    this.page = page;
+    this.element = log;
+    this.onFollow = onFollow;
+    log.append(this.above, this.below);
+    this.virtual = new Virtualizer<HTMLElement, HTMLElement>(this.options());
+    // Corrections of the scroll position are the browser's (see above), never the measuring's.
+    this.virtual.shouldAdjustScrollPositionOnItemSizeChange = () => false;
+    this.resizes = new ResizeObserver((entries) => this.onResize(entries));
+    this.resizes.observe(log);
+    log.addEventListener('scroll', () => this.onScroll(), { passive: true });
+    log.addEventListener('wheel', (event) => {
+      if (event.deltaY < 0) this.setFollowing(false);
+    }, { passive: true });
+    this.gaps = new GapFiller(page, () => {
+      this.dirty = true;
+      this.schedule();
+    });
+    this.context = makeContext(this);
+  }
+
+  /** Everything is another: after a snapshot. `anchor`: where to stand; null to follow the bottom. */
+  reset(anchor: Anchor | null): void {
+    this.dirty = true;
+    for (const key of this.shown.keys()) this.updated.add(key);
+    this.appended.clear();
+    this.gaps.forget();
+    this.setFollowing(anchor === null);
+    this.frame();
+    if (anchor === null) this.settle();
+    else this.standAt(anchor);
+  }
+
+  changed(changes: RowChanges): void {
+    if (changes.structural) this.dirty = true;
+    for (const key of changes.updated) this.updated.add(key);
+    for (const [key, pieces] of changes.appended) {
+      const waiting = this.appended.get(key);
+      if (waiting === undefined) this.appended.set(key, [...pieces]);
+      else waiting.push(...pieces);
+    }
+    this.schedule();
+  }
+
+  /** Folding rules changed: the same rows, other items. */
+  refold(): void {
+    this.dirty = true;
+    for (const key of this.shown.keys()) this.updated.add(key);
+    this.schedule();
+  }
+
+  schedule(): void {
+    if (this.frameAsked) return;
+    this.frameAsked = true;
+    requestAnimationFrame(() => {
+      this.frameAsked = false;
+      this.frame();
+    });
+  }
+
+  /** Before the person's own action changes a height: no jump to the bottom for it. */
+  hold(): void {
+    if (!this.following || this.held) return;
+    this.held = true;
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      this.held = false;
+      this.setFollowing(this.atBottom());
+    }));
+  }
+
+  jumpToLatest(): void {
+    this.setFollowing(true);
+    this.frame();
+    this.settle();
+  }
+
+  /** Where the reader is; null at the bottom. */
+  anchor(): Anchor | null {
+    if (this.following) return null;
+    const top = this.element.getBoundingClientRect().top;
+    for (const key of this.order) {
+      const shown = this.shown.get(key);
+      if (shown === undefined) continue;
+      const rect = shown.view.element.getBoundingClientRect();
+      if (rect.bottom <= top + 1) continue;
+      const { item } = shown;
+      const offset = top - rect.top;
+      if (item.type !== 'gap') return { key, index: item.index, offset };
+      const into = Math.max(0, Math.floor((offset / Math.max(1, rect.height)) * item.count));
+      return { key, index: item.index + into, offset: 0 };
+    }
+    return null;
+  }
+
+  private options(): ConstructorParameters<typeof Virtualizer<HTMLElement, HTMLElement>>[0] {
+    const { items } = this;
+    return {
+      count: items.length,
+      getScrollElement: () => this.element,
+      getItemKey: (index) => items[index]?.key ?? index,
+      estimateSize: (index) => heightOf(items[index]),
+      observeElementRect,
+      observeElementOffset,
+      scrollToFn: elementScroll,
+    };
+  }
+
+  private frame(): void {
+    const started = performance.now();
+    if (this.dirty) this.rebuild();
+    this.draw();
+    const more = this.runWork(started);
+    if (this.following && !this.held) this.toBottom();
+    if (more) this.schedule();
+  }
+
+  private rebuild(): void {
+    this.dirty = false;
+    const stand = this.standingInGap();
+    this.items = buildItems(this.page.rows.spans, this.page.rows.total, { thinking: this.page.config.peek().thinking });
+    this.places = new Map(this.items.map((item, place) => [item.key, place]));
+    this.virtual.setOptions(this.options());
+    if (stand !== null) this.placing = stand;
+  }
+
+  /** The row at the top of the view when all that stands there is a gap: then there is no row for the browser to hold on to. */
+  private standingInGap(): Anchor | null {
+    if (this.following || this.placing !== null) return this.placing;
+    const anchor = this.anchor();
+    return anchor !== null && anchor.key.startsWith('gap:') ? anchor : null;
+  }
+
+  private draw(): void {
+    const [first, last] = this.range();
+    const wanted: string[] = [];
+    for (let place = first; place <= last; place += 1) {
+      const item = this.items[place];
+      if (item !== undefined) wanted.push(item.key);
+    }
+    const keep = new Set(wanted);
+    for (const [key, shown] of this.shown) if (!keep.has(key)) this.remove(key, shown);
+    let next: ChildNode | null = this.above.nextSibling;
+    for (let place = first; place <= last; place += 1) {
+      const item = this.items[place];
+      if (item === undefined) continue;
+      const element = this.show(item).view.element;
+      if (next === element) next = element.nextSibling;
+      else this.element.insertBefore(element, next);
+    }
+    this.order = wanted;
+    this.updated.clear();
+    this.appended.clear();
+    setHeight(this.above, this.startOf(first));
+    setHeight(this.below, this.virtual.getTotalSize() - this.endOf(last));
+    this.gaps.look(this.items, first, last);
+    if (this.placing !== null) {
+      const anchor = this.placing;
+      this.placing = null;
+      this.standAt(anchor);
+    }
+  }
+
+  /** Places of the first and last item that are to be in the page. */
+  private range(): [number, number] {
+    const count = this.items.length;
+    if (count === 0) return [0, -1];
+    const height = this.element.clientHeight || 800;
+    if (this.following) {
+      const end = this.virtual.getTotalSize();
+      return [this.virtual.getVirtualItemForOffset(Math.max(0, end - height - MARGIN))?.index ?? 0, count - 1];
+    }
+    const top = this.element.scrollTop;
+    return [
+      this.virtual.getVirtualItemForOffset(Math.max(0, top - MARGIN))?.index ?? 0,
+      this.virtual.getVirtualItemForOffset(top + height + MARGIN)?.index ?? count - 1,
+    ];
+  }
+
+  private show(item: Item): Shown {
+    const { key } = item;
+    const known = this.shown.get(key);
+    if (known === undefined) {
+      const view = this.context.createItem(item);
+      view.update(item);
+      const shown: Shown = { view, item };
+      this.shown.set(key, shown);
+      this.keys.set(view.element, key);
+      this.resizes.observe(view.element, { box: 'border-box' });
+      return shown;
+    }
+    const before = known.item;
+    known.item = item;
+    if (item.type === 'group') {
+      if (before.type !== 'group' || item.rows.length !== before.rows.length || item.rows.some((row, place) => row !== before.rows[place])) known.view.update(item);
+    } else if (item.type === 'row') {
+      const pieces = this.appended.get(key);
+      const fits = pieces !== undefined && !this.updated.has(key) && item.row.kind !== 'tool' && pieces.every((piece) => known.view.append?.(piece.from, piece.text) === true);
+      if (!fits && (this.updated.has(key) || before.type !== 'row' || item.row !== before.row)) known.view.update(item);
+    } else known.view.update(item);
+    return known;
+  }
+
+  private remove(key: string, shown: Shown): void {
+    const { element } = shown.view;
+    if (element.contains(document.activeElement)) this.element.focus({ preventScroll: true });
+    this.resizes.unobserve(element);
+    shown.view.dispose?.();
+    element.remove();
+    this.shown.delete(key);
+  }
+
+  private runWork(started: number): boolean {
+    let more = false;
+    const deadline = started + BUDGET_MS;
+    for (const key of this.order) {
+      const view = this.shown.get(key)?.view;
+      if (view?.work !== undefined && view.work(deadline)) more = view.work(started + BUDGET_BEHIND_MS) || more;
+    }
+    return more;
+  }
+
+  private startOf(place: number): number {
+    const item = this.items[place];
+    return item === undefined ? 0 : (this.virtual.measurementsCache[place]?.start ?? 0);
+  }
+
+  private endOf(place: number): number {
+    return this.items[place] === undefined ? 0 : (this.virtual.measurementsCache[place]?.end ?? 0);
+  }
+
+  private onResize(entries: readonly ResizeObserverEntry[]): void {
+    let changed = false;
+    for (const entry of entries) {
+      if (entry.target === this.element) {
+        document.documentElement.style.setProperty('--scrollbar', `${this.element.offsetWidth - this.element.clientWidth}px`);
+        changed = true;
+        continue;
+      }
+      const size = entry.borderBoxSize[0]?.blockSize ?? 0;
+      changed = this.measured(entry.target, size) || changed;
+    }
+    if (!changed) return;
+    if (this.following && !this.held) this.toBottom();
+    this.schedule();
+  }
+
+  private measured(element: Element, size: number): boolean {
+    const key = this.keys.get(element) ?? '';
+    const place = this.places.get(key);
+    const shown = this.shown.get(key);
+    if (place === undefined || shown === undefined || shown.item.type === 'gap' || this.virtual.itemSizeCache.get(key) === size) return false;
+    this.virtual.resizeItem(place, size);
+    return true;
+  }
+
+  /** Measures at once what is in the page, until what is in the page is what should be: for a first paint that is right. */
+  private settle(): void {
+    for (let round = 0; round < 4; round += 1) {
+      let changed = false;
+      for (const key of this.order) {
+        const element = this.shown.get(key)?.view.element;
+        if (element !== undefined) changed = this.measured(element, element.getBoundingClientRect().height) || changed;
+      }
+      if (!changed) return;
+      this.draw();
+      if (this.following) this.toBottom();
+    }
+  }
+
+  /** Brings a row to where it stood. */
+  private standAt(anchor: Anchor): void {
+    this.setFollowing(false);
+    for (let round = 0; round < 6; round += 1) {
+      const place = this.places.get(anchor.key) ?? this.items.findLastIndex((item) => item.index <= anchor.index);
+      const item = this.items[place];
+      if (item === undefined) return;
+      const into = item.type === 'gap' ? ((anchor.index - item.index) / item.count) * heightOf(item) : anchor.offset;
+      const element = this.shown.get(item.key)?.view.element;
+      const off = element === undefined ? null : element.getBoundingClientRect().top - this.element.getBoundingClientRect().top + into;
+      if (off !== null && Math.abs(off) < 1) break;
+      this.element.scrollTop = off === null ? this.startOf(place) + into : this.element.scrollTop + off;
+      this.lastTop = this.element.scrollTop;
+      this.draw();
+      this.settle();
+    }
+    this.page.setAnchor(this.anchor());
+  }
+
+  private toBottom(): void {
+    this.element.scrollTop = this.element.scrollHeight;
+    this.lastTop = this.element.scrollTop;
+  }
+
+  private atBottom(): boolean {
+    const { scrollTop, scrollHeight, clientHeight } = this.element;
+    return scrollHeight - scrollTop - clientHeight <= AT_BOTTOM;
+  }
+
+  private onScroll(): void {
+    const top = this.element.scrollTop;
+    // The echo of our own step to the bottom.
+    if (this.following && Math.abs(top - this.lastTop) < 1) return;
+    const up = top < this.lastTop - 1;
+    this.lastTop = top;
+    if (this.atBottom()) this.setFollowing(true);
+    else if (up) this.setFollowing(false);
+    this.schedule();
+    window.clearTimeout(this.anchorTimer);
+    this.anchorTimer = window.setTimeout(() => this.page.setAnchor(this.anchor()), 200);
+  }
+
+  private setFollowing(following: boolean): void {
+    if (this.following === following) return;
+    this.following = following;
+    this.onFollow(following);
+    if (following) this.page.setAnchor(null);
+  }
+}
+
+function setHeight(element: HTMLElement, height: number): void {
+  const value = `${Math.max(0, height)}px`;
+  if (element.style.height !== value) element.style.height = value;
+}

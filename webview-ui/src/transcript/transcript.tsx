@@ -1,0 +1,87 @@
+import { signal } from '@preact/signals';
+import type { Signal } from '@preact/signals';
+import { render } from 'preact';
+import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import { Icon } from '../cards/parts.tsx';
+import { useClock } from '../clock.ts';
+import { Highlighter } from '../code/highlight.ts';
+import { activityLine } from '../model/words.ts';
+import type { ChatPage } from '../page.ts';
+import { createItem } from '../rows/index.ts';
+import type { ChatConfig } from '../types.ts';
+import { el } from './dom.ts';
+import { Lazy } from './lazy.ts';
+import { followLinks } from './links.ts';
+import { TranscriptList } from './list.ts';
+import type { RowContext } from './view.ts';
+
+/** What the rest of the page may do with the transcript. */
+export interface TranscriptControl {
+  readonly following: Signal<boolean>;
+  readonly jumpToLatest: () => void;
+  /** Shows the first card that waits and puts the focus on its first answer; false when none waits. */
+  readonly review: () => boolean;
+}
+
+export function createControl(): TranscriptControl & { list: TranscriptList | null } {
+  const control = {
+    following: signal(true),
+    list: null as TranscriptList | null,
+    jumpToLatest: () => control.list?.jumpToLatest(),
+    review: () => {
+      control.list?.jumpToLatest();
+      const answer = control.list?.element.querySelector<HTMLElement>('.row.waiting .card button.default:not(:disabled), .row.waiting .card input:not(:disabled), .row.waiting .card textarea:not(:disabled)');
+      answer?.scrollIntoView({ block: 'nearest' });
+      answer?.focus({ preventScroll: true });
+      return answer !== undefined && answer !== null;
+    },
+  };
+  return control;
+}
+
+interface TranscriptProps {
+  readonly page: ChatPage;
+  readonly control: ReturnType<typeof createControl>;
+}
+
+/** The log of the session. Its rows are drawn without Preact: it only makes the place for them. */
+export function Transcript({ page, control }: TranscriptProps): JSX.Element {
+  const log = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const element = log.current;
+    if (element === null) return undefined;
+    const lazy = new Lazy(element);
+    const highlighter = new Highlighter();
+    const list = new TranscriptList(page, element, (own): RowContext => {
+      const context: RowContext = { page, lazy, highlighter, createItem: (item) => createItem(context, item), hold: () => own.hold(), schedule: () => own.schedule() };
+      return context;
+    }, (following) => (control.following.value = following));
+    control.list = list;
+    const tail = el('div', 'tail');
+    element.append(tail);
+    render(<ActivityTail page={page} />, tail);
+    followLinks(document.body, page);
+    page.onRows = (changes, first) => {
+      if (changes !== null) list.changed(changes);
+      else list.reset(first ? page.keptAnchor : list.anchor());
+    };
+    let thinking: ChatConfig['thinking'] = page.config.peek().thinking;
+    return page.config.subscribe((config) => {
+      if (config.thinking !== thinking) list.refold();
+      thinking = config.thinking;
+    });
+  }, [page]);
+  return <div ref={log} class="log" role="log" aria-label="Transcript" aria-live="off" tabIndex={0} />;
+}
+
+/** The end of the transcript while nothing of an answer is there yet to be seen. */
+function ActivityTail({ page }: { readonly page: ChatPage }): JSX.Element | null {
+  const state = page.state.value;
+  const phase = state?.activity?.phase ?? null;
+  const shown = state !== null && page.running.value && phase !== null && phase !== 'answering' && phase !== 'tool' && phase !== 'waiting';
+  const now = useClock(1_000, shown);
+  if (!shown) return null;
+  const alarm = phase === 'stalled' || phase === 'retrying';
+  return <div class={`tail-line ${alarm ? 'alarm' : ''}`}><Icon name={phase === 'stalled' ? 'warning' : 'loading'} className={phase === 'stalled' ? '' : 'codicon-modifier-spin'} /><span>{activityLine(state, now)}</span></div>;
+}
