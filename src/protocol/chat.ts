@@ -27,6 +27,8 @@ export interface ChatState {
   readonly activity: Activity | null;
   /** When the running turn started, ms since the epoch; null when none runs. */
   readonly turnStartedAt: number | null;
+  /** Turns of the session so far; absent where they were not counted. */
+  readonly turns?: number;
   readonly owner: SessionOwner;
   readonly ownerName: string | null;
   readonly connection: 'online' | 'reconnecting' | 'offline';
