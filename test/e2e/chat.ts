@@ -39,6 +39,8 @@ export class Chat {
     await this.composer.fill(text);
     await this.composer.press('Enter');
     await this.rows('prompt').filter({ hasText: text }).last().waitFor();
+    // Its turn starts a moment later; one that is over before it is seen here has ended, which is as good.
+    await this.button('Stop').waitFor({ timeout: 4_000 }).catch(() => undefined);
   }
 
   /** Waits until the transcript shows the text, in a row of that kind. */

@@ -8,9 +8,10 @@ import { word } from './wire.ts';
 
 /**
  * Versions of what one id names, by how much their source knows: `call` is a bare call of the model in a rollout, `begun` an item that has
- * started, `cut` what this client makes of an item that was broken off, `whole` an item that has ended.
+ * started, `cut` what this client makes of an item that was broken off, `written` an item that has ended as a rollout holds it (with the time at which it
+ * was written: behind what the item itself asked), `whole` an item that was seen to end.
  */
-export const rev = { call: 1, begun: 2, cut: 3, whole: 4 } as const;
+export const rev = { call: 1, begun: 2, cut: 3, written: 3.5, whole: 4 } as const;
 
 /** Where an entry stands. */
 export interface Place {

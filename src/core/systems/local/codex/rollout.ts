@@ -54,7 +54,7 @@ export class RolloutLog {
     const before = this.#turn;
     const entries = this.#line(record['type'] ?? null, payload, at, offset);
     if (before !== null && before === this.#turn) before.last = at;
-    return entries;
+    return entries.map((entry) => (entry.rev === rev.whole ? { ...entry, rev: rev.written } : entry));
   }
 
   #line(type: JsonValue, payload: JsonObject, at: number, offset: number): Entry[] {
