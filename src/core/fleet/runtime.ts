@@ -53,6 +53,7 @@ export class SessionRuntime {
   private role: 'this' | 'other' | 'nobody' = 'nobody';
   private serving: Promise<void> = Promise.resolve();
   private turnStart: number | null = null;
+  private readonly firstPage = Promise.withResolvers<void>();
   loading = true;
 
   static async create(options: RuntimeOptions): Promise<SessionRuntime> {
@@ -79,6 +80,7 @@ export class SessionRuntime {
       clock: options.clock,
       send: (item, signal) => this.deliver(item, signal),
       mayLead: () => this.mayLead(),
+      wasDelivered: (clientId) => this.wasDelivered(clientId),
       retryable: (error) => !(error instanceof PilothouseError) || !(error.personMustAct || PERMANENT.has(error.code)),
     });
   }
@@ -206,7 +208,9 @@ export class SessionRuntime {
     this.abort.abort();
     for (const each of this.disposables.splice(0)) each.dispose();
     this.follow.dispose();
+    this.firstPage.resolve();
     await this.outbox[Symbol.asyncDispose]();
+    await this.options.leases.release(`outbox:${this.options.id}`).catch(() => undefined);
     await this.serving.catch(() => undefined);
     await this.transcript.flush();
     await this.transcript[Symbol.asyncDispose]();
@@ -228,6 +232,7 @@ export class SessionRuntime {
   }
 
   private loaded(): void {
+    this.firstPage.resolve();
     if (!this.loading) return;
     this.loading = false;
     this.state.emit();
@@ -251,6 +256,13 @@ export class SessionRuntime {
   private async mayLead(): Promise<boolean> {
     if ((await this.options.leases.holder(`session:${this.options.id}`)) === 'other') return false;
     return this.options.leases.acquire(`outbox:${this.options.id}`);
+  }
+
+  /** Whether a prompt that a crash caught on its way has arrived: the transcript tells, once the system's own record was read. */
+  private async wasDelivered(clientId: string): Promise<'yes' | 'unknown'> {
+    await this.firstPage.promise;
+    const found = this.transcript.tail.some((row) => row.kind === 'prompt' && row.clientId === clientId);
+    return found ? 'yes' : 'unknown';
   }
 
   private async deliver(item: OutboxItem, signal: AbortSignal): Promise<void> {
@@ -313,4 +325,7 @@ export class SessionRuntime {
 }
 
 /** Failures that trying again does not mend. */
-const PERMANENT = new Set(['invalid_argument', 'session_runs_elsewhere', 'session_not_found', 'not_installed', 'unsupported']);
+const PERMANENT = new Set([
+  'invalid_argument', 'session_runs_elsewhere', 'session_not_found', 'not_installed', 'unsupported', 'folder_missing', 'transcript_missing', 'transcript_packed', 'prompt_refused',
+  'program_missing', 'program_not_executable', 'needs_sign_in', 'load_failed',
+]);

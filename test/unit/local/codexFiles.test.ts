@@ -68,7 +68,7 @@ describe('files', () => {
     expect(viewOf(paged.entries)).toEqual(viewOf(whole.entries));
     expect(viewOf(whole.entries)).toHaveLength(120);
     await expect(disk.page(id(1), { limit: 5, live: false, cursor: 'nonsense' })).rejects.toMatchObject({ code: 'bad_cursor' });
-    await expect(disk.page(id(9), { limit: 5, live: false })).rejects.toMatchObject({ code: 'session_unknown' });
+    await expect(disk.page(id(9), { limit: 5, live: false })).rejects.toMatchObject({ code: 'session_not_found' });
   });
 
   it('a fork has the past of the thread that it came from, up to where it left it', async () => {
