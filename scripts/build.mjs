@@ -59,9 +59,9 @@ async function main() {
     process.stdout.write('watching\n');
     return;
   }
-  const built = await Promise.all(Object.entries(bundles).map(async ([name, options]) => [name, await esbuild.build(options)]));
+  const built = await Promise.all(Object.entries(bundles).map(async ([name, options]) => ({ name, result: await esbuild.build(options) })));
   const sizes = {};
-  for (const [name, result] of built) {
+  for (const { name, result } of built) {
     for (const [file, output] of Object.entries(result.metafile.outputs)) sizes[file] = output.bytes;
     if (dev) writeFileSync(path.join(dist, `${name}.meta.json`), JSON.stringify(result.metafile));
   }

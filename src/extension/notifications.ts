@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { FleetChange } from '../core/fleet/fleet.ts';
+import type { FleetChange } from '../core/fleet/change.ts';
 import type { Session, SessionKey } from '../core/model/session.ts';
 import type { Services } from './services.ts';
 import { oneLine } from './tree/text.ts';

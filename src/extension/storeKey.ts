@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import * as vscode from 'vscode';
+import type * as vscode from 'vscode';
 import { keyFromFile } from '../core/session/store/key.ts';
 
 const SECRET = 'pilothouse.storeKey';

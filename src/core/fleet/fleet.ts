@@ -1,32 +1,18 @@
 import path from 'node:path';
 import { mkdirSync } from 'node:fs';
 import type { BackendEvent, Disposable, SessionBackend, SpawnOptions } from '../model/backend.ts';
-import type { Clock, Leases, Logger } from '../model/context.ts';
+import type { Leases } from '../model/context.ts';
 import { describeError, PilothouseError } from '../model/errors.ts';
 import type { Machine, Session, SessionControls, SessionKey } from '../model/session.ts';
 import { parseSessionKey, sessionKey } from '../model/session.ts';
-import type { Store, StoreChange } from '../session/store-api.ts';
+import type { StoreChange } from '../session/store-api.ts';
 import { Emitter } from '../transport/emitter.ts';
+import type { FleetChange, FleetOptions } from './change.ts';
 import type { Connection, ConnectionSpec } from './connection.ts';
 import { CONNECTING } from './connection.ts';
 import { SessionRuntime } from './runtime.ts';
+import { scopedLeases } from './scopedLeases.ts';
 import { SessionTable } from './table.ts';
-
-/** What changed since the last event; `structure` means that sessions came, went or moved in the tree. */
-export interface FleetChange {
-  readonly connections: boolean;
-  readonly machines: boolean;
-  readonly structure: boolean;
-  readonly sessions: ReadonlySet<SessionKey>;
-}
-
-export interface FleetOptions {
-  readonly store: Store;
-  readonly log: Logger;
-  readonly clock: Clock;
-  /** Folder of ours, mode 700; one folder a connection is made below it. */
-  readonly stateDir: string;
-}
 
 interface Live {
   readonly spec: ConnectionSpec;
@@ -77,7 +63,7 @@ export class Fleet implements AsyncDisposable {
   /** Resolves when every connection has been looked at once: none is still connecting. */
   async settled(): Promise<void> {
     await this.settingConnections.catch(() => undefined);
-    await Promise.all([...this.live.values()].map((live) => live.refreshing));
+    await Promise.all([...this.live.values()].map((live) => live.refreshing ?? Promise.resolve()));
   }
 
   connections(): readonly Connection[] {
@@ -207,7 +193,7 @@ export class Fleet implements AsyncDisposable {
 
   private async applyConnections(specs: readonly ConnectionSpec[]): Promise<void> {
     const wanted = new Map(specs.map((spec) => [spec.connectionId, spec]));
-    for (const live of [...this.live.values()]) {
+    for (const live of this.live.values()) {
       if (wanted.get(live.spec.connectionId)?.revision === live.spec.revision) continue;
       await this.close(live);
       this.live.delete(live.spec.connectionId);
@@ -369,7 +355,7 @@ export class Fleet implements AsyncDisposable {
 
   private async close(live: Live): Promise<void> {
     live.watching.dispose();
-    for (const [key, made] of [...this.runtimes]) {
+    for (const [key, made] of this.runtimes) {
       if (parseSessionKey(key)?.connectionId !== live.spec.connectionId) continue;
       const runtime = await made.catch(() => null);
       await runtime?.close();
@@ -409,14 +395,4 @@ export class Fleet implements AsyncDisposable {
     this.pending.structure ||= change.structure ?? false;
     if (change.session !== undefined) this.pending.sessions.add(change.session);
   }
-}
-
-/** The store's leases with every name prefixed by its connection, so that two connections never share one. */
-export function scopedLeases(leases: Leases, scope: string): Leases {
-  const name = (own: string): string => `${scope}/${own}`;
-  return {
-    acquire: (own) => leases.acquire(name(own)),
-    release: (own) => leases.release(name(own)),
-    holder: (own) => leases.holder(name(own)),
-  };
 }

@@ -53,7 +53,7 @@ export class SessionTable {
     this.merge(page);
     if (!whole) return;
     const seen = new Set(page.map((session) => session.id));
-    for (const [key, session] of [...this.sessions]) {
+    for (const [key, session] of this.sessions) {
       if (session.connectionId !== connectionId || seen.has(session.id)) continue;
       this.remove(key);
       void this.store.removeSession(key).catch((error: unknown) => this.log.warn('a removed session stays in the store', { error: describeError(error) }));
@@ -87,7 +87,7 @@ export class SessionTable {
   }
 
   removeConnection(connectionId: string): void {
-    for (const [key, session] of [...this.sessions]) if (session.connectionId === connectionId) this.remove(key);
+    for (const [key, session] of this.sessions) if (session.connectionId === connectionId) this.remove(key);
   }
 
   async flush(): Promise<void> {

@@ -66,10 +66,10 @@ export class ChatChannel implements Disposable {
   stateChanged(): void {
     if (!this.active() || this.sentState === null) return;
     const state = this.source.state();
-    const changed: Record<string, unknown> = {};
-    for (const [key, value] of Object.entries(state)) if (JSON.stringify(value) !== JSON.stringify(this.sentState[key as keyof ChatState])) changed[key] = value;
+    const before = new Map<string, unknown>(Object.entries(this.sentState));
+    const changed = Object.fromEntries(Object.entries(state).filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(before.get(key))));
     this.sentState = state;
-    if (Object.keys(changed).length > 0) this.post({ type: 'state', generation: this.generation, state: changed as Partial<ChatState> });
+    if (Object.keys(changed).length > 0) this.post({ type: 'state', generation: this.generation, state: changed });
   }
 
   configChanged(): void {

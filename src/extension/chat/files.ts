@@ -7,7 +7,7 @@ const IGNORED = '**/{node_modules,.git,dist,out,build,target,.venv,__pycache__}/
 /** Paths below `folder` (relative, with `/`) whose path contains the letters of `query` in order; shorter and nearer to the name's start first. */
 export async function findFiles(folder: string, query: string): Promise<readonly string[]> {
   if (folder === '') return [];
-  const letters = [...query.toLowerCase().replaceAll(/[^\p{L}\p{N}._/-]/gu, '')];
+  const letters = Array.from(query.toLowerCase().replaceAll(/[^\p{L}\p{N}._/-]/gu, ''));
   const glob = letters.length === 0 ? '**/*' : `**/*${letters.filter((letter) => letter !== '/').slice(0, 3).map((letter) => `[${letter.toLowerCase()}${letter.toUpperCase()}]`).join('*')}*`;
   const uris = await vscode.workspace.findFiles(new vscode.RelativePattern(vscode.Uri.file(folder), letters.includes('/') ? '**/*' : glob), IGNORED, 2_000);
   const base = folder.replaceAll('\\', '/').replace(/\/$/, '');

@@ -64,7 +64,7 @@ export class ChatPanels implements vscode.WebviewPanelSerializer<unknown>, vscod
 
   dispose(): void {
     this.registration?.dispose();
-    for (const panel of [...this.panels.values()]) panel.dispose();
+    for (const panel of Array.from(this.panels.values())) panel.dispose();
   }
 
   private adopt(key: SessionKey, panel: vscode.WebviewPanel): ChatPanel {

@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
-import type { Fleet, FleetChange } from '../../core/fleet/fleet.ts';
+import type { FleetChange } from '../../core/fleet/change.ts';
+import type { Fleet } from '../../core/fleet/fleet.ts';
 import type { Session } from '../../core/model/session.ts';
 import { commandId, VIEWS } from '../contributions.ts';
 import type { Settings } from '../settings.ts';

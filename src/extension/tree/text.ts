@@ -1,12 +1,13 @@
+import { stripVTControlCharacters } from 'node:util';
 import type { Session } from '../../core/model/session.ts';
 
 // Bidirectional controls, zero-width characters and C0/C1 controls: a title from an agent must not reorder or hide the text around it.
-const CONTROLS = /[\u0000-\u001F\u007F-\u009F\u200B-\u200F\u2028-\u202E\u2060-\u2069\uFEFF]+/g;
+const CONTROLS = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu;
 
 /** One line of untrusted text, at most `max` characters, fit for a label. */
 export function oneLine(text: string, max = 120): string {
   const flat = text.replace(CONTROLS, ' ').replace(/\s+/g, ' ').trim();
-  const points = [...flat];
+  const points = Array.from(flat);
   return points.length <= max ? flat : `${points.slice(0, max - 1).join('')}…`;
 }
 
@@ -57,5 +58,5 @@ export function describeSession(session: Session, agentName: string, now: number
 
 /** Text without terminal control sequences. */
 export function stripAnsi(text: string): string {
-  return text.replaceAll(/\u001B(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001B]*(?:\u0007|\u001B\\)?|[@-Z\\-_])/g, '').replaceAll(/[\u0000-\u0008\u000B\u000C\u000E-\u001F]/g, '');
+  return stripVTControlCharacters(text).replaceAll(/(?![\t\n\r])\p{Cc}/gu, '');
 }
