@@ -20,6 +20,7 @@ export const quietSettings = Object.freeze({
   'extensions.ignoreRecommendations': true,
   'workbench.enableExperiments': false,
   'remote.autoForwardPorts': false,
+  'workbench.secondarySideBar.defaultVisibility': 'hidden',
 });
 
 /**

@@ -10,7 +10,6 @@ export type AgentName = 'claude' | 'codex' | 'demo';
 const TEST_SETTINGS: Readonly<Record<string, unknown>> = {
   ...quietSettings,
   'workbench.colorTheme': 'Dark Modern',
-  'workbench.secondarySideBar.defaultVisibility': 'hidden',
   'workbench.reduceMotion': 'on',
   'workbench.tips.enabled': false,
   'window.autoDetectColorScheme': false,
