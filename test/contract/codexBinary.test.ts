@@ -12,6 +12,7 @@ import type { OpenAiEndpoint } from '../loopback/openai.ts';
 import { startOpenAi } from '../loopback/openai.ts';
 import type { Step } from '../loopback/script.ts';
 import { scripted } from '../loopback/script.ts';
+import { agentProgram } from './agents.ts';
 import { contextIn, Heard, settled, temporary, Watched } from '../unit/local/codexRig.ts';
 import type { RigOptions } from '../unit/local/codexRig.ts';
 
@@ -24,9 +25,7 @@ let env: NodeJS.ProcessEnv;
 const open: SessionBackend[] = [];
 
 beforeAll(async () => {
-  const scripts = new URL('../../scripts/setup/agents.mjs', import.meta.url).href;
-  const setup = (await import(scripts)) as { ensureAgents(): Promise<{ readonly codex: string }> };
-  codex = (await setup.ensureAgents()).codex;
+  codex = await agentProgram('codex');
   model = await startOpenAi();
 }, 600_000);
 afterAll(async () => model.close());

@@ -10,6 +10,7 @@ import { startAnthropic } from '../loopback/anthropic.ts';
 import { startOpenAi } from '../loopback/openai.ts';
 import type { Step } from '../loopback/script.ts';
 import { scripted } from '../loopback/script.ts';
+import { agentProgram } from './agents.ts';
 import { temporary } from '../unit/local/codexRig.ts';
 
 /** The real agents against models on loopback, a process a turn. */
@@ -20,9 +21,7 @@ let place: Awaited<ReturnType<typeof temporary>>;
 let work = '';
 
 beforeAll(async () => {
-  const scripts = new URL('../../scripts/setup/agents.mjs', import.meta.url).href;
-  const setup = (await import(scripts)) as { ensureAgents(): Promise<{ readonly claude: string; readonly codex: string }> };
-  bins = await setup.ensureAgents();
+  bins = { claude: await agentProgram('claude'), codex: await agentProgram('codex') };
   [anthropic, openai] = await Promise.all([startAnthropic(), startOpenAi()]);
 }, 600_000);
 afterAll(async () => {

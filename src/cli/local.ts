@@ -1,0 +1,135 @@
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import type { ParseArgsConfig } from 'node:util';
+import type { ConnectionState } from '../core/model/backend.ts';
+import { describeError, isAbort, PilothouseError } from '../core/model/errors.ts';
+import { findExecutable } from '../core/systems/local/executable.ts';
+import type { LocalConnection } from '../core/systems/local/index.ts';
+import { ALL_BACKENDS, isSandbox, makeSession } from '../core/systems/local/one-shot/index.ts';
+import { agentWord, knownAgents, namedAgent } from './agents.ts';
+import { chat } from './chat.ts';
+import { cliContext } from './context.ts';
+import type { CliIo } from './io.ts';
+import { exitFailed, exitOk, exitUsage, plainLine, plainText, readAll, UsageError } from './io.ts';
+
+const connectMs = 60_000;
+
+export const localUsage = `pilothouse local agents [--agents FILE] [--json]
+  The agents of this computer and whether they can be used.
+pilothouse local send PROMPT [--cwd D] [--backend ${ALL_BACKENDS.join('|')}] [--sandbox read-only|workspace-write|danger-full-access] [--model M] [--resume ID] [--timeout S] [--json]
+  One turn of a command-line agent; PROMPT - is read from stdin. Without --backend the one that PILOTHOUSE_BACKEND names, else any that is installed.
+pilothouse local chat [--agent claude|codex|NAME] [--agents FILE] [--cwd D] [--model M] [--mode M] [--effort E] [--resume ID] [--json]
+  A chat: each line is a prompt, what the agent asks is answered by a line, Ctrl+C interrupts, /quit ends.
+`;
+
+/** `pilothouse local …`. Gives the exit code: 0, 1 (failed, with one line on stderr) or 2 (usage). Never rejects. */
+export async function runLocal(argv: readonly string[], io: CliIo): Promise<number> {
+  const [verb, ...rest] = argv;
+  try {
+    switch (verb) {
+      case 'agents': return await agents(rest, io);
+      case 'send': return await send(rest, io);
+      case 'chat': return await talk(rest, io);
+      case 'help':
+      case '--help':
+      case '-h':
+        io.out(localUsage);
+        return exitOk;
+      case undefined:
+        io.err(localUsage);
+        return exitUsage;
+      default: throw new UsageError(`There is no "local ${plainLine(verb)}": use agents, send or chat.`);
+    }
+  } catch (error) {
+    const usage = error instanceof UsageError || (error instanceof PilothouseError && (error.code === 'invalid_argument' || error.code === 'unknown_backend'));
+    io.err(`${plainLine(isAbort(error) ? 'Cancelled.' : describeError(error))}\n`);
+    return usage ? exitUsage : exitFailed;
+  }
+}
+
+const text = { type: 'string' } as const;
+const flag = { type: 'boolean' } as const;
+
+function parsed<const O extends NonNullable<ParseArgsConfig['options']>>(args: readonly string[], options: O, positionals: number) {
+  try {
+    const result = parseArgs({ args: [...args], options, allowPositionals: positionals > 0, strict: true });
+    if (result.positionals.length > positionals) throw new UsageError(`There is one argument too many: ${plainLine(result.positionals[positionals] ?? '')}. Put the prompt in quotes.`);
+    return result;
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError(plainLine(error instanceof Error ? error.message : 'The arguments could not be read.'));
+  }
+}
+
+async function agents(args: readonly string[], io: CliIo): Promise<number> {
+  const { values } = parsed(args, { json: flag, agents: text }, 0);
+  const known = await knownAgents(values.agents, io);
+  const found = await Promise.all(known.map(async (one) => ({ agent: agentWord(one), name: one.name, ...(await stateOf(one, io)) })));
+  if (values.json === true) io.out(`${JSON.stringify(found)}\n`);
+  else for (const { agent, status, version, message, remedy } of found) io.out(`${plainLine(agent)}\t${status}${version === null ? '' : ` ${version}`}${message === null ? '' : `\t${plainLine(message)}`}${remedy === null ? '' : `\t${remedy}`}\n`);
+  return found.some((one) => one.status === 'ready') ? exitOk : exitFailed;
+}
+
+async function stateOf(connection: LocalConnection, io: CliIo): Promise<ConnectionState> {
+  await using backend = connection.create(cliContext(connection.connectionId, io));
+  return await backend.connect({ signal: AbortSignal.timeout(connectMs) }).catch((error: unknown) => ({ status: 'failed', message: describeError(error), remedy: null, version: null }));
+}
+
+async function send(args: readonly string[], io: CliIo): Promise<number> {
+  const { values, positionals } = parsed(args, { json: flag, cwd: text, backend: text, sandbox: text, model: text, resume: text, timeout: text }, 1);
+  const [given] = positionals;
+  if (given === undefined) throw new UsageError('There is no prompt. Give one, or - to read it from stdin.');
+  const { cwd, backend, sandbox, model, resume, timeout } = values;
+  if (sandbox !== undefined && !isSandbox(sandbox)) throw new UsageError(`There is no sandbox ${JSON.stringify(sandbox)}: use read-only, workspace-write or danger-full-access.`);
+  const prompt = given === '-' ? await readAll(io.stdin) : given;
+  await using session = makeSession({
+    cwd: path.resolve(io.cwd, cwd ?? '.'), backend: backend ?? io.env['PILOTHOUSE_BACKEND']?.toLowerCase() ?? (await installed(io)), extraEnv: definedOnly(io.env),
+    ...(sandbox === undefined ? {} : { sandbox }), ...(model === undefined ? {} : { model }), ...(resume === undefined ? {} : { sessionId: resume }), ...(timeout === undefined ? {} : { timeoutSec: Number(timeout) }),
+  });
+  const abort = new AbortController();
+  const interrupts = io.onInterrupt(() => abort.abort());
+  try {
+    const result = await session.send(prompt, { signal: abort.signal });
+    if (values.json === true) io.out(`${JSON.stringify(result)}\n`);
+    else {
+      if (result.ok && result.finalMessage !== '') io.out(`${plainText(result.finalMessage).trimEnd()}\n`);
+      for (const file of result.filesCreated) io.err(`created ${plainLine(file)}\n`);
+      for (const file of result.filesModified) io.err(`modified ${plainLine(file)}\n`);
+    }
+    if (!result.ok) io.err(`${plainLine(failureOf(result))}\n`);
+    return result.ok ? exitOk : exitFailed;
+  } finally {
+    interrupts.dispose();
+  }
+}
+
+function failureOf(result: { readonly finalMessage: string; readonly stderr: string; readonly exitCode: number; readonly backend: string }): string {
+  const last = result.stderr.split('\n').filter((line) => line.trim() !== '').at(-1);
+  const said = result.exitCode === -1 ? (last ?? '') : result.finalMessage === '' ? (last ?? '') : result.finalMessage;
+  return said === '' ? `${result.backend} ended with ${result.exitCode}.` : `${result.backend}: ${said}`;
+}
+
+/** Any of the backends whose program is in PATH; the first of all where none is, which then says how to install it. */
+async function installed(io: CliIo): Promise<string> {
+  const found: string[] = [];
+  for (const name of ALL_BACKENDS) if ((await findExecutable(name, io.env)) !== null) found.push(name);
+  return found[Math.floor(Math.random() * found.length)] ?? ALL_BACKENDS[0] ?? 'claude';
+}
+
+function definedOnly(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined));
+}
+
+async function talk(args: readonly string[], io: CliIo): Promise<number> {
+  const { values } = parsed(args, { json: flag, agent: text, agents: text, cwd: text, model: text, mode: text, effort: text, resume: text }, 0);
+  const known = await knownAgents(values.agents, io);
+  const connection = namedAgent(known, values.agent ?? (await installed(io)));
+  await using backend = connection.create(cliContext(connection.connectionId, io));
+  const state = await backend.connect({ signal: AbortSignal.timeout(connectMs) });
+  if (state.status !== 'ready') throw new PilothouseError('agent_unusable', `${connection.name}: ${state.message ?? state.status}${state.remedy === null ? '' : ` Run: ${state.remedy}`}`, { personMustAct: true });
+  const { cwd, model, mode, effort, resume } = values;
+  return await chat(backend, {
+    folder: path.resolve(io.cwd, cwd ?? '.'), json: values.json ?? false,
+    ...(model === undefined ? {} : { model }), ...(mode === undefined ? {} : { mode }), ...(effort === undefined ? {} : { effort }), ...(resume === undefined ? {} : { resume }),
+  }, io);
+}

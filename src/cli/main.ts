@@ -1,0 +1,77 @@
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { CliIo } from './io.ts';
+import { exitFailed, exitOk, exitUsage, plainLine } from './io.ts';
+import { localUsage, runLocal } from './local.ts';
+
+/** What follows the system's word on the command line goes to its runner. */
+const systems: Readonly<Record<string, { readonly run: (argv: readonly string[], io: CliIo) => Promise<number>; readonly usage: string }>> = {
+  local: { run: runLocal, usage: localUsage },
+};
+
+const usage = `pilothouse <system> <verb> [--json]
+
+${Object.values(systems).map((system) => system.usage).join('\n')}
+Exit codes: 0 done, 1 failed (one line on stderr), 2 wrong usage.
+`;
+
+/** The command `pilothouse`. Gives the exit code; never rejects. */
+export async function run(argv: readonly string[], io: CliIo): Promise<number> {
+  const [word, ...rest] = argv;
+  if (word === undefined) {
+    io.err(usage);
+    return exitUsage;
+  }
+  if (word === 'help' || word === '--help' || word === '-h') {
+    io.out(usage);
+    return exitOk;
+  }
+  const system = Object.hasOwn(systems, word) ? systems[word] : undefined;
+  if (system === undefined) {
+    io.err(`There is no system ${JSON.stringify(plainLine(word))}: use ${Object.keys(systems).join(', ')}. See pilothouse --help.\n`);
+    return exitUsage;
+  }
+  return system.run(rest, io);
+}
+
+/** The process's own stdin, stdout and signals. Ctrl+C that nobody listens to ends the process. */
+function processIo(): CliIo {
+  const listeners = new Set<() => void>();
+  const onSignal = (): void => {
+    if (listeners.size === 0) process.exit(130);
+    for (const listener of listeners) listener();
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  // A reader that went away (`| head`) is no failure of ours.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+  return {
+    stdin: process.stdin, interactive: process.stdin.isTTY, env: process.env, cwd: process.cwd(),
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    onInterrupt(listener) {
+      const own = (): void => listener();
+      listeners.add(own);
+      return { dispose: () => void listeners.delete(own) };
+    },
+  };
+}
+
+/** True when this file is what Node was started with, also by a link to it. */
+function isProgram(): boolean {
+  const [, started] = process.argv;
+  try {
+    return started !== undefined && realpathSync(started) === fileURLToPath(import.meta.url);
+  } catch {
+    return false;
+  }
+}
+
+if (isProgram()) {
+  const code = await run(process.argv.slice(2), processIo()).catch((error: unknown) => {
+    process.stderr.write(`${plainLine(error instanceof Error ? error.message : 'unexpected failure')}\n`);
+    return exitFailed;
+  });
+  process.exitCode = code;
+  process.stdin.destroy();
+}
