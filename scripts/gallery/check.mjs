@@ -1,5 +1,7 @@
 /** What the page must do with its rows, seen in Chromium: each check prints a line, and gives false when it failed. */
 
+import { pageChecks } from './page.mjs';
+
 /** @typedef {import('playwright-core').Page} Page */
 
 const near = (a, b, by = 1.5) => Math.abs(a - b) <= by;
@@ -160,7 +162,7 @@ const checks = {
 /** Runs the checks, or those whose name holds `only`. `open` goes to a page of the gallery. */
 export async function runChecks(/** @type {Page} */ page, /** @type {(query: string) => Promise<void>} */ open, /** @type {string} */ only) {
   let failed = 0;
-  for (const [name, check] of Object.entries(checks)) {
+  for (const [name, check] of Object.entries({ ...checks, ...pageChecks })) {
     if (!name.includes(only)) continue;
     const problem = await check(page, open).catch((error) => String(error));
     process.stdout.write(problem === null ? `ok ${name}\n` : `FAILED ${name}: ${problem}\n`);

@@ -7,6 +7,7 @@ import { render } from 'preact';
 import { App } from '../src/app.tsx';
 import { ChatPage } from '../src/page.ts';
 import { FakeHost } from './fake.ts';
+import { hostileRows } from './hostile.ts';
 import { longSession, measureOpen, StreamRun } from './measure.ts';
 import { scenes } from './scenes.ts';
 
@@ -26,4 +27,4 @@ if (root !== null && query.get('wait') === null) render(<App page={new ChatPage(
 const show = (): void => {
   if (root !== null) render(<App page={new ChatPage(host)} />, root);
 };
-Object.assign(window, { gallery: { host, scenes: Object.keys(scenes), StreamRun, measureOpen, show } });
+Object.assign(window, { gallery: { host, scenes: Object.keys(scenes), StreamRun, measureOpen, hostileRows, show } });

@@ -15,6 +15,9 @@ export interface Answering {
   give(decision: Decision): void;
 }
 
+/** After this the person is told that nothing came back. */
+const CONFIRM_MS = 8_000;
+
 const sent = new Map<string, Signal<Decision | null>>();
 
 /** State of one card. What was begun is kept by the page; what was given holds even when the row leaves the view and comes back. */
@@ -38,7 +41,11 @@ export function useAnswering(context: RowContext, row: PermissionRow): Answering
         if (given.value !== null) return;
         given.value = decision;
         error.value = null;
+        const late = window.setTimeout(() => {
+          error.value = 'Your answer was sent. The agent has not confirmed it yet.';
+        }, CONFIRM_MS);
         page.request({ ask: 'answer', requestId, decision }).catch((failure: unknown) => {
+          window.clearTimeout(late);
           const answered = failure instanceof RequestError && failure.code === 'already_answered';
           error.value = failure instanceof Error ? failure.message : 'The answer was not taken.';
           // Answered elsewhere: the row will say how. Otherwise the person may try again.

@@ -43,7 +43,7 @@ function Asked({ question, named, answering, onEnter }: { readonly question: Que
   };
   return (
     <fieldset class="asked" disabled={disabled}>
-      <legend class={named ? '' : 'sr-only'} dir="auto">{question.header === null || question.header === '' ? null : <span class="asked-header">{question.header}</span>}{question.text}</legend>
+      <legend class={named ? '' : 'sr-only'} dir="auto">{question.header === null || question.header === '' ? null : <span class="asked-header">{question.header}: </span>}{question.text}</legend>
       {question.options.map((option) => (
         <label key={option.label} class="option">
           <input type={question.multiple ? 'checkbox' : 'radio'} name={question.id} checked={chosen.includes(option.label)} onChange={(event) => choose(option.label, event.currentTarget.checked)}

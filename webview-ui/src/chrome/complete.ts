@@ -28,7 +28,7 @@ export function matchCommands(commands: readonly SlashCommand[], query: string):
   const scored = commands.map((command) => ({ command, score: score(command.name.toLowerCase(), letters) })).filter((each) => each.score > 0);
   scored.sort((a, b) => b.score - a.score || (a.command.name < b.command.name ? -1 : 1));
   return scored.slice(0, 50).map(({ command }) => ({
-    insert: `/${command.name} `, label: `/${command.name}${command.argumentHint === null ? '' : ` ${command.argumentHint}`}`, detail: command.description, icon: 'terminal-bash',
+    insert: `/${command.name} `, label: `/${command.name}${command.argumentHint === null ? '' : ` ${command.argumentHint}`}`, detail: command.description, icon: '',
   }));
 }
 

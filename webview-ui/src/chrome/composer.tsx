@@ -4,12 +4,13 @@ import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { Button, Icon, isComposing } from '../cards/parts.tsx';
 import type { ChatPage } from '../page.ts';
 import type { ChatState } from '../types.ts';
-import { draggedPaths, readAttachment, refusal } from './attach.ts';
+import { readAttachment } from './attach.ts';
 import { complete, mentions } from './complete.ts';
 import type { Candidate, Trigger } from './complete.ts';
 import { CompletionList, Completions, COMPLETIONS_ID } from './completions.tsx';
 import type { Draft } from './draft.ts';
 import { Files } from './files.tsx';
+import { draggedPaths, refusal } from './limits.ts';
 import { Toolbar } from './toolbar.tsx';
 
 export interface ComposerProps {

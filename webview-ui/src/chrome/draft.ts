@@ -2,7 +2,7 @@ import { signal } from '@preact/signals';
 import type { ChatPage } from '../page.ts';
 import type { Attachment } from '../types.ts';
 
-const DRAFT_MS = 400;
+const DRAFT_MS = 250;
 
 /** The message that is being written: its text, kept by the host, its files, and the messages before it that ArrowUp brings back. */
 export class Draft {

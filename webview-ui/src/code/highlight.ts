@@ -2,7 +2,7 @@ import source from 'inline-worker:./highlight.worker.ts';
 import { MAX_HIGHLIGHT } from './tokens.ts';
 import type { HighlightReply, HighlightRequest, TokenLine } from './tokens.ts';
 
-const KEPT = 200;
+const KEPT = 60;
 
 /**
  * Colours of code, off the page's thread. The worker starts with the first request, from a blob of its inlined source (all that a webview may start). Where it

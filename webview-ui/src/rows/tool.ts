@@ -35,7 +35,7 @@ export function toolRow(context: RowContext): RowView {
     const state = JSON.stringify([open, now.diffs.length, now.output.length, now.output.slice(-200), now.status, now.attachments.length, now.children.length === 0, now.command, context.page.isOpen(`${now.key}:json`)]);
     if (state !== drawn) {
       drawn = state;
-      const parts = open ? openParts(context, now) : glance(now, line);
+      const parts: HTMLElement[] = [];
       if (open && now.children.length > 0) {
         nested ??= new NestedRows(context, now.key);
         parts.push(nested.element);
@@ -43,6 +43,7 @@ export function toolRow(context: RowContext): RowView {
         nested?.dispose();
         nested = null;
       }
+      parts.push(...(open ? openParts(context, now) : glance(now, line)));
       body.replaceChildren(...parts);
       if (parts.length === 0) body.remove();
       else if (body.parentElement === null) element.append(body);

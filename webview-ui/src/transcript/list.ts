@@ -63,7 +63,7 @@ export class TranscriptList {
     this.resizes.observe(log);
     log.addEventListener('scroll', () => this.onScroll(), { passive: true });
     log.addEventListener('wheel', (event) => {
-      if (event.deltaY < 0) this.setFollowing(false);
+      if (event.deltaY < 0 && log.scrollHeight > log.clientHeight + AT_BOTTOM) this.setFollowing(false);
     }, { passive: true });
     this.gaps = new GapFiller(page, () => {
       this.dirty = true;

@@ -1,0 +1,166 @@
+/** What the page must do with what the person does, and must not do with what an agent writes. Each check gives what is wrong, or null. */
+
+const asked = (page, ask) => page.evaluate((kind) => window.gallery.host.asked.filter((each) => each.ask === kind), ask);
+const message = (page) => page.getByRole('textbox', { name: 'Message', exact: true });
+const same = (given, wanted) => (JSON.stringify(given) === JSON.stringify(wanted) ? null : `got ${JSON.stringify(given)} for ${JSON.stringify(wanted)}`);
+
+/** Ways in which text has become code elsewhere. Each would set `window.owned` or ask for something. */
+const PAYLOADS = [
+  '<img src=x onerror="window.owned=1">', '<script>window.owned=1</script>', '<svg/onload=window.owned=1>', '<iframe srcdoc="<script>parent.owned=1</script>">', '[a](javascript:window.owned=1)', '[a](JaVa\tScRiPt:window.owned=1)',
+  '![a](https://example.com/a.png)', '<a href="javascript:window.owned=1">a</a>', '"><img src=x onerror=window.owned=1>', "' onmouseover='window.owned=1", '`<img src=x onerror=window.owned=1>`', '```"><img src=x onerror=window.owned=1>\ncode\n```',
+  '[a](data:text/html,<script>window.owned=1</script>)', '<math><mtext></p><style><img src=x onerror=window.owned=1>', '[a]: javascript:window.owned=1\n[a]', '<details open ontoggle=window.owned=1>', '&lt;img src=x onerror=window.owned=1&gt;',
+  '| a |\n|---|\n| <img src=x onerror=window.owned=1> |', '<link rel=stylesheet href=https://example.com/a.css>', '<style>@import "https://example.com/a.css"</style>', '<form action="javascript:window.owned=1"><button>a</button></form>', '\u001B]8;;javascript:window.owned=1\u0007a\u001B]8;;\u0007',
+];
+
+export const pageChecks = {
+  'Enter sends, Shift+Enter does not, nor does the Enter of an input method': async (page, open) => {
+    await open('scene=finished');
+    const box = message(page);
+    await box.fill('one');
+    await box.press('Shift+Enter');
+    await box.pressSequentially('two');
+    await box.evaluate((element) => {
+      element.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', isComposing: true, bubbles: true }));
+      element.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', keyCode: 229, bubbles: true }));
+    });
+    if ((await asked(page, 'send')).length > 0) return 'sent too early';
+    await box.press('Enter');
+    await page.waitForTimeout(50);
+    if ((await box.inputValue()) !== '') return 'the box was not emptied';
+    return same(await asked(page, 'send'), [{ ask: 'send', text: 'one\ntwo', attachments: [], how: 'send' }]);
+  },
+  'sending while a turn runs queues, or steers': async (page, open) => {
+    await open('scene=queue');
+    await message(page).fill('later');
+    await page.getByRole('button', { name: 'Queue', exact: true }).click();
+    await message(page).fill('now');
+    await page.getByRole('button', { name: 'Steer', exact: true }).click();
+    await page.waitForTimeout(50);
+    return same((await asked(page, 'send')).map((each) => [each.text, each.how]), [['later', 'queue'], ['now', 'steer']]);
+  },
+  'ArrowUp brings back what was said, ArrowDown what was being written': async (page, open) => {
+    await open('scene=finished');
+    const box = message(page);
+    await box.fill('own words');
+    await box.press('Home');
+    await box.press('ArrowUp');
+    const first = await box.inputValue();
+    await box.press('ArrowUp');
+    const second = await box.inputValue();
+    await box.press('End');
+    await box.press('ArrowDown');
+    await box.press('End');
+    await box.press('ArrowDown');
+    return same([first, second.slice(0, 16), await box.inputValue()], ['Now the report.', 'Move the invoice', 'own words']);
+  },
+  'a draft reaches the host': async (page, open) => {
+    await open('scene=finished');
+    await message(page).fill('half a thought');
+    await page.waitForTimeout(400);
+    return same(await page.evaluate(() => window.gallery.host.posted.filter((each) => each.type === 'draft').map((each) => each.text)), ['half a thought']);
+  },
+  'a pasted picture goes along, one that is too large does not': async (page, open) => {
+    await open('scene=finished');
+    await message(page).evaluate((element) => {
+      const data = new DataTransfer();
+      data.items.add(new File([new Uint8Array([137, 80, 78, 71])], 'shot.png', { type: 'image/png' }));
+      data.items.add(new File([new Uint8Array(9 * 1024 * 1024)], 'huge.bin'));
+      element.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }));
+    });
+    await page.getByRole('button', { name: 'Remove shot.png' }).waitFor({ timeout: 3_000 });
+    await page.getByText('huge.bin is 9.0 MB').waitFor({ timeout: 3_000 });
+    await page.getByRole('button', { name: 'Send', exact: true }).click();
+    await page.waitForTimeout(50);
+    return same((await asked(page, 'send'))[0]?.attachments, [{ name: 'shot.png', mediaType: 'image/png', size: 4, data: 'iVBORw==', path: null }]);
+  },
+  'a permission is answered once': async (page, open) => {
+    await open('scene=turn');
+    const card = page.getByRole('group', { name: 'Permission: Bash' });
+    await card.getByRole('button', { name: 'Allow', exact: true }).dblclick();
+    await page.waitForTimeout(50);
+    if (await card.getByRole('button', { name: 'Deny', exact: true }).isEnabled()) return 'it can still be denied';
+    return same((await asked(page, 'answer')).map((each) => each.decision), [{ outcome: 'allow' }]);
+  },
+  'Ctrl+Enter in an empty box goes to the answer, and only Enter there gives it': async (page, open) => {
+    await open('scene=turn');
+    await message(page).fill('');
+    await message(page).press('Control+Enter');
+    const focused = await page.evaluate(() => document.activeElement?.textContent);
+    if (focused !== 'Allow' || (await asked(page, 'answer')).length > 0) return `the focus is on ${focused}`;
+    await page.keyboard.press('Enter');
+    await page.waitForTimeout(50);
+    return same((await asked(page, 'answer')).length, 1);
+  },
+  'an answer that was begun outlives a reload': async (page, open) => {
+    await open('scene=cards');
+    await page.getByRole('button', { name: 'Deny with a reason…' }).first().click();
+    await page.getByRole('textbox', { name: 'Reason' }).fill('use staging');
+    await page.waitForTimeout(400);
+    const kept = await page.evaluate(() => window.gallery.host.kept);
+    await open('scene=cards&wait=1');
+    await page.evaluate((state) => {
+      window.gallery.host.kept = state;
+      window.gallery.show();
+    }, kept);
+    await page.waitForTimeout(300);
+    return same(await page.getByRole('textbox', { name: 'Reason' }).inputValue(), 'use staging');
+  },
+  'links open through the host only': async (page, open) => {
+    await open('scene=markdown');
+    if ((await page.locator('[href]:not(link)').count()) > 0) return 'there is an address in the page';
+    await page.getByRole('link', { name: "the ledger's notes" }).click();
+    await page.getByRole('link', { name: 'src/invoice.ts:42' }).focus();
+    await page.keyboard.press('Enter');
+    await page.waitForTimeout(50);
+    return same([await asked(page, 'open-link'), await asked(page, 'open-file')], [[{ ask: 'open-link', href: 'https://example.com/ledger' }], [{ ask: 'open-file', path: 'src/invoice.ts', line: 42 }]]);
+  },
+  'Copy and Insert give the code as it was written': async (page, open) => {
+    await open('scene=markdown');
+    const block = page.locator('.code-block').nth(1);
+    await block.hover();
+    await block.getByRole('button', { name: 'Copy' }).click();
+    await block.getByRole('button', { name: 'Insert' }).click();
+    await page.waitForTimeout(50);
+    const [copied] = await asked(page, 'copy');
+    const [inserted] = await asked(page, 'insert-code');
+    return copied?.text === inserted?.text && copied?.text.startsWith('npm test -- --run invoice && git push') ? null : `copied ${copied?.text}`;
+  },
+  'a picker is worked by keys alone': async (page, open) => {
+    await open('scene=finished');
+    const picker = page.getByRole('combobox', { name: 'Permission Mode', exact: true });
+    await picker.focus();
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.type('pl');
+    await page.keyboard.press('Enter');
+    await page.waitForTimeout(50);
+    return same([await asked(page, 'set'), await picker.getAttribute('aria-expanded')], [[{ ask: 'set', what: 'mode', id: 'plan' }], 'false']);
+  },
+  'what an agent writes stays text, wherever it is shown': async (page, open) => {
+    const requests = [];
+    const note = (request) => requests.push(request.url());
+    await open('scene=empty');
+    page.on('request', note);
+    try {
+      await page.evaluate((payloads) => {
+        const { host } = window.gallery;
+        for (const words of payloads) host.patch({ op: 'splice', at: host.count, remove: 0, rows: window.gallery.hostileRows(words) });
+      }, PAYLOADS);
+      for (let each = 0; each < 30; each += 1) {
+        await page.evaluate(() => {
+          for (const fold of document.querySelectorAll('.log [aria-expanded="false"]')) fold.click();
+          document.querySelector('.log').scrollTop -= 600;
+        });
+        await page.waitForTimeout(30);
+      }
+    } finally {
+      page.off('request', note);
+    }
+    const owned = await page.evaluate(() => window.owned);
+    const foreign = requests.filter((url) => !url.startsWith('blob:') && !url.startsWith('data:'));
+    const elements = await page.evaluate(() => document.querySelectorAll('.log :is(script, iframe, object, embed, form, style, link, base, meta, svg, math)').length);
+    return owned !== undefined ? 'it ran' : foreign.length > 0 ? `it asked for ${foreign[0]}` : elements > 0 ? `${elements} elements of it` : null;
+  },
+};
