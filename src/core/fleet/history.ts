@@ -21,11 +21,13 @@ export async function importHistory(options: {
   readonly handle: SessionHandle; readonly transcript: TranscriptView; readonly keep: Keep; readonly key: SessionKey; readonly signal: AbortSignal; readonly onFirstPage: () => void;
 }): Promise<void> {
   const { handle, transcript, keep, key, signal } = options;
+  // Rows that are here already: an agent whose record has no ids must not tell them again.
+  const stored = transcript.total;
   const known = new Set(readMark(await keep.get(key)).newest);
   let cursor: string | null = null;
   let newest: readonly string[] | null = null;
   for (;;) {
-    const page: { readonly items: readonly Entry[]; readonly next: string | null } = await handle.history({ ...(cursor === null ? {} : { cursor }), limit: newest === null ? FIRST_PAGE : PAGE, signal });
+    const page: { readonly items: readonly Entry[]; readonly next: string | null } = await handle.history({ ...(cursor === null ? {} : { cursor }), limit: newest === null ? FIRST_PAGE : PAGE, stored, signal });
     if (signal.aborted) return;
     if (page.items.length > 0) transcript.add(page.items);
     if (newest === null) {
