@@ -62,6 +62,7 @@ class Backend implements SessionBackend {
   #models: readonly WireModel[] = [];
   #modelsRead: Promise<void> | null = null;
   #reaped: Promise<unknown> | null = null;
+  #stopped: Promise<void> | null = null;
   #poll: { cancel(): void } | null = null;
   #seen: Map<string, string> | null = null;
   #limit = 0;
@@ -103,6 +104,8 @@ class Backend implements SessionBackend {
 
   async sessions(page: { readonly cursor?: string; readonly limit: number; readonly folder?: string } & CallOptions): Promise<Page<Session>> {
     throwIfAborted(page.signal);
+    this.#stopped ??= this.#readStopped();
+    await this.#stopped;
     return listSessions(this.#disk, (file) => describeSession(this.#disk, this.#session(file.id), file, this.connectionId), page);
   }
 
@@ -160,6 +163,11 @@ class Backend implements SessionBackend {
     await this.#server.close().catch((error: unknown) => this.#context.log.error('codex could not be stopped', { error: describeError(error) }));
     await Promise.all([...this.#sessions.values()].filter((session) => session.presence.thread !== null).map((session) => session.presence.unload()));
     this.#events.clear();
+  }
+
+  /** Those that the person stopped are known again in the next run. */
+  async #readStopped(): Promise<void> {
+    for (const key of (await this.#context.keep.list('stopped:')).keys()) this.#session(key.slice('stopped:'.length)).presence.stopped = true;
   }
 
   #session(id: string): CodexSession {

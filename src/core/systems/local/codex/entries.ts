@@ -59,6 +59,7 @@ export function entriesOf(item: CodexItem | UnknownItem, place: Place, stage: It
     case 'enteredReviewMode':
     case 'exitedReviewMode':
       return stage.ended ? [notice(base, 'info', 'review', item.type === 'enteredReviewMode' ? `Review began: ${oneLine(item.review)}` : 'Review ended.')] : [];
+    case 'subAgentActivity': return stage.ended ? agentEntries(item, place) : [];
     case 'hookPrompt': return stage.ended ? [notice(base, 'info', 'hook', oneLine(`A hook added: ${plain(item.fragments)}`))] : [];
     default: return toolEntries(item, place, stage);
   }
@@ -66,6 +67,18 @@ export function entriesOf(item: CodexItem | UnknownItem, place: Place, stage: It
 
 function notice(base: Omit<Extract<Entry, { kind: 'notice' }>, 'kind' | 'level' | 'code' | 'text' | 'remedy'>, level: 'info' | 'warning', code: string, text: string): Entry {
   return { kind: 'notice', ...base, level, code, text, remedy: null };
+}
+
+/** The row of a subagent, by its thread: what the agent does, and the activities that tell of its beginning and its end, belong there. */
+export function agentRow(thread: string): string {
+  return `agent:${thread}`;
+}
+function agentEntries(item: ItemOf<'subAgentActivity'>, place: Place): Entry[] {
+  const row = agentRow(item.agentThreadId);
+  const name = item.agentPath.split('/').at(-1) ?? '';
+  if (item.kind === 'started') return [toolEntry(row, { name: 'agent', verb: 'agent', title: oneLine(name === '' ? 'Agent' : name), input: { agent: item.agentThreadId, path: item.agentPath } }, place, rev.whole)];
+  if (item.kind === 'completed' || item.kind === 'interrupted') return [resultEntry(row, { status: item.kind === 'completed' ? 'ok' : 'cancelled', output: '' }, place, rev.whole)];
+  return [];
 }
 
 /** Prompts are known by the id that their sender gave them, where one did (`clientUserMessageId`): both sides of a rollout keep that one. */
@@ -101,7 +114,7 @@ function imageUrl(url: string | null, number: number): Attachment {
   return { name, mediaType, size: Math.floor((data.length * 3) / 4), data: data.length > maxImage ? null : data, path: null };
 }
 
-type ToolItem = Exclude<CodexItem, { type: 'userMessage' | 'agentMessage' | 'plan' | 'reasoning' | 'contextCompaction' | 'enteredReviewMode' | 'exitedReviewMode' | 'hookPrompt' }>;
+type ToolItem = Exclude<CodexItem, { type: 'userMessage' | 'agentMessage' | 'plan' | 'reasoning' | 'contextCompaction' | 'enteredReviewMode' | 'exitedReviewMode' | 'hookPrompt' | 'subAgentActivity' }>;
 type Facts = Pick<ToolEntry, 'name' | 'verb' | 'title' | 'input'> & Partial<Pick<ToolEntry, 'command' | 'cwd' | 'locations' | 'diffs'>>;
 type Outcome = Pick<ResultEntry, 'status' | 'output'> & Partial<Pick<ResultEntry, 'exitCode' | 'durationMs' | 'attachments'>>;
 
@@ -137,7 +150,6 @@ function factsOf(item: ToolItem): Facts {
       return { name, verb: 'other', title: oneLine(name), input: item.arguments };
     }
     case 'collabAgentToolCall': return { name: item.tool, verb: 'agent', title: oneLine(item.prompt ?? item.tool), input: { prompt: item.prompt, model: item.model, agents: item.receiverThreadIds } };
-    case 'subAgentActivity': return { name: 'subagent', verb: 'agent', title: oneLine(`${item.agentPath} ${item.kind}`.trim()), input: { agent: item.agentThreadId, kind: item.kind } };
     case 'webSearch': {
       const target = isJsonObject(item.action) && typeof item.action['url'] === 'string' ? item.action['url'] : null;
       return { name: 'web_search', verb: target === null ? 'search' : 'fetch', title: oneLine(target ?? (item.query === '' ? 'Search the web' : item.query)), input: item.action };
@@ -174,7 +186,6 @@ function outcomeOf(item: ToolItem): Outcome {
     }
     case 'dynamicToolCall': return { status: item.success === false ? 'error' : (ends[item.status] ?? 'ok'), output: plain(item.contentItems), durationMs: item.durationMs, attachments: images(item.contentItems) };
     case 'collabAgentToolCall': return { status: ends[item.status] ?? 'ok', output: agentStates(item.agentsStates) };
-    case 'subAgentActivity':
     case 'sleep':
     case 'imageView':
       return { status: 'ok', output: '' };

@@ -15,7 +15,7 @@ export async function describeSession(disk: CodexDisk, session: CodexSession, fi
   if (head === null || head.internal) return null;
   const { presence } = session;
   const { thread } = presence;
-  const [{ owner, name }, names, tail] = await Promise.all([presence.owner(), disk.names(), thread === null ? disk.tail(file) : null]);
+  const [{ owner, name }, names, tail] = await Promise.all([presence.owner(), disk.names(), thread?.log.figures == null ? disk.tail(file) : null]);
   const model = presence.model ?? tail?.model ?? null;
   const shared = {
     id: file.id, connectionId, machineId: thisComputerId, folder: head.folder, agent: 'codex', title: names.get(file.id) ?? head.preview ?? unnamed, createdAt: head.createdAt === 0 ? file.changedAt : head.createdAt,
@@ -29,7 +29,7 @@ export async function describeSession(disk: CodexDisk, session: CodexSession, fi
   const waiting = presence.threads().flatMap((one) => one.waiting);
   const state: SessionState = waiting.length > 0 ? 'waiting' : presence.running ? 'running' : thread.error === null ? 'idle' : 'failed';
   const activity = thread.log.activity;
-  return { ...shared, state, activity: waiting.length > 0 && activity !== null ? { ...activity, phase: 'waiting' } : activity, usage: thread.log.figures, waiting, error: thread.error };
+  return { ...shared, state, activity: waiting.length > 0 && activity !== null ? { ...activity, phase: 'waiting' } : activity, usage: thread.log.figures ?? tail?.usage ?? null, waiting, error: thread.error };
 }
 
 /** Sessions by the time of their last change, newest first. The cursor is time and id of the last one. */

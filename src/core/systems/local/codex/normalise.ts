@@ -3,7 +3,7 @@ import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { Activity } from '../../../model/session.ts';
 import type { Place } from './entries.ts';
-import { entriesOf, oneLine, resultEntry, rev } from './entries.ts';
+import { agentRow, entriesOf, oneLine, resultEntry, rev } from './entries.ts';
 import type { CodexItem, UnknownItem } from './item.ts';
 import { readItem } from './item.ts';
 import { figuresOf, statesByWord, todoEntry, turnEnd, turnFigures, turnStart, usageEntries, usedBefore } from './turns.ts';
@@ -46,6 +46,8 @@ export class ThreadLog {
   readonly #orphans = new Map<string, OpenItem & { readonly aborted: boolean }>();
   readonly #unknown = new Map<string, { readonly place: Place; readonly messages: JsonValue[] }>();
   readonly #warned = new Set<string>();
+  /** Subagents that were started and have not ended, with where their rows stand. */
+  readonly #agents = new Map<string, Place>();
   #turn: RunningTurn | null = null;
   #closed: string | null = null;
   #ordinal = 0;
@@ -140,7 +142,7 @@ export class ThreadLog {
   /** The process is gone: what was open will not end by itself. `stopped`: the person wanted it so. */
   died(message: string, stopped: boolean, now: number): Entry[] {
     if (this.#turn === null) return [];
-    if (stopped) return this.#close('cancelled', null, null, now);
+    if (stopped || this.#parent !== null) return this.#close('cancelled', null, null, now);
     return [this.notice('error', 'process_died', message, 'Send the next prompt: Codex is started again.', now), ...this.#close('failed', { message, codexErrorInfo: null, additionalDetails: null }, null, now)];
   }
 
@@ -179,6 +181,11 @@ export class ThreadLog {
       if (!command || state !== 'completed') entries.push(...this.#cut(open, state));
     }
     this.#open.clear();
+    // Subagents outlive a turn that was completed, and no other.
+    if (state !== 'completed') {
+      for (const [agent, place] of this.#agents) entries.push(resultEntry(agentRow(agent), { status: 'cancelled', output: '' }, place, rev.cut));
+      this.#agents.clear();
+    }
     const figures = turn.usage === null ? null : turnFigures(turn.usage, turn.before ?? usedBefore(turn.usage));
     const failure = state === 'failed' ? (error ?? turn.error ?? { message: 'The turn failed, and Codex did not say why.', codexErrorInfo: null, additionalDetails: null }) : null;
     if (this.#parent === null) entries.push(...turnEnd(turn.id, this.place(now), { state, durationMs: durationMs ?? Math.max(0, now - turn.began), figures, filesChanged: this.filesChanged, error: failure }));
@@ -212,6 +219,10 @@ export class ThreadLog {
       if (ended) this.#open.delete(item.id);
       else this.#open.set(item.id, { item, place, text: '', parts: 0, patches: 0 });
       if (ended && item.type === 'fileChange' && item.status === 'completed') for (const change of item.changes) this.#turn?.changed.add(change.kind.move_path ?? change.path);
+      if (ended && item.type === 'subAgentActivity') {
+        if (item.kind === 'started') this.#agents.set(item.agentThreadId, place);
+        else if (item.kind !== 'interacted') this.#agents.delete(item.agentThreadId);
+      }
       this.#follow(item, ended, now);
     }
     return entriesOf(item, place, { ended, aborted });

@@ -6,7 +6,7 @@ import type { SessionControls, SessionOwner } from '../../../model/session.ts';
 import type { ProcessExit } from '../process.ts';
 import type { RpcId } from '../rpc.ts';
 import { sessionNotFound } from './disk.ts';
-import { oneLine } from './entries.ts';
+import { agentRow, oneLine } from './entries.ts';
 import type { CodexHost } from './host.ts';
 import { presentIn, removeLeftovers } from './leftovers.ts';
 import { controlsOf, modeOf, modeOfThread, turnSettings } from './modes.ts';
@@ -293,7 +293,8 @@ export class Presence {
     const named = item['type'] === 'collabAgentToolCall' ? item['receiverThreadIds'] : item['type'] === 'subAgentActivity' ? [item['agentThreadId']] : null;
     if (!Array.isArray(named)) return;
     for (const child of named) {
-      if (typeof child === 'string' && child !== '' && child !== this.#id && !this.#children.has(child)) this.#children.set(child, this.#made(item['id']));
+      if (typeof child !== 'string' || child === '' || child === this.#id || this.#children.has(child)) continue;
+      this.#children.set(child, this.#made(item['type'] === 'subAgentActivity' ? agentRow(child) : item['id']));
     }
   }
 }

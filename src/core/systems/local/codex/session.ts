@@ -222,7 +222,7 @@ export class CodexSession implements SessionHandle {
     this.#listeners.emit({ type: 'controls', controls: this.controls() });
   }
 
-  async #deliver(prompt: Prompt, input: readonly JsonValue[], clientId: string, steer: boolean, signal: AbortSignal | undefined): Promise<void> {
+  async #deliver(prompt: Prompt, input: readonly JsonValue[], clientId: string, steer: boolean, signal: AbortSignal | undefined, again = false): Promise<void> {
     const thread = await this.presence.load();
     if (this.presence.delivered.has(clientId)) return;
     throwIfAborted(signal);
@@ -247,6 +247,8 @@ export class CodexSession implements SessionHandle {
       const turn = turnSchema.safeParse(typeof answer === 'object' && answer !== null && 'turn' in answer ? answer.turn : null);
       return turn.success ? turn.data.id : null;
     }).catch(async (error: unknown) => {
+      // The server was stopped as idle, and the one that took the call has not loaded the thread.
+      if (!again && this.presence.thread !== thread && error instanceof PilothouseError && /thread not found/.test(error.message)) return this.#deliver(prompt, input, clientId, steer, signal, true);
       // Codex may have died with the prompt already in the thread.
       if (error instanceof PilothouseError && error.code === 'process_gone' && (await this.#host.disk.promptIds(this.id)).has(clientId)) return;
       throw this.#sendError(error);

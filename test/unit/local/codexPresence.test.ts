@@ -1,0 +1,68 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Entry } from '../../../src/core/model/entry.ts';
+import type { JsonValue } from '../../../src/core/model/json.ts';
+import { isJsonObject } from '../../../src/core/model/json.ts';
+import { viewOf } from '../../../src/core/session/view.ts';
+import { CodexDisk } from '../../../src/core/systems/local/codex/disk.ts';
+import type { CodexHost } from '../../../src/core/systems/local/codex/host.ts';
+import { Presence } from '../../../src/core/systems/local/codex/presence.ts';
+import { CodexServer } from '../../../src/core/systems/local/codex/server.ts';
+import { read, threadAnswerSchema } from '../../../src/core/systems/local/codex/wire.ts';
+import { createProcessLedger } from '../../../src/core/systems/local/ledger.ts';
+import { messagesOf } from './codexRecording.ts';
+import { contextIn, temporary } from './codexRig.ts';
+
+let place: Awaited<ReturnType<typeof temporary>>;
+beforeEach(async () => {
+  place = await temporary();
+});
+afterEach(async () => place.remove());
+
+/** A thread that the server is said to have; the server itself is never started. */
+async function loaded(id: string): Promise<{ readonly presence: Presence; readonly entries: Entry[] }> {
+  const context = contextIn(place.path);
+  const entries: Entry[] = [];
+  const server = new CodexServer({
+    context, ledger: createProcessLedger(context.stateDir, context.log), program: () => Promise.reject(new Error('not here')), env: {}, onNotification: () => undefined, onRequest: () => undefined,
+    onExit: () => undefined, busy: () => false,
+  });
+  const host: CodexHost = {
+    context, disk: new CodexDisk(place.path), server, models: () => [], needModels: () => Promise.resolve(), others: () => ({ loaded: 0, running: false, runningIn: () => false }), changed: () => undefined,
+    gone: () => undefined, adopt: () => Promise.reject(new Error('not here')), endServer: () => server.stop(), needsSignIn: () => undefined,
+  };
+  const presence = new Presence(id, host, { entries: (some) => entries.push(...some), controls: () => undefined, unreachable: () => undefined });
+  const answer = read(threadAnswerSchema, { thread: { id, cwd: place.path }, model: 'm', approvalPolicy: 'on-request', sandbox: { type: 'readOnly' } });
+  if (answer === null) throw new Error('no answer');
+  await presence.adopt(answer);
+  return { presence, entries };
+}
+const threadOf = (params: JsonValue): string => (isJsonObject(params) && typeof params['threadId'] === 'string' ? params['threadId'] : '');
+
+describe('subagents', () => {
+  const messages = messagesOf('agents').filter(({ params }) => threadOf(params) !== '');
+  const root = threadOf(messages[0]?.params ?? null);
+
+  it('do what they do within their row, which ends when they do', async () => {
+    const { presence, entries } = await loaded(root);
+    for (const { method, params } of messages) presence.onNotification(threadOf(params), method, params);
+    const rows = viewOf(entries);
+    expect(rows.map((row) => row.kind)).toEqual(['prompt', 'tool', 'tool', 'text', 'turn']);
+    const [, agent] = rows;
+    expect(agent).toMatchObject({ kind: 'tool', verb: 'agent', title: 'looker', status: 'ok', children: [{ kind: 'text', text: 'parent done' }] });
+  });
+
+  it('that are cut off with the turn are cancelled, and their permissions wait in the session', async () => {
+    const { presence, entries } = await loaded(root);
+    const begun = messages.findIndex(({ method, params }) => method === 'turn/started' && threadOf(params) !== root);
+    for (const { method, params } of messages.slice(0, begun + 1)) presence.onNotification(threadOf(params), method, params);
+    const child = threadOf(messages[begun]?.params ?? null);
+    expect(presence.onRequest(child, 'item/commandExecution/requestApproval', { threadId: child, itemId: 'c', command: 'ls', startedAtMs: 5 }, 9)).toBe(true);
+    const [waiting] = presence.threads().flatMap((thread) => thread.waiting);
+    expect(presence.asking(waiting?.requestId ?? '')).not.toBeNull();
+    presence.onExit({ code: 1, signal: null, stderrTail: 'panic', expected: false });
+    const rows = viewOf(entries);
+    expect(rows.find((row) => row.kind === 'tool')).toMatchObject({ status: 'cancelled', children: [{ kind: 'permission', outcome: 'lost' }] });
+    expect(rows.at(-1)).toMatchObject({ kind: 'turn', state: 'failed', error: expect.stringContaining('panic') as string });
+    expect(presence.failure).toContain('panic');
+  });
+});
