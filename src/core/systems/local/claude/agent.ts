@@ -12,7 +12,7 @@ import { userMessage } from './content.ts';
 import { ControlChannel } from './control.ts';
 import { previewDiffs } from './diffs.ts';
 import type { LaunchOptions, Program } from './launch.ts';
-import { agentLabel, launchArgs } from './launch.ts';
+import { agentLabel, installCommand, launchArgs } from './launch.ts';
 import type { Answer, Ask } from './permissions.ts';
 import { withDiffs } from './permissions.ts';
 import { ClaudeReader } from './reader.ts';
@@ -55,6 +55,7 @@ export class ClaudeAgent {
   #expected = false;
   readonly #taken = new Map<string, () => void>();
   readonly #turnWaits = new Set<() => void>();
+  readonly #answering = new Set<string>();
   #ticks = 0;
   #timer: { cancel(): void } | null = null;
 
@@ -116,10 +117,17 @@ export class ClaudeAgent {
     }
   }
 
+  /** Hands an answer on. Rejects with `already_answered` when one is on its way. */
   async answer(ask: Ask, answer: Answer): Promise<void> {
-    this.reader.answered(ask.requestId, answer, this.#now());
-    this.#flushSoon();
-    await this.control.respond(ask.requestId, answer.response);
+    if (this.#answering.has(ask.requestId)) throw new PilothouseError('already_answered', 'This was answered before.');
+    this.#answering.add(ask.requestId);
+    try {
+      await this.control.respond(ask.requestId, answer.response);
+      this.reader.answered(ask.requestId, answer, this.#now());
+      this.#flushSoon();
+    } finally {
+      this.#answering.delete(ask.requestId);
+    }
   }
 
   /** Resolves true when no turn runs any more, false after `ms`. */
@@ -253,5 +261,6 @@ function died(exit: ProcessExit): PilothouseError {
 
 function failedStart(exit: ProcessExit): PilothouseError {
   const words = lastWords(exit);
+  if (words.includes('--session-id cannot be used')) return new PilothouseError('unsupported', `This version of Claude Code cannot fork a session from here. Update it with \`${installCommand}\`.`, { personMustAct: true });
   return new PilothouseError('agent_failed_to_start', words === '' ? `Claude Code ended ${ending(exit)} right after its start.` : `Claude Code did not start: ${words}`, { personMustAct: true });
 }

@@ -21,6 +21,7 @@ import { emptyRecord, Records } from './records.ts';
 import type { Runner } from './runners.ts';
 import { listRunners } from './runners.ts';
 import { ClaudeSession } from './session.ts';
+import { emptyTrash } from './trash.ts';
 import type { Initialized } from './wire.ts';
 
 export interface ClaudeOptions {
@@ -99,7 +100,7 @@ class Backend implements SessionBackend {
 
   async connect(options: CallOptions = {}): Promise<ConnectionState> {
     throwIfAborted(options.signal);
-    this.#reaped ??= this.#desk.ledger.reapDead().catch((error: unknown) => this.#context.log.warn('dead agents could not be reaped', { error: describeError(error) }));
+    this.#reaped ??= this.#tidy();
     await this.#reaped;
     this.#program = null;
     const program = await this.#look(options.signal);
@@ -215,6 +216,13 @@ class Backend implements SessionBackend {
     await Promise.all([...this.#sessions.values()].map((session) => session.dispose()));
     await Promise.allSettled(this.#probes.values());
     this.#events.clear();
+  }
+
+  /** Ends what a dead host left running, and empties old trash. */
+  async #tidy(): Promise<void> {
+    const { context, ledger } = this.#desk;
+    await ledger.reapDead().catch((error: unknown) => context.log.warn('dead agents could not be reaped', { error: describeError(error) }));
+    await emptyTrash(context.stateDir, context.clock.now()).catch((error: unknown) => context.log.warn('old trash could not be emptied', { error: describeError(error) }));
   }
 
   #look(signal?: AbortSignal): Promise<Program | null> {

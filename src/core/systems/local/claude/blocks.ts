@@ -21,6 +21,8 @@ export class StreamedBlocks {
   #messageId = '';
   #open = new Map<number, Open>();
   readonly #counts = new Map<string, number>();
+  /** Where the rows of this message began to stream. */
+  #began = new Map<string, Place>();
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -33,6 +35,12 @@ export class StreamedBlocks {
   start(messageId: string): void {
     this.#messageId = messageId;
     this.#open = new Map();
+    this.#began = new Map();
+  }
+
+  /** Place at which a row of the message that streams began; null for rows that were not streamed. */
+  began(row: string | null): Place | null {
+    return row === null ? null : (this.#began.get(row) ?? null);
   }
 
   /** `content_block_start`; gives the call of a tool before its input is whole. */
@@ -41,11 +49,14 @@ export class StreamedBlocks {
     const block = obj(event, 'content_block');
     const type = str(block, 'type');
     if (type === 'text' || type === 'thinking') {
-      this.#open.set(index, { index, row: rowOf.block(this.#messageId, index), type, place, text: '' });
+      const row = rowOf.block(this.#messageId, index);
+      this.#began.set(row, place);
+      this.#open.set(index, { index, row, type, place, text: '' });
     } else if (type === 'tool_use') {
       const callId = str(block, 'id') ?? '';
       const name = str(block, 'name') ?? 'tool';
       const row = rowOf.tool(callId);
+      this.#began.set(row, place);
       this.#open.set(index, { index, row, type: 'tool', place, text: '' });
       return [{ ...place, rev: revs.partial, kind: 'tool', id: row, row, callId, name, input: {}, cwd: this.#folder, diffs: [], ...toolFacts(name, {}, this.#folder), title: name }];
     }

@@ -1,5 +1,5 @@
 import type { BackendContext } from '../../../model/context.ts';
-import { PilothouseError } from '../../../model/errors.ts';
+import { describeError, PilothouseError } from '../../../model/errors.ts';
 import type { Session } from '../../../model/session.ts';
 import type { ProcessLedger } from '../ledger.ts';
 import type { FactsCache } from './files.ts';
@@ -53,4 +53,13 @@ export function notFound(): PilothouseError {
 export function runsElsewhere(who: string): PilothouseError {
   const name = who.charAt(0).toUpperCase() + who.slice(1);
   return new PilothouseError('session_runs_elsewhere', `${name} runs this session: a second process would split it. Fork it to go on here.`, { personMustAct: true });
+}
+
+/** For work that nobody waits for: what goes wrong with it is only logged. */
+export async function quietly(desk: Desk, session: string, work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    desk.context.log.debug('a side task of a session failed', { session, error: describeError(error) });
+  }
 }

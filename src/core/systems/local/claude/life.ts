@@ -1,6 +1,7 @@
 import type { StopReport } from '../../../model/backend.ts';
 import type { Entry } from '../../../model/entry.ts';
 import { describeError, PilothouseError } from '../../../model/errors.ts';
+import type { SessionState } from '../../../model/session.ts';
 import { waitFor } from '../wait.ts';
 import { ClaudeAgent } from './agent.ts';
 import type { Desk } from './desk.ts';
@@ -9,6 +10,7 @@ import type { Facts, TranscriptFile } from './files.ts';
 import { findTranscript } from './files.ts';
 import type { LaunchOptions } from './launch.ts';
 import { agentLabel } from './launch.ts';
+import type { Presence } from './presence.ts';
 import type { SessionRecord } from './records.ts';
 
 /** Longest start that is waited for, and how long the agent has to answer to an interrupt and to end the turn, in milliseconds. */
@@ -114,6 +116,8 @@ export class Life {
   async dispose(): Promise<void> {
     this.#idle?.cancel();
     await this.#starting?.catch(() => undefined);
+    // What it was just saying is written down only when it is asked to stop.
+    if (this.#agent?.reader.running === true) await this.#breakOff(this.#agent, 1000, 1500).catch(() => false);
     await this.#agent?.stop().catch((error: unknown) => this.#desk.context.log.error('an agent could not be ended', { session: this.#id, error: describeError(error) }));
   }
 
@@ -217,4 +221,19 @@ export class Life {
     }
     this.#hooks.changed();
   }
+}
+
+/** State of a session by its process; by who else runs it where we do not. `turnOpen`: its transcript ends within a turn. */
+export function stateOf(life: Life, seen: Presence, turnOpen: boolean): SessionState {
+  const reader = life.agent?.reader ?? null;
+  if (life.starting) return 'starting';
+  if (reader !== null && reader.asks.length > 0) return 'waiting';
+  if (reader?.running === true) return 'running';
+  if (reader === null && (seen.owner === 'foreign' || seen.owner === 'window')) {
+    if (seen.busy !== null) return seen.busy ? 'running' : 'idle';
+    if (seen.owner === 'window') return 'unknown';
+    return turnOpen ? 'running' : 'idle';
+  }
+  if (life.failure !== null) return 'failed';
+  return reader === null && life.stopped ? 'stopped' : 'idle';
 }

@@ -69,6 +69,6 @@ export async function* linesBackward(handle: FileHandle, end: number): AsyncGene
       bytes = bytes.subarray(0, cut + 1);
     }
     rest = bytes;
-    if (from === 0 && bytes.length > 1) yield { offset: 0, end: bytes.length, text: bytes.toString('utf8', 0, bytes.length - 1) };
+    if (from === 0 && bytes.length > 0) yield { offset: 0, end: bytes.length, text: bytes.toString('utf8', 0, bytes.length - 1) };
   }
 }

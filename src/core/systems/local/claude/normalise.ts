@@ -175,7 +175,7 @@ export function resultEntries(line: UserLine, place: Place, denied: (callId: str
 
 function resultStatus(failed: boolean, facts: ResultFacts, words: string, denied: boolean): ResultEntry['status'] {
   const detail = isJsonObject(facts.detail) ? facts.detail : null;
-  if (detail?.['interrupted'] === true || /stopped while running|^\[Request interrupted/.test(words)) return 'cancelled';
+  if (detail?.['interrupted'] === true || /stopped while running|\[Request interrupted by user/.test(words)) return 'cancelled';
   if (denied || facts.refusal === 'user-rejected' || facts.refusal === 'permission-rule') return 'denied';
   return failed ? 'error' : 'ok';
 }

@@ -222,7 +222,9 @@ export class ClaudeReader {
     }
     const place = this.#sheet.linePlace(line, at);
     for (const entry of assistantEntries(line, place, this.#folder, (own, position) => this.#blocks.close(own, position))) {
-      this.#sheet.add(entry);
+      // A block stands where it began to stream.
+      const began = this.#blocks.began(entry.row);
+      this.#sheet.add(began === null ? entry : { ...entry, order: began.order, at: began.at });
       if (entry.kind === 'tool') {
         this.#calls.set(entry.callId, { name: entry.name, input: entry.input, title: entry.title, place });
         if (top) this.#pulse.set('tool', at, entry.title);

@@ -2,18 +2,19 @@ import type { CallOptions, Decision, Disposable, LiveEvent, Page, Prompt, Sessio
 import type { Entry } from '../../../model/entry.ts';
 import { describeError, isAbort, PilothouseError } from '../../../model/errors.ts';
 import type { JsonObject } from '../../../model/json.ts';
-import type { Session, SessionControls, SessionState, WaitingPermission } from '../../../model/session.ts';
+import type { Session, SessionControls, WaitingPermission } from '../../../model/session.ts';
+import { sleep } from '../../../transport/clock.ts';
 import { Emitter } from '../../../transport/emitter.ts';
 import { thisComputerId } from '../machine.ts';
 import { throwIfAborted } from '../wait.ts';
 import { ControlRefused } from './control.ts';
 import { controlsOf } from './controls.ts';
 import type { Desk } from './desk.ts';
-import { notFound } from './desk.ts';
+import { notFound, quietly } from './desk.ts';
 import type { Facts, TranscriptFile } from './files.ts';
 import { findTranscript, transcriptAt } from './files.ts';
 import { Follower } from './follow.ts';
-import { Life } from './life.ts';
+import { Life, stateOf } from './life.ts';
 import { noFigures } from './normalise.ts';
 import { historyPage } from './pages.ts';
 import { answerOf } from './permissions.ts';
@@ -26,6 +27,8 @@ import { holdsUuid, removalFiles, toTrash } from './trash.ts';
 
 /** How often a transcript that we do not write is looked at while somebody listens, in milliseconds. */
 const followMs = 700;
+/** How long a transcript is waited for that the agent must have begun, in milliseconds. */
+const savedMs = 3000;
 const untitled = 'New session';
 
 interface Found {
@@ -63,12 +66,12 @@ export class ClaudeSession implements SessionHandle {
       entries: (entries) => this.#live.emit({ type: 'entries', entries }),
       changed: () => desk.changed(id),
       mode: (mode) => {
-        if (this.#record?.mode !== mode) void this.#quietly(this.#keepSetting({ mode }));
+        if (this.#record?.mode !== mode) void quietly(desk, id, this.#keepSetting({ mode }));
       },
       title: (title) => {
         this.#title = title;
       },
-      turnEnded: () => void this.#quietly(this.#handTitle()),
+      turnEnded: () => void quietly(desk, id, this.#settle()),
       exited: () => this.#leave(),
       leftAs: (size) => size === this.#leftSize,
     });
@@ -101,7 +104,7 @@ export class ClaudeSession implements SessionHandle {
     const agent = this.life.agent;
     const reader = agent?.reader ?? null;
     const waiting = (reader?.asks ?? []).map((ask): WaitingPermission => ({ requestId: ask.requestId, tool: ask.tool, title: ask.title, ask: ask.ask, askedAt: ask.askedAt }));
-    const state = this.#state(facts);
+    const state = stateOf(this.life, this.#seen, facts?.turnOpen === true);
     const createdAt = facts?.createdAt ?? record?.createdAt ?? 0;
     const kept = facts === null ? null : { ...noFigures, contextTokens: facts.contextTokens, costUsd: facts.costUsd };
     return {
@@ -124,7 +127,7 @@ export class ClaudeSession implements SessionHandle {
 
   live(listener: (event: LiveEvent) => void): Disposable {
     const heard = this.#live.on(listener);
-    void this.#quietly(this.#find().then(() => this.#tellControls()));
+    void quietly(this.#desk, this.id, this.#find().then(() => this.#tellControls()));
     this.#follow(0);
     return {
       dispose: () => {
@@ -213,14 +216,20 @@ export class ClaudeSession implements SessionHandle {
 
   async fork(options: CallOptions = {}): Promise<Session> {
     throwIfAborted(options.signal);
-    const { record, file, facts } = await this.#find();
+    const { record, file, facts } = await this.#saved(options.signal);
     if (file === null || facts === null) throw new PilothouseError('invalid_argument', 'This session has no past yet: make a new one instead.');
     const id = crypto.randomUUID();
     const copy = this.#desk.session(id);
     const title = `${record.title ?? this.#title ?? facts.title} (fork)`;
     await copy.adopt({ ...record, folder: facts.folder, createdAt: this.#desk.context.clock.now(), title, archived: false, fork: { from: this.id, size: file.size } });
     // Its process has read the past when it is ready: what the original says from now on is not the copy's.
-    await copy.life.ensure(options.signal);
+    try {
+      await copy.life.ensure(options.signal);
+    } catch (error) {
+      await this.#desk.records.set(id, null);
+      this.#desk.removed(id);
+      throw error;
+    }
     const session = await copy.describe({ file: null, runners: new Map() });
     this.#desk.changed(id);
     if (session === null) throw notFound();
@@ -293,20 +302,6 @@ export class ClaudeSession implements SessionHandle {
     this.#desk.changed(this.id);
   }
 
-  #state(facts: Facts | null): SessionState {
-    const reader = this.life.agent?.reader ?? null;
-    if (this.life.starting) return 'starting';
-    if (reader !== null && reader.asks.length > 0) return 'waiting';
-    if (reader?.running === true) return 'running';
-    if (reader === null && (this.#seen.owner === 'foreign' || this.#seen.owner === 'window')) {
-      if (this.#seen.busy !== null) return this.#seen.busy ? 'running' : 'idle';
-      if (this.#seen.owner === 'window') return 'unknown';
-      return facts?.turnOpen === true ? 'running' : 'idle';
-    }
-    if (this.life.failure !== null) return 'failed';
-    return reader === null && this.life.stopped ? 'stopped' : 'idle';
-  }
-
   /** The transcript as it is now. */
   async #transcript(): Promise<{ readonly file: TranscriptFile; readonly facts: Facts | null } | null> {
     const known = this.#path === null ? null : await transcriptAt(this.#path);
@@ -324,11 +319,27 @@ export class ClaudeSession implements SessionHandle {
     return { record: record ?? emptyRecord, file: found?.file ?? null, facts: found?.facts ?? null };
   }
 
+  /** The same once the agent has written what it said: 2.1.59 does that some time after the turn's end. */
+  async #saved(signal: AbortSignal | undefined): Promise<Found> {
+    for (const end = this.#desk.context.clock.monotonic() + savedMs; ; ) {
+      const found = await this.#find();
+      if (found.facts !== null || this.life.agent === null || this.#desk.context.clock.monotonic() > end) return found;
+      await sleep(this.#desk.context.clock, 100, signal);
+    }
+  }
+
   async #keepSetting(setting: Partial<SessionRecord>): Promise<void> {
     const before = this.#record ?? (await this.#desk.records.get(this.id)) ?? emptyRecord;
     this.#record = { ...before, ...setting };
     await this.#desk.records.set(this.id, this.#record);
     if (setting.mode !== undefined) this.#tellControls();
+  }
+
+  /** Once the agent has a transcript, that tells of the session: when it is deleted, nothing is left of it. */
+  async #settle(): Promise<void> {
+    await this.#handTitle();
+    if (this.#record === null || this.#record.folder === null || ((await this.#transcript())?.facts ?? null) === null) return;
+    await this.#keepSetting({ folder: null, createdAt: null, fork: null });
   }
 
   /** Gives the agent a title of ours, once there is a transcript to hold it; a version that keeps none leaves it to us. */
@@ -359,7 +370,7 @@ export class ClaudeSession implements SessionHandle {
   #follow(after: number): void {
     if (this.#closed || this.#following !== null || this.#live.size === 0) return;
     this.#following = this.#desk.context.clock.setTimeout(() => {
-      void this.#quietly(this.#readOn()).then(() => {
+      void quietly(this.#desk, this.id, this.#readOn()).then(() => {
         this.#following = null;
         return this.#follow(followMs);
       });
@@ -380,13 +391,5 @@ export class ClaudeSession implements SessionHandle {
     const entries = await follower.read(holder !== 'nobody');
     if (entries.length > 0) this.#live.emit({ type: 'entries', entries });
     this.#desk.changed(this.id);
-  }
-
-  async #quietly(work: Promise<unknown>): Promise<void> {
-    try {
-      await work;
-    } catch (error) {
-      this.#desk.context.log.debug('a side task of a session failed', { session: this.id, error: describeError(error) });
-    }
   }
 }

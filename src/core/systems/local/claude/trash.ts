@@ -1,4 +1,4 @@
-import { cp, mkdir, open, rename, rm, stat, utimes } from 'node:fs/promises';
+import { cp, mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import type { TranscriptFile } from './files.ts';
 import { sideFolder } from './pages.ts';
@@ -43,4 +43,14 @@ export async function toTrash(files: readonly string[], stateDir: string, id: st
     }
   }
   await utimes(folder, now / 1000, now / 1000);
+}
+
+/** Empties what has been in the trash for thirty days. */
+export async function emptyTrash(stateDir: string, now: number): Promise<void> {
+  const root = path.join(stateDir, 'trash');
+  for (const name of await readdir(root).catch(() => [])) {
+    const folder = path.join(root, name);
+    const found = await stat(folder).catch(() => null);
+    if (found !== null && now - found.mtimeMs > 30 * 24 * 3_600_000) await rm(folder, { recursive: true, force: true });
+  }
 }
