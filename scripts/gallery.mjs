@@ -1,6 +1,6 @@
 /**
  * Development only: builds the gallery of the chat page, opens it in Chromium and takes a screenshot of every scene in every theme, wide and narrow, into
- * test-results/gallery/. `--scene a,b`, `--theme dark,light`, `--width wide,narrow` choose some; `--perf` measures instead, `--check` tries how rows stay in place; CHROMIUM names the browser.
+ * test-results/gallery/. `--scene a,b`, `--theme dark,light`, `--width wide,narrow` choose some; `--perf` measures instead, `--check` tries how rows stay in place; PILOTHOUSE_CHROMIUM names the browser.
  */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -10,6 +10,7 @@ import * as esbuild from 'esbuild';
 import { chromium } from 'playwright-core';
 import { inlineWorker } from './build/inline-worker.mjs';
 import { runChecks } from './gallery/check.mjs';
+import { ensureChromium } from './setup/chromium.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const out = path.join(root, 'test-results/gallery');
@@ -127,7 +128,8 @@ await build();
 const { server, url } = await serve();
 if (process.argv.includes('--serve')) process.stdout.write(`${url}?scene=turn&theme=dark\n`);
 else {
-  const browser = await chromium.launch({ executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] });
+  const installed = await ensureChromium();
+  const browser = await chromium.launch({ executablePath: installed.executable, env: { ...process.env, ...installed.env }, args: ['--no-sandbox', '--disable-gpu'] });
   try {
     if (process.argv.includes('--perf')) await perf(browser, url);
     else if (process.argv.includes('--check')) await check(browser, url);

@@ -1,3 +1,4 @@
+import './webview.css';
 import '../src/style/main.css';
 import './themes/dark.css';
 import './themes/light.css';

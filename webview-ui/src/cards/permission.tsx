@@ -52,8 +52,7 @@ export function CardHead({ row, icon, title }: { readonly row: PermissionRow; re
   return (
     <div class="card-head">
       <Icon name={icon} />
-      <span class="card-title" dir="auto">{title}</span>
-      {row.at === null ? null : <span class="dim card-asked">asked <Ago at={row.at} /></span>}
+      <div class="card-words"><span class="card-title" dir="auto">{title}</span>{row.at === null ? null : <span class="dim"> · asked <Ago at={row.at} /></span>}</div>
     </div>
   );
 }

@@ -106,7 +106,7 @@ export function CompletionList({ completions, onTake }: { readonly completions: 
             onTake(candidate, open.trigger);
           }}
         >
-          {candidate.icon === '' ? null : <Icon name={candidate.icon} />}<span class="popup-label">{candidate.label}</span><span class="popup-detail cut-start"><bdi>{candidate.detail}</bdi></span>
+          {candidate.icon === '' ? null : <Icon name={candidate.icon} />}<span class="popup-label">{candidate.label}</span><span class={`popup-detail ${open.trigger.kind === 'file' ? 'cut-start' : 'cut'}`}><bdi>{candidate.detail}</bdi></span>
         </div>
       ))}
     </div>

@@ -26,14 +26,14 @@ interface OpenFence {
 }
 
 /** A list longer than this is cut between its items: it is too long to be drawn again with every piece. What is cut off is a list of its own, which may be spaced by itself. */
-const LONG_LIST = 8_192;
+const LONG_LIST = 4_096;
 /** Below this the open tail is looked at with every finished line; above it, when it has grown by a sixteenth. */
 const EAGER = 4_096;
 
 /**
  * Cuts a growing markdown document into blocks that are finished and a tail that is not. A block is finished when another top-level block has begun after it; what is
  * finished never changes again (but for links by reference, whose definitions may come later). Rendering all settled parts and the tail one after the other
- * gives the same as rendering the whole, but for lists of more than eight thousand characters.
+ * gives the same as rendering the whole, but for lists of more than four thousand characters.
  */
 export class MarkdownStream {
   private open = '';
