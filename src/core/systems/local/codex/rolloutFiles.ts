@@ -8,7 +8,7 @@ export interface RolloutFile {
   readonly id: string;
   readonly path: string;
   readonly archived: boolean;
-  /** Codex packs threads that were long not touched (`.jsonl.zst`, since 0.160). */
+  /** Codex packs threads that were long not touched (`.jsonl.zst`, seen with 0.169). */
   readonly packed: boolean;
   /** Bytes on disk. */
   readonly size: number;
