@@ -1,9 +1,9 @@
-import { access } from 'node:fs/promises';
+import { access, readFile, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { SessionRuntime } from '../../core/fleet/runtime.ts';
-import type { Attachment } from '../../core/model/entry.ts';
+import type { Attachment, FileDiff } from '../../core/model/entry.ts';
 import { PilothouseError } from '../../core/model/errors.ts';
 import type { SessionKey } from '../../core/model/session.ts';
 import type { PageRequest, ReplyValue } from '../../protocol/chat.ts';
@@ -58,7 +58,8 @@ export async function answerRequest(services: Services, context: RequestContext,
       const row = await runtime.transcript.row(body.row);
       const diff = row?.kind === 'tool' || row?.kind === 'permission' ? row.diffs[body.index] : undefined;
       if (diff === undefined) throw new PilothouseError('not_found', 'This change is not in the transcript any more.');
-      await services.documents.openDiff(diff, `${oneLine(path.basename(diff.path), 80)} (${row?.kind === 'permission' ? 'proposed' : 'changed'} in session)`);
+      const whole = runtime.system === 'local' ? await withTextOnDisk(diff, services.fleet.session(context.key)?.folder ?? '', row?.kind === 'tool') : diff;
+      await services.documents.openDiff(whole, `${oneLine(path.basename(diff.path), 80)} (${row?.kind === 'permission' ? 'proposed' : 'changed'} in session)`);
       return DONE;
     }
     case 'open-output': {
@@ -100,6 +101,24 @@ const RUNNABLE = {
 function requireTrust(runtime: SessionRuntime): void {
   if (!vscode.workspace.isTrusted && runtime.system === 'local') {
     throw new PilothouseError('untrusted_workspace', 'Agents do not run in an untrusted workspace. Trust it first (Workspaces: Manage Workspace Trust).', { personMustAct: true });
+  }
+}
+
+const MAX_DIFF_BYTES = 2_000_000;
+
+/**
+ * A change of which the agent gave only the hunks, with the file as it stands on disk as its other half: the text after an applied change, before a
+ * proposed one. Where the file has moved on since, the hunks do not fit it and are shown alone.
+ */
+async function withTextOnDisk(diff: FileDiff, folder: string, applied: boolean): Promise<FileDiff> {
+  if (diff.change !== 'modify' || diff.before !== null || diff.after !== null) return diff;
+  const file = path.isAbsolute(diff.path) ? diff.path : path.join(folder, diff.path);
+  try {
+    if ((await stat(file)).size > MAX_DIFF_BYTES) return diff;
+    const text = await readFile(file, 'utf8');
+    return applied ? { ...diff, after: text } : { ...diff, before: text };
+  } catch {
+    return diff;
   }
 }
 
