@@ -21,7 +21,10 @@ export interface ChatState {
   /** Person's word for the agent: "Claude Code". */
   readonly agentName: string;
   readonly machine: string;
+  /** As shown: with ~ for the home folder. */
   readonly folder: string;
+  /** The same folder as its machine knows it: paths below it are shown relative to it. */
+  readonly root?: string;
   readonly branch: string | null;
   readonly state: SessionState;
   readonly activity: Activity | null;

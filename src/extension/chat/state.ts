@@ -18,6 +18,7 @@ export function chatState(fleet: Fleet, runtime: SessionRuntime, trusted: boolea
     agentName: connection?.name ?? session?.agent ?? '',
     machine: machine?.name ?? '',
     folder: session === null ? '' : shortFolder(session.folder, homes),
+    ...(session === null ? {} : { root: session.folder }),
     branch: session?.branch ?? null,
     state: session?.state ?? 'unknown',
     activity: session?.activity ?? null,
