@@ -6,7 +6,7 @@ import { commandId, VIEWS } from '../contributions.ts';
 import type { Settings } from '../settings.ts';
 import type { TreeModel, TreeNode } from './model.ts';
 import { buildTree, contextValue, needsPerson } from './model.ts';
-import { age, describeSession, oneLine, stateWord } from './text.ts';
+import { age, belowFolder, describeSession, oneLine, stateWord } from './text.ts';
 
 /** The Sessions view: VS Code's own tree over the fleet's state. */
 export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Disposable {
@@ -93,7 +93,7 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
         return item;
       }
       case 'permission': {
-        const asked = oneLine(node.permission.title, 200);
+        const asked = oneLine(belowFolder(node.permission.title, node.session.folder), 200);
         const item = new vscode.TreeItem(node.inNeeds ? oneLine(node.session.title) : asked, None);
         item.description = node.inNeeds ? asked : PERMISSION_WORDS[node.permission.ask];
         item.iconPath = new vscode.ThemeIcon(node.permission.ask === 'question' ? 'question' : 'shield', new vscode.ThemeColor('list.warningForeground'));

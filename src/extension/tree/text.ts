@@ -11,6 +11,12 @@ export function oneLine(text: string, max = 120): string {
   return points.length <= max ? flat : `${points.slice(0, max - 1).join('')}…`;
 }
 
+/** A path below `folder` as it is read from there; any other text, commands among them, as it is. */
+export function belowFolder(text: string, folder: string): string {
+  const base = folder.endsWith('/') ? folder : `${folder}/`;
+  return folder !== '' && text.startsWith(base) && text.length > base.length ? text.slice(base.length) : text;
+}
+
 /** `now`, `4 m`, `2 h`, `3 d`: how long ago, as short as it can be read. */
 export function age(at: number, now: number): string {
   const seconds = Math.max(0, Math.round((now - at) / 1000));

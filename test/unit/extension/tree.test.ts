@@ -3,7 +3,7 @@ import type { Connection } from '../../../src/core/fleet/connection.ts';
 import type { Machine, Session, Traits } from '../../../src/core/model/session.ts';
 import { buildTree, contextValue, shortFolder } from '../../../src/extension/tree/model.ts';
 import type { TreeModel, TreeNode } from '../../../src/extension/tree/model.ts';
-import { age, describeSession, oneLine, stripAnsi } from '../../../src/extension/tree/text.ts';
+import { age, belowFolder, describeSession, oneLine, stripAnsi } from '../../../src/extension/tree/text.ts';
 
 const TRAITS: Traits = { spawn: true, interrupt: true, steer: true, stop: true, resume: true, fork: true, rename: 'ours', archive: 'ours', remove: true, images: true, permissions: true };
 const session = (over: Partial<Session>): Session => ({
@@ -83,6 +83,12 @@ describe('texts of labels', () => {
     expect(oneLine('safe\u202Efdp.exe\u0007\nnext')).toBe('safe fdp.exe next');
     expect(oneLine('x'.repeat(200), 10)).toBe(`${'x'.repeat(9)}…`);
     expect(Array.from(oneLine('😀'.repeat(20), 5))).toHaveLength(5);
+  });
+
+  it('reads a path from its session\'s folder', () => {
+    expect(belowFolder('/home/ada/web/src/a.ts', '/home/ada/web')).toBe('src/a.ts');
+    expect(belowFolder('rm -rf /home/ada/web/src', '/home/ada/web')).toBe('rm -rf /home/ada/web/src');
+    expect(belowFolder('/home/ada/webs/a', '/home/ada/web')).toBe('/home/ada/webs/a');
   });
 
   it('tells ages shortly', () => {
