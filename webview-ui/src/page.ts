@@ -29,6 +29,7 @@ interface Waiting {
 }
 
 const DEADLINE_MS = 60_000;
+const KEEP_MS = 60;
 const MAX_FOLDS = 500;
 const NO_CARD: CardDraft = { reason: '', reasonOpen: false, picked: {}, typed: {} };
 
@@ -151,7 +152,7 @@ export class ChatPage {
 
   private keepSoon(): void {
     if (this.keepTimer !== 0) return;
-    this.keepTimer = window.setTimeout(() => this.keepNow(), 250);
+    this.keepTimer = window.setTimeout(() => this.keepNow(), KEEP_MS);
   }
 
   keepNow(): void {

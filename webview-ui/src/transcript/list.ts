@@ -16,6 +16,8 @@ const BUDGET_MS = 4;
 const BUDGET_BEHIND_MS = 9;
 /** This near to the end is at the end, in CSS pixels. */
 const AT_BOTTOM = 24;
+/** How soon after a scroll the place is kept. */
+const ANCHOR_MS = 120;
 
 interface Shown {
   readonly view: ItemView;
@@ -358,8 +360,11 @@ export class TranscriptList {
     if (this.atBottom()) this.setFollowing(true);
     else if (up) this.setFollowing(false);
     this.schedule();
-    window.clearTimeout(this.anchorTimer);
-    this.anchorTimer = window.setTimeout(() => this.page.setAnchor(this.anchor()), 200);
+    if (this.anchorTimer !== 0) return;
+    this.anchorTimer = window.setTimeout(() => {
+      this.anchorTimer = 0;
+      this.page.setAnchor(this.anchor());
+    }, ANCHOR_MS);
   }
 
   private setFollowing(following: boolean): void {
