@@ -1,3 +1,4 @@
+import { setRoot } from './model/place.ts';
 import { computed, signal } from '@preact/signals';
 import type { CardDraft, Anchor, Host, KeptState } from './host.ts';
 import { announcementOf } from './model/announce.ts';
@@ -172,6 +173,7 @@ export class ChatPage {
         this.resyncing = -1;
         this.rows.reset(message);
         this.config.value = message.config;
+        setRoot(message.state.root ?? '');
         this.state.value = message.state;
         this.look();
         this.onRows(null, first);

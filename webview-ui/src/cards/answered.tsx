@@ -1,3 +1,4 @@
+import { below } from '../model/place.ts';
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { oneLine, outcomeLine } from '../model/words.ts';
@@ -39,7 +40,7 @@ const ICONS: Record<NonNullable<PermissionRow['outcome']>, string> = {
 function sayAnswer(row: PermissionRow): string {
   if (row.ask === 'question') return Object.values(row.answers).map((labels) => labels.join(', ')).filter((text) => text !== '').join(' · ') || oneLine(row.questions[0]?.text ?? row.title, 120);
   if (row.ask === 'plan') return '';
-  return oneLine(visible(row.command ?? (row.diffs.length === 1 ? (row.diffs[0]?.path ?? row.title) : row.title)), 160) || row.tool;
+  return oneLine(visible(row.command ?? (row.diffs.length === 1 ? below(row.diffs[0]?.path ?? row.title) : row.title)), 160) || row.tool;
 }
 
 function Answers({ row }: { readonly row: PermissionRow }): JSX.Element {

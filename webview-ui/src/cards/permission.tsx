@@ -1,3 +1,4 @@
+import { below } from '../model/place.ts';
 import type { JSX } from 'preact';
 import { oneLine, plural, toolName } from '../model/words.ts';
 import { visible } from '../rows/parts.ts';
@@ -66,7 +67,7 @@ function question(row: PermissionRow, machine: string): string {
   const only = row.diffs[0];
   if (only !== undefined && row.diffs.length === 1) {
     const verbs = { create: 'Create', modify: 'Edit', delete: 'Delete', rename: 'Move' } as const;
-    return `${verbs[only.change]} ${visible(only.path)}?`;
+    return `${verbs[only.change]} ${visible(below(only.path))}?`;
   }
   if (row.diffs.length > 1) return `Change ${plural(row.diffs.length, 'file')}?`;
   const title = oneLine(visible(row.title), 160);

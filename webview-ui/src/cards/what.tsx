@@ -1,3 +1,4 @@
+import { isRoot } from '../model/place.ts';
 import type { JSX } from 'preact';
 import { diffView, jsonView, visible } from '../rows/parts.ts';
 import type { RowContext } from '../transcript/view.ts';
@@ -6,11 +7,10 @@ import { Made } from './parts.tsx';
 
 /** Exactly what would run or change. */
 export function What({ context, row }: { readonly context: RowContext; readonly row: PermissionRow }): JSX.Element {
-  const folder = context.page.state.value?.folder ?? '';
   return (
     <div class="what">
       {row.command === null ? null : <pre class="command" dir="ltr" tabIndex={0} role="group" aria-label="Command">{visible(row.command)}</pre>}
-      {row.cwd === null || row.cwd === folder ? null : <div class="cwd dim">in <span class="mono">{visible(row.cwd)}</span></div>}
+      {row.cwd === null || isRoot(row.cwd) ? null : <div class="cwd dim">in <span class="mono">{visible(row.cwd)}</span></div>}
       {row.diffs.map((diff, index) => <Made key={`${index}:${diff.path}`} version={diff.patch} make={() => diffView(context, row.key, diff, index, true)} />)}
       {row.command === null && row.diffs.length === 0 && !isEmpty(row.input) ? <Made version={row.key} make={() => jsonView(row.input, 'What it would be called with')} /> : null}
     </div>

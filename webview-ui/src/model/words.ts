@@ -1,3 +1,4 @@
+import { below } from './place.ts';
 import type { Attachment, ChatState, FileDiff, OutboxView, PermissionRow, Row, RowOf, ToolRow, UsageFigures } from '../types.ts';
 import type { QuietRow } from './items.ts';
 
@@ -90,7 +91,7 @@ export function toolLine(row: ToolRow): ToolLine {
     case 'execute':
       return { ...base, icon: 'terminal', verb: running ? 'Running' : 'Ran', subject: oneLine(row.command ?? row.title), mono: true };
     case 'read':
-      return { ...base, ...at, icon: 'file', verb: running ? 'Reading' : 'Read', subject: place?.path ?? title, mono: place !== undefined };
+      return { ...base, ...at, icon: 'file', verb: running ? 'Reading' : 'Read', subject: place === undefined ? title : below(place.path), mono: place !== undefined };
     case 'search':
       return { ...base, icon: 'search', verb: running ? 'Searching' : 'Searched', subject: title, mono: true };
     case 'fetch':
@@ -118,11 +119,11 @@ function editLine(row: ToolRow, running: boolean): Pick<ToolLine, 'icon' | 'verb
   const change = only?.change ?? (row.verb === 'delete' ? 'delete' : row.verb === 'move' ? 'rename' : 'modify');
   const verbs = { create: ['Creating', 'Created'], modify: ['Editing', 'Edited'], delete: ['Deleting', 'Deleted'], rename: ['Moving', 'Moved'] } as const;
   const path = paths.length === 1 ? (paths[0] ?? null) : paths.length === 0 ? (row.locations[0]?.path ?? null) : null;
-  const moved = only !== undefined && only.change === 'rename' && only.oldPath !== null ? `${only.oldPath} → ${only.path}` : null;
+  const moved = only !== undefined && only.change === 'rename' && only.oldPath !== null ? `${below(only.oldPath)} → ${below(only.path)}` : null;
   return {
     icon: change === 'delete' ? 'trash' : change === 'create' ? 'new-file' : 'edit',
     verb: verbs[change][running ? 0 : 1],
-    subject: moved ?? path ?? (paths.length > 1 ? plural(paths.length, 'file') : oneLine(row.title)),
+    subject: moved ?? (path === null ? null : below(path)) ?? (paths.length > 1 ? plural(paths.length, 'file') : oneLine(row.title)),
     mono: paths.length <= 1,
     path,
     added: row.diffs.length === 0 ? null : sum(row.diffs, 'added'),

@@ -1,3 +1,4 @@
+import { below } from '../model/place.ts';
 import { attachmentLine, plural } from '../model/words.ts';
 import { parseAnsi } from '../text/ansi.ts';
 import { diffLines } from '../text/patch.ts';
@@ -51,7 +52,8 @@ export class Line {
 
 /** A path that opens its file. */
 export function pathLink(path: string, line: number | null, className = 'subject'): HTMLElement {
-  const link = el('a', `${className} link path`, line === null ? path : `${path}:${line}`);
+  const link = el('a', `${className} link path`, line === null ? below(path) : `${below(path)}:${line}`);
+  link.title = path;
   link.setAttribute('role', 'link');
   link.tabIndex = 0;
   link.dataset['path'] = path;
@@ -85,7 +87,7 @@ export function diffView(context: RowContext, rowKey: string, diff: FileDiff, in
   const key = `${rowKey}:diff:${index}`;
   const body = el('div', 'diff-lines');
   body.setAttribute('role', 'group');
-  body.setAttribute('aria-label', `Changes of ${diff.path}`);
+  body.setAttribute('aria-label', `Changes of ${below(diff.path)}`);
   const more = el('div', 'more');
   more.hidden = lines.length <= FIRST_LINES + 2;
   const element = el('div', 'diff', named ? el('div', 'diff-name line', pathLink(diff.path, null, 'mono'), el('span', 'line-end', openDiff(context, rowKey, index), changeFigures(diff.added, diff.removed))) : null, body, more);

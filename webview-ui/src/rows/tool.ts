@@ -1,3 +1,4 @@
+import { below } from '../model/place.ts';
 import { duration, oneLine, plural, rowLabel, toolLine } from '../model/words.ts';
 import type { ToolLine } from '../model/words.ts';
 import { button, el } from '../transcript/dom.ts';
@@ -87,7 +88,7 @@ function stepLine(row: ToolRow): string {
 
 function subjectOf(line: ToolLine): HTMLElement | null {
   if (line.subject === '') return null;
-  if (line.path !== null && line.subject === line.path) return pathLink(line.path, line.line, 'subject mono');
+  if (line.path !== null && line.subject === below(line.path)) return pathLink(line.path, line.line, 'subject mono');
   return el('span', line.mono ? 'subject mono' : 'subject', visible(line.subject));
 }
 
