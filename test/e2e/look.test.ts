@@ -71,6 +71,7 @@ test('a working day', async () => {
   await chat.composer.press('Enter');
   await chat.frame.locator('[data-delivery="pending"]').first().waitFor();
   expect(await window.badge()).toBe('1');
+  await (await window.openView('Sessions')).item('Needs You').row();
   for (const theme of THEMES) {
     await code.setTheme(theme);
     await window.screenshot(`look-wide-${theme}`);
