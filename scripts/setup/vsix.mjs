@@ -37,7 +37,7 @@ export async function ensureVsix() {
     pruneBuilds();
     const temporary = `${path}.${process.pid}.tmp`;
     try {
-      const args = [join('node_modules', '@vscode', 'vsce', 'vsce'), 'package', '--no-dependencies', '--allow-missing-repository', '--skip-license', '--out', temporary];
+      const args = [join('node_modules', '@vscode', 'vsce', 'vsce'), 'package', '--no-dependencies', '--allow-missing-repository', '--skip-license', '--no-rewrite-relative-links', '--out', temporary];
       await runLogged({ label: 'Packaging the extension', log: `package-${repoId}`, command: node, args, cwd: repoRoot });
       renameSync(temporary, path);
     } finally {
