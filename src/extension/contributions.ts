@@ -140,8 +140,9 @@ export function contributes(): Record<string, unknown> {
       ],
     },
     viewsWelcome: [
-      { view: VIEWS.sessions, contents: 'No sessions yet. Start one with an agent of this computer.\n[New Session…](command:pilothouse.newSession)', when: 'pilothouse.ready && pilothouse.hasConnections' },
-      { view: VIEWS.sessions, contents: 'No connections yet.\n[Add Connection…](command:pilothouse.addConnection)', when: 'pilothouse.ready && !pilothouse.hasConnections' },
+      { view: VIEWS.sessions, contents: 'No sessions yet. Start one with an agent of this computer.\n[New Session…](command:pilothouse.newSession)', when: 'isWorkspaceTrusted && pilothouse.ready && pilothouse.hasConnections' },
+      { view: VIEWS.sessions, contents: 'No connections yet.\n[Add Connection…](command:pilothouse.addConnection)', when: 'isWorkspaceTrusted && pilothouse.ready && !pilothouse.hasConnections' },
+      { view: VIEWS.sessions, contents: 'This workspace is not trusted: agents do not run in it.\n[Manage Workspace Trust](command:workbench.trust.manage)', when: '!isWorkspaceTrusted' },
     ],
     menus: {
       ...Object.fromEntries(Object.entries(MENUS).map(([place, entries]) => [place, entries.map(({ command, ...rest }) => ({ command: commandId(command), ...rest }))])),

@@ -1,13 +1,22 @@
 import { z } from 'zod';
 import type { Decision } from '../model/backend.ts';
+import type { Clock } from '../model/context.ts';
 import type { JsonValue } from '../model/json.ts';
+import type { SessionKey } from '../model/session.ts';
+import type { MailItem, Store } from '../session/store-api.ts';
 
 /** What one window asks of the window that runs a session. */
 export type MailBody =
   | { readonly do: 'interrupt' }
   | { readonly do: 'stop' }
   | { readonly do: 'answer'; readonly requestId: string; readonly decision: Decision }
-  | { readonly do: 'set'; readonly what: 'model' | 'mode' | 'effort'; readonly value: string };
+  | { readonly do: 'set'; readonly what: 'model' | 'mode' | 'effort'; readonly value: string }
+  | { readonly do: 'rename'; readonly title: string }
+  | { readonly do: 'archive'; readonly archived: boolean }
+  | { readonly do: 'remove' };
+
+/** A request that lay this long found nobody: whoever asked has seen that nothing came of it. */
+const FRESH_MS = 60_000;
 
 const decision = z.object({
   outcome: z.enum(['allow', 'allow-session', 'allow-always', 'deny', 'answer']),
@@ -18,9 +27,29 @@ const body = z.discriminatedUnion('do', [
   z.object({ do: z.literal('stop') }),
   z.object({ do: z.literal('answer'), requestId: z.string(), decision }),
   z.object({ do: z.literal('set'), what: z.enum(['model', 'mode', 'effort']), value: z.string() }),
+  z.object({ do: z.literal('rename'), title: z.string() }),
+  z.object({ do: z.literal('archive'), archived: z.boolean() }),
+  z.object({ do: z.literal('remove') }),
 ]);
 
-/** A request if it is one, else null: the store is shared with other versions of ourselves. */
+/** Puts a request where the window that runs the session finds it; durable when it resolves. */
+export async function postMail(store: Store, clock: Clock, session: SessionKey, request: MailBody): Promise<void> {
+  await store.post({ id: crypto.randomUUID(), session, body: request as unknown as JsonValue, createdAt: clock.now() });
+}
+
+/**
+ * The request if it is one that this window should do, else null: the store is shared with other versions of ourselves, and what was asked of a
+ * window that died is done only where it still means something. `runs`: the session's agent runs in this window; else nobody runs it.
+ */
+export function requestOf(mail: MailItem, now: number, runs: boolean): MailBody | null {
+  if (now - mail.createdAt > FRESH_MS) return null;
+  const request = readMail(mail.body);
+  if (request === null || runs) return request;
+  // A turn, a process and a permission ended with the window that had them; a setting and a name outlive it.
+  return request.do === 'set' || request.do === 'rename' || request.do === 'archive' ? request : null;
+}
+
+/** A request if it is one, else null. */
 export function readMail(value: JsonValue): MailBody | null {
   const parsed = body.safeParse(value);
   if (!parsed.success) return null;

@@ -1,9 +1,8 @@
 import type { Decision, Disposable, LiveEvent, Prompt, SessionBackend, SessionHandle, StopReport } from '../model/backend.ts';
 import type { Clock, Leases, Logger } from '../model/context.ts';
 import { describeError, PilothouseError } from '../model/errors.ts';
-import type { JsonValue } from '../model/json.ts';
-import { isJsonObject } from '../model/json.ts';
 import type { Session, SessionControls, SessionKey, SystemId, Traits } from '../model/session.ts';
+import { within } from '../session/deadline.ts';
 import type { Outbox } from '../session/outbox.ts';
 import { createOutbox } from '../session/outbox.ts';
 import type { OutboxItem, Store, StoreChange } from '../session/store-api.ts';
@@ -13,7 +12,8 @@ import { Emitter } from '../transport/emitter.ts';
 import { FollowStore } from './follow.ts';
 import { importHistory } from './history.ts';
 import type { MailBody } from './mail.ts';
-import { readMail } from './mail.ts';
+import { postMail, requestOf } from './mail.ts';
+import { retryable } from './retryable.ts';
 
 export interface RuntimeOptions {
   readonly key: SessionKey;
@@ -25,11 +25,15 @@ export interface RuntimeOptions {
   readonly leases: Leases;
   /** The session as the fleet knows it now. */
   readonly session: () => Session | null;
-  readonly onClosed: () => void;
+  /** It begins to close and is not to be given out any more; the promise settles when it has closed. */
+  readonly onClosing: (closed: Promise<void>) => void;
 }
 
 const CALL_DEADLINE_MS = 30_000;
+const HISTORY_DEADLINE_MS = 600_000;
 const RELEASE_CHECK_MS = 5_000;
+const END_DEADLINE_MS = 3_000;
+const ASKED: StopReport = { step: 'interrupted', message: 'Asked the window that runs this session.' };
 
 /**
  * One session in use: its transcript, its outbox and its live events. It exists while a chat shows the session, while its agent runs in this
@@ -49,21 +53,32 @@ export class SessionRuntime {
   private readonly disposables: Disposable[] = [];
   private readonly abort = new AbortController();
   private holders = 0;
-  private closed = false;
+  private closing: Promise<void> | null = null;
+  private quieting: Promise<void> | null = null;
+  private releasing: { cancel(): void } | null = null;
   private role: 'this' | 'other' | 'nobody' = 'nobody';
   private serving: Promise<void> = Promise.resolve();
+  private importing: Promise<void> = Promise.resolve();
+  /** Settles when the newest page of the system's record was read, as of the last time that it had to be. */
+  private firstPage: Promise<void> = Promise.resolve();
   private turnStart: number | null = null;
-  private readonly firstPage = Promise.withResolvers<void>();
   loading = true;
 
   static async create(options: RuntimeOptions): Promise<SessionRuntime> {
+    // Taken before the view is read: what another window writes in between is then read twice rather than never.
+    const mark = await options.store.mark(options.key).catch(() => 0);
     const transcript = await createTranscript({ store: options.store, session: options.key, log: options.log, clock: options.clock });
-    const runtime = new SessionRuntime(options, transcript);
-    await runtime.start();
+    const runtime = new SessionRuntime(options, transcript, mark);
+    try {
+      await runtime.start();
+    } catch (error) {
+      await runtime.close();
+      throw error;
+    }
     return runtime;
   }
 
-  private constructor(options: RuntimeOptions, transcript: TranscriptView) {
+  private constructor(options: RuntimeOptions, transcript: TranscriptView, mark: number) {
     this.options = options;
     this.key = options.key;
     this.connectionId = options.backend.connectionId;
@@ -72,7 +87,9 @@ export class SessionRuntime {
     this.transcript = transcript;
     this.handle = options.backend.session(options.id);
     this.state = new Emitter((error) => options.log.error('a listener of a session failed', { error: describeError(error) }));
-    this.follow = new FollowStore(options.store, options.key, (entries) => transcript.add(entries, { stored: true }), options.log);
+    this.follow = new FollowStore({
+      store: options.store, session: options.key, mark, take: (entries) => transcript.add(entries, { stored: true }), log: options.log, clock: options.clock,
+    });
     this.outbox = createOutbox({
       store: options.store,
       session: options.key,
@@ -81,8 +98,13 @@ export class SessionRuntime {
       send: (item, signal) => this.deliver(item, signal),
       mayLead: () => this.mayLead(),
       wasDelivered: (clientId) => this.wasDelivered(clientId),
-      retryable: (error) => !(error instanceof PilothouseError) || !(error.personMustAct || PERMANENT.has(error.code)),
+      retryable,
     });
+  }
+
+  /** True from when it begins to close: it takes nothing more, and its transcript stands still. */
+  get isClosed(): boolean {
+    return this.closing !== null;
   }
 
   /** When the running turn started, milliseconds since the epoch; null when none runs. */
@@ -107,30 +129,22 @@ export class SessionRuntime {
     return this.outbox.items();
   }
 
-  retain(): void {
+  /** Holds it open; false when it is closing already. */
+  retain(): boolean {
+    if (this.isClosed) return false;
     this.holders += 1;
+    return true;
   }
 
+  /** Gives a hold back. It closes as soon as nobody holds it, no agent of it runs here and nothing waits in its outbox. */
   release(): void {
     this.holders -= 1;
-    this.releaseWhenIdle(false);
-  }
-
-  /** Closes the runtime as soon as nobody holds it, no agent of it runs here and nothing waits in its outbox. `own` gives a hold back first. */
-  releaseWhenIdle(own = true): void {
-    if (own) this.holders -= 1;
-    if (this.closed || this.holders > 0) return;
-    const busy = this.options.session()?.owner === 'this' || this.outbox.items().some((item) => item.delivery !== 'failed');
-    if (busy) {
-      const timer = this.options.clock.setTimeout(() => this.releaseWhenIdle(false), RELEASE_CHECK_MS);
-      this.disposables.push({ dispose: () => timer.cancel() });
-      return;
-    }
-    void this.close().catch((error: unknown) => this.options.log.warn('a session could not be closed', { error: describeError(error) }));
+    this.closeWhenIdle();
   }
 
   /** The fleet's record of the session changed. */
   sessionChanged(): void {
+    if (this.isClosed) return;
     const session = this.options.session();
     const running = session !== null && (session.state === 'running' || session.state === 'waiting' || session.state === 'starting');
     if (running) this.turnStart ??= session.activity?.since ?? this.options.clock.now();
@@ -164,7 +178,7 @@ export class SessionRuntime {
   }
 
   async interrupt(): Promise<StopReport> {
-    if (await this.passOn({ do: 'interrupt' })) return { step: 'interrupted', message: 'Asked the window that runs this session.' };
+    if (await this.passOn({ do: 'interrupt' })) return ASKED;
     return this.handle.interrupt(this.deadline());
   }
 
@@ -180,7 +194,7 @@ export class SessionRuntime {
   }
 
   async stop(): Promise<StopReport> {
-    if (await this.passOn({ do: 'stop' })) return { step: 'interrupted', message: 'Asked the window that runs this session.' };
+    if (await this.passOn({ do: 'stop' })) return ASKED;
     return this.handle.stop(this.deadline());
   }
 
@@ -194,60 +208,103 @@ export class SessionRuntime {
 
   /** What another process wrote to the store. */
   onStoreChange(change: StoreChange): void {
-    if (this.closed) return;
+    if (this.isClosed) return;
     if (change.kind === 'entries') this.follow.poke();
     if (change.kind === 'outbox') void this.outbox.reload();
     if (change.kind === 'mail') this.serveMail();
     if (change.kind === 'session') void this.checkRole();
   }
 
-  async close(): Promise<void> {
-    if (this.closed) return;
-    this.closed = true;
-    this.options.onClosed();
+  /** Sends nothing more; what the agent says is still taken. Part of closing a connection: its agents end between this and `close`. */
+  quiet(): Promise<void> {
+    this.quieting ??= Promise.resolve(this.outbox[Symbol.asyncDispose]());
+    return this.quieting;
+  }
+
+  /** Resolves when everything is written and nothing of it runs any more. */
+  close(): Promise<void> {
+    if (this.closing === null) {
+      const ended = Promise.withResolvers<void>();
+      this.closing = ended.promise;
+      this.options.onClosing(ended.promise);
+      this.end().then(ended.resolve, ended.reject);
+    }
+    return this.closing;
+  }
+
+  private async end(): Promise<void> {
     this.abort.abort();
+    this.releasing?.cancel();
     for (const each of this.disposables.splice(0)) each.dispose();
     this.follow.dispose();
-    this.firstPage.resolve();
-    await this.outbox[Symbol.asyncDispose]();
+    await this.quiet();
     await this.options.leases.release(`outbox:${this.options.id}`).catch(() => undefined);
-    await this.serving.catch(() => undefined);
+    // Both were aborted: a system that does not listen to that is not waited for.
+    await within(this.options.clock, END_DEADLINE_MS, 'Ending what a session was doing', Promise.all([this.serving, this.importing])).catch(() => undefined);
     await this.transcript.flush();
     await this.transcript[Symbol.asyncDispose]();
+    this.state.emit();
     this.state.clear();
   }
 
   private async start(): Promise<void> {
     this.disposables.push(this.handle.live((event) => this.onLive(event)), this.outbox.onChange(() => this.state.emit()));
-    await this.follow.start();
+    this.follow.poke();
     await this.checkRole();
+    this.readHistory();
     await this.outbox.start();
     this.sessionChanged();
     this.serveMail();
-    void importHistory({ handle: this.handle, transcript: this.transcript, keep: this.options.store.keep('history'), key: this.key, signal: this.abort.signal, onFirstPage: () => this.loaded() })
+  }
+
+  private closeWhenIdle(): void {
+    this.releasing?.cancel();
+    this.releasing = null;
+    if (this.isClosed || this.holders > 0) return;
+    const busy = this.options.session()?.owner === 'this' || this.outbox.items().some((item) => item.delivery !== 'failed');
+    if (busy) this.releasing = this.options.clock.setTimeout(() => this.closeWhenIdle(), RELEASE_CHECK_MS);
+    else this.close().catch((error: unknown) => this.options.log.warn('a session could not be closed', { error: describeError(error) }));
+  }
+
+  /** Brings what the system's own record has beyond ours into the transcript, behind what is being read already. Never rejects. */
+  private readHistory(): void {
+    const first = Promise.withResolvers<void>();
+    this.firstPage = first.promise;
+    const signal = AbortSignal.any([this.abort.signal, AbortSignal.timeout(HISTORY_DEADLINE_MS)]);
+    const onFirstPage = (): void => {
+      first.resolve();
+      this.loaded();
+    };
+    this.importing = this.importing
+      .then(() => importHistory({ handle: this.handle, transcript: this.transcript, keep: this.options.store.keep('history'), key: this.key, signal, onFirstPage }))
       .catch((error: unknown) => {
         if (!this.abort.signal.aborted) this.options.log.warn('the history of a session could not be read', { error: describeError(error) });
       })
-      .finally(() => this.loaded());
+      .finally(onFirstPage);
   }
 
   private loaded(): void {
-    this.firstPage.resolve();
-    if (!this.loading) return;
+    if (!this.loading || this.isClosed) return;
     this.loading = false;
     this.state.emit();
   }
 
   private onLive(event: LiveEvent): void {
-    if (this.closed) return;
+    if (this.isClosed) return;
     if (event.type === 'entries') this.transcript.add(event.entries);
     else this.state.emit();
   }
 
   private async checkRole(): Promise<void> {
     const role = await this.options.leases.holder(`session:${this.options.id}`).catch(() => 'nobody' as const);
-    if (role === this.role) return;
+    if (role === this.role || this.isClosed) return;
+    const left = this.role === 'other';
     this.role = role;
+    if (left) {
+      // What the window that ran it did not get to store, the system's own record has.
+      this.readHistory();
+      this.serveMail();
+    }
     if (role !== 'other') this.outbox.poke();
     this.state.emit();
   }
@@ -260,7 +317,7 @@ export class SessionRuntime {
 
   /** Whether a prompt that a crash caught on its way has arrived: the transcript tells, once the system's own record was read. */
   private async wasDelivered(clientId: string): Promise<'yes' | 'unknown'> {
-    await this.firstPage.promise;
+    await this.firstPage;
     const found = this.transcript.tail.some((row) => row.kind === 'prompt' && row.clientId === clientId);
     return found ? 'yes' : 'unknown';
   }
@@ -274,7 +331,7 @@ export class SessionRuntime {
   private async passOn(body: MailBody): Promise<boolean> {
     await this.checkRole();
     if (this.role !== 'other') return false;
-    await this.options.store.post({ id: crypto.randomUUID(), session: this.key, body: body as unknown as JsonValue, createdAt: this.options.clock.now() });
+    await postMail(this.options.store, this.options.clock, this.key, body);
     return true;
   }
 
@@ -285,14 +342,19 @@ export class SessionRuntime {
   }
 
   private async takeMail(): Promise<void> {
-    if (this.closed || (await this.options.leases.holder(`session:${this.options.id}`)) !== 'this') return;
+    if (this.isClosed) return;
+    const holder = await this.options.leases.holder(`session:${this.options.id}`);
+    if (holder === 'other') return;
     for (const mail of await this.options.store.takeMail(this.key)) {
-      const body = isJsonObject(mail.body) ? readMail(mail.body) : null;
-      if (body === null) continue;
+      const request = requestOf(mail, this.options.clock.now(), holder === 'this');
+      if (request === null) {
+        this.options.log.info('a request to another window came too late', { mail: mail.id });
+        continue;
+      }
       try {
-        await this.doMail(body);
+        await this.doMail(request);
       } catch (error) {
-        this.options.log.warn('a request of another window could not be done', { do: body.do, error: describeError(error) });
+        this.options.log.warn('a request of another window could not be done', { do: request.do, error: describeError(error) });
       }
     }
   }
@@ -307,6 +369,15 @@ export class SessionRuntime {
         return;
       case 'answer':
         await this.handle.answer(body.requestId, body.decision, this.deadline());
+        return;
+      case 'rename':
+        await this.handle.rename(body.title, this.deadline());
+        return;
+      case 'archive':
+        await this.handle.archive(body.archived, this.deadline());
+        return;
+      case 'remove':
+        await this.handle.remove(this.deadline());
         return;
       case 'set':
         await this.setHere(body.what, body.value);
@@ -323,9 +394,3 @@ export class SessionRuntime {
     return { signal: AbortSignal.any([this.abort.signal, AbortSignal.timeout(CALL_DEADLINE_MS)]) };
   }
 }
-
-/** Failures that trying again does not mend. */
-const PERMANENT = new Set([
-  'invalid_argument', 'session_runs_elsewhere', 'session_not_found', 'not_installed', 'unsupported', 'folder_missing', 'transcript_missing', 'transcript_packed', 'prompt_refused',
-  'program_missing', 'program_not_executable', 'needs_sign_in', 'load_failed',
-]);

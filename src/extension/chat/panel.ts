@@ -3,6 +3,7 @@ import type { Fleet } from '../../core/fleet/fleet.ts';
 import type { SessionRuntime } from '../../core/fleet/runtime.ts';
 import { describeError, isAbort, PilothouseError } from '../../core/model/errors.ts';
 import type { SessionKey } from '../../core/model/session.ts';
+import { sessionKey } from '../../core/model/session.ts';
 import type { HostMessage, PageMessage } from '../../protocol/chat.ts';
 import type { Services } from '../services.ts';
 import { oneLine } from '../tree/text.ts';
@@ -21,10 +22,13 @@ export class ChatPanel implements vscode.Disposable {
   private readonly disposables: { dispose(): unknown }[] = [];
   private runtime: SessionRuntime | null = null;
   private channel: ChatChannel | null = null;
+  private watchingRuntime: { dispose(): unknown } | null = null;
+  /** True once the fleet knew the session: from then on it is gone when it is missing. */
+  private wasKnown = false;
   private disposed = false;
   private pageReady = false;
   private draft = '';
-  private readonly opened: Promise<void>;
+  private opened: Promise<void>;
 
   constructor(services: Services, key: SessionKey, panel: vscode.WebviewPanel) {
     this.services = services;
@@ -40,6 +44,10 @@ export class ChatPanel implements vscode.Disposable {
       services.settings.onChange((name) => name.startsWith('chat.') && this.channel?.configChanged()),
       this.fleet.onChange((change) => {
         if (change.connections || change.sessions.has(key)) this.refresh();
+      }),
+      vscode.workspace.onDidGrantWorkspaceTrust(() => {
+        if (this.runtime === null) this.opened = this.opened.then(() => this.open());
+        else this.refresh();
       }),
     );
     this.retitle();
@@ -62,13 +70,22 @@ export class ChatPanel implements vscode.Disposable {
     if (this.disposed) return;
     this.disposed = true;
     for (const each of this.disposables.reverse()) each.dispose();
-    this.channel?.dispose();
-    this.runtime?.release();
+    this.letGo();
     this.services.panels.forget(this);
     this.panel.dispose();
   }
 
+  private letGo(): void {
+    this.watchingRuntime?.dispose();
+    this.channel?.dispose();
+    this.runtime?.release();
+    this.watchingRuntime = null;
+    this.channel = null;
+    this.runtime = null;
+  }
+
   private async open(): Promise<void> {
+    if (this.disposed || this.runtime !== null) return;
     try {
       await this.fleet.whenKnown(this.key);
       const runtime = await this.fleet.open(this.key);
@@ -85,13 +102,19 @@ export class ChatPanel implements vscode.Disposable {
         config: () => ({ enterKey: this.services.settings.get('chat.enterKey'), thinking: this.services.settings.get('chat.thinking'), mac: process.platform === 'darwin' }),
         draft: () => this.draft,
       }, (message) => void this.post(message));
-      this.disposables.push(runtime.onState(() => this.refresh()), vscode.workspace.onDidGrantWorkspaceTrust(() => this.refresh()));
+      this.watchingRuntime = runtime.onState(() => this.refresh());
       this.channel.setVisible(this.panel.visible);
       if (this.pageReady) this.channel.pageReady();
       this.refresh();
     } catch (error) {
       if (this.disposed || isAbort(error)) return;
       this.services.log.error('a chat could not be opened', { error: describeError(error) });
+      if (!vscode.workspace.isTrusted) {
+        const manage = 'Manage Workspace Trust';
+        const answer = await vscode.window.showWarningMessage('Agents do not run in an untrusted workspace: this chat opens when you trust it.', manage);
+        if (answer === manage) await vscode.commands.executeCommand('workbench.trust.manage');
+        return;
+      }
       const choice = await vscode.window.showErrorMessage(`This session could not be opened. ${oneLine(describeError(error), 300)}`, 'Try Again', 'Show Log');
       if (choice === 'Try Again') await this.open();
       else if (choice === 'Show Log') this.services.channel.show();
@@ -146,6 +169,19 @@ export class ChatPanel implements vscode.Disposable {
   }
 
   private refresh(): void {
+    const known = this.fleet.session(this.key) !== null;
+    const connected = this.fleet.connections().some((each) => this.key.startsWith(sessionKey({ connectionId: each.connectionId, id: '' })));
+    if (this.wasKnown && !known && connected) {
+      // It was deleted, here or elsewhere; a connection that is made anew brings its sessions back instead.
+      this.dispose();
+      return;
+    }
+    this.wasKnown = known;
+    if (this.runtime?.isClosed === true) {
+      this.letGo();
+      this.opened = this.open();
+      return;
+    }
     this.retitle();
     this.channel?.stateChanged();
   }

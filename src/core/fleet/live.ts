@@ -1,0 +1,218 @@
+import type { ConnectionState, Disposable, SessionBackend } from '../model/backend.ts';
+import type { Clock, Leases, Logger } from '../model/context.ts';
+import { describeError, PilothouseError } from '../model/errors.ts';
+import type { Machine, SessionKey } from '../model/session.ts';
+import type { Store } from '../session/store-api.ts';
+import { abortReason, sleep } from '../transport/clock.ts';
+import type { Connection, ConnectionSpec } from './connection.ts';
+import { CONNECTING } from './connection.ts';
+import type { MailBody } from './mail.ts';
+import { postMail } from './mail.ts';
+import type { SessionTable } from './table.ts';
+
+const PAGE = 200;
+const CONNECT_DEADLINE_MS = 20_000;
+const CALL_DEADLINE_MS = 60_000;
+/** Lists are read again at most this often because of what other windows do. */
+const RELIST_MS = 1_000;
+/** How long another window has to end and remove a session, how long to remove one that it has ended, and how often is looked. */
+const REMOVAL_DEADLINE_MS = 15_000;
+const LEFT_MS = 3_000;
+const REMOVAL_LOOK_MS = 200;
+
+export interface LiveOptions {
+  readonly spec: ConnectionSpec;
+  readonly backend: SessionBackend;
+  readonly leases: Leases;
+  readonly store: Store;
+  readonly table: SessionTable;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Aborted when the fleet is closed. */
+  readonly signal: AbortSignal;
+  /** The connection or its machines are shown otherwise. */
+  readonly changed: () => void;
+}
+
+/** One connection that runs: its backend, its state, and the reading of its machines and sessions into the table. Its failures are its state. */
+export class LiveConnection {
+  readonly spec: ConnectionSpec;
+  readonly backend: SessionBackend;
+  readonly leases: Leases;
+  private readonly options: LiveOptions;
+  private readonly abort = new AbortController();
+  private readonly watching: Disposable[] = [];
+  private shown: Connection;
+  private list: readonly Machine[] = [];
+  private next: string | null = null;
+  private refreshing: Promise<void> | null = null;
+  private relisting: { cancel(): void } | null = null;
+  private looked = false;
+
+  constructor(options: LiveOptions) {
+    const { spec, backend, leases } = options;
+    this.options = options;
+    this.spec = spec;
+    this.backend = backend;
+    this.leases = leases;
+    this.shown = { connectionId: spec.connectionId, name: spec.name, system: spec.system, state: CONNECTING, traits: backend.traits, more: false };
+  }
+
+  get connection(): Connection {
+    return this.shown;
+  }
+
+  get machines(): readonly Machine[] {
+    return this.list;
+  }
+
+  /** True once it was read, well or not. */
+  get wasRead(): boolean {
+    return this.looked;
+  }
+
+  get isClosed(): boolean {
+    return this.abort.signal.aborted;
+  }
+
+  /** Ends with the connection. */
+  add(watching: Disposable): void {
+    this.watching.push(watching);
+  }
+
+  /** For a call of the backend: aborted in time, and when the connection or the fleet is closed. */
+  deadline(ms = CALL_DEADLINE_MS): { readonly signal: AbortSignal } {
+    return { signal: AbortSignal.any([this.options.signal, this.abort.signal, AbortSignal.timeout(ms)]) };
+  }
+
+  /** Reads the state, the machines and the newest page of sessions; joins a reading under way. Never rejects. */
+  refresh(): Promise<void> {
+    this.refreshing ??= this.read().finally(() => {
+      this.refreshing = null;
+      this.looked = true;
+      this.options.changed();
+    });
+    return this.refreshing;
+  }
+
+  /** Resolves when nothing is being read. */
+  async settled(): Promise<void> {
+    await this.refreshing;
+  }
+
+  /** Reads the next page of sessions, where there is one. */
+  async loadMore(): Promise<void> {
+    if (this.next === null) return;
+    const page = await this.backend.sessions({ cursor: this.next, limit: PAGE, ...this.deadline() });
+    if (this.isClosed) return;
+    this.next = page.next;
+    this.options.table.merge(page.items);
+    this.show({ more: page.next !== null });
+  }
+
+  /** What another window left or removed, our own backend looks at again. */
+  relistSoon(): void {
+    if (this.isClosed || this.relisting !== null) return;
+    this.relisting = this.options.clock.setTimeout(() => {
+      this.relisting = null;
+      this.readSessions(this.deadline().signal).catch((error: unknown) => {
+        if (!this.isClosed) this.options.log.warn('sessions could not be listed', { connection: this.spec.connectionId, error: describeError(error) });
+      });
+    }, RELIST_MS);
+  }
+
+  /** The backend tells its state. Lost contact leaves nothing that is known to be true; found again, everything is read anew. */
+  onState(state: ConnectionState): void {
+    const before = this.shown.state.status;
+    this.show({ state });
+    if (state.status === 'offline') this.options.table.markUnknown(this.spec.connectionId);
+    else if (before === 'offline' && state.status === 'ready') void this.refresh();
+  }
+
+  onMachine(machine: Machine): void {
+    this.list = [...this.list.filter((each) => each.id !== machine.id), machine];
+    this.options.changed();
+  }
+
+  /** Hands a request to the window that runs the session; false when no other window does. */
+  async passOn(key: SessionKey, id: string, request: MailBody): Promise<boolean> {
+    if ((await this.leases.holder(`session:${id}`)) !== 'other') return false;
+    await postMail(this.options.store, this.options.clock, key, request);
+    return true;
+  }
+
+  /**
+   * Asks the window that runs the session to remove it. True when it is gone; false when no other window runs it (any more) and it is still there.
+   * Rejects with `session_runs_elsewhere` when that window goes on with it for a quarter of a minute.
+   */
+  async removedElsewhere(key: SessionKey, id: string): Promise<boolean> {
+    const { clock, store } = this.options;
+    if (!(await this.passOn(key, id, { do: 'remove' }))) return false;
+    const asked = clock.monotonic();
+    for (let leftAt = Number.POSITIVE_INFINITY; ; ) {
+      const now = clock.monotonic();
+      if ((await this.leases.holder(`session:${id}`)) !== 'other') leftAt = Math.min(leftAt, now);
+      if (leftAt <= now && !(await store.sessions(this.spec.connectionId)).some((session) => session.id === id)) return true;
+      if (now - leftAt > LEFT_MS) return false;
+      if (leftAt > now && now - asked > REMOVAL_DEADLINE_MS) throw new PilothouseError('session_runs_elsewhere', 'Another window runs this session and did not remove it. Stop it there first.', { personMustAct: true });
+      await sleep(clock, REMOVAL_LOOK_MS, this.abort.signal);
+    }
+  }
+
+  /** Reads nothing more; resolves when nothing is being read. The backend is the caller's to dispose of. */
+  async close(): Promise<void> {
+    this.abort.abort();
+    this.relisting?.cancel();
+    for (const each of this.watching.splice(0)) each.dispose();
+    await this.refreshing;
+  }
+
+  private async read(): Promise<void> {
+    const { table, log } = this.options;
+    const { signal } = this.deadline(CONNECT_DEADLINE_MS);
+    try {
+      const state = await this.obeying(signal, this.backend.connect({ signal }));
+      if (this.isClosed) return;
+      this.show({ state });
+      const machines = await this.obeying(signal, this.backend.machines({ signal }));
+      if (this.isClosed) return;
+      this.list = machines;
+      this.options.changed();
+      await this.readSessions(signal);
+    } catch (error) {
+      if (this.isClosed || this.options.signal.aborted) return;
+      log.warn('a connection could not be read', { connection: this.spec.connectionId, error: describeError(error) });
+      const { status, version } = this.shown.state;
+      const remedy = error instanceof PilothouseError && error.personMustAct ? error.message : null;
+      if (status === 'connecting' || status === 'ready') this.show({ state: { status: 'failed', message: describeError(error), remedy, version } });
+      table.markUnknown(this.spec.connectionId);
+    }
+  }
+
+  private async readSessions(signal: AbortSignal): Promise<void> {
+    const mark = this.options.table.mark();
+    const page = await this.obeying(signal, this.backend.sessions({ limit: PAGE, signal }));
+    if (this.isClosed) return;
+    this.next = page.next;
+    this.options.table.reconcile(this.spec.connectionId, page.items, page.next === null, mark);
+    this.show({ more: page.next !== null });
+  }
+
+  /** The answer, or a rejection once the signal is aborted, whether or not the backend listens to it. */
+  private obeying<T>(signal: AbortSignal, answer: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        const slow = signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError';
+        reject(slow ? new PilothouseError('timeout', `${this.spec.name} did not answer in time. Refresh to try again.`) : abortReason(signal));
+      };
+      if (signal.aborted) onAbort();
+      signal.addEventListener('abort', onAbort, { once: true });
+      answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    });
+  }
+
+  private show(change: Partial<Connection>): void {
+    this.shown = { ...this.shown, ...change, traits: this.backend.traits };
+    this.options.changed();
+  }
+}

@@ -1,0 +1,96 @@
+import type { Logger } from '../model/context.ts';
+import { describeError } from '../model/errors.ts';
+import type { SessionKey } from '../model/session.ts';
+import { parseSessionKey } from '../model/session.ts';
+import type { RuntimeOptions } from './runtime.ts';
+import { SessionRuntime } from './runtime.ts';
+
+/** At most one runtime a session: one that closes is waited for before the next is made. */
+export class Runtimes {
+  private readonly describe: (key: SessionKey) => Omit<RuntimeOptions, 'onClosing'>;
+  private readonly log: Logger;
+  private readonly made = new Map<SessionKey, Promise<SessionRuntime>>();
+  private readonly closing = new Map<SessionKey, Promise<void>>();
+
+  /** `describe` gives what a runtime is made of; it throws when the session's connection is not there (any more). */
+  constructor(describe: (key: SessionKey) => Omit<RuntimeOptions, 'onClosing'>, log: Logger) {
+    this.describe = describe;
+    this.log = log;
+  }
+
+  has(key: SessionKey): boolean {
+    return this.made.has(key);
+  }
+
+  /** The session's runtime, held for the caller; made when there is none. Rejects when it can't be opened. */
+  async open(key: SessionKey): Promise<SessionRuntime> {
+    for (;;) {
+      const runtime = await this.get(key);
+      if (runtime.retain()) return runtime;
+      // It began to close in the moment in which it was given out.
+      await runtime.close();
+    }
+  }
+
+  /** Opens the runtime for its own work: it closes when nothing is left to do. Never rejects. */
+  async wake(key: SessionKey): Promise<void> {
+    try {
+      (await this.open(key)).release();
+    } catch (error) {
+      this.log.warn('a session could not be opened for what waits in it', { error: describeError(error) });
+    }
+  }
+
+  /** Does something with the runtime if there is one. */
+  tell(key: SessionKey, what: (runtime: SessionRuntime) => void): void {
+    void this.made.get(key)?.then((runtime) => (runtime.isClosed ? undefined : what(runtime)), () => undefined);
+  }
+
+  /** Closes the session's runtime; resolves when it is closed. */
+  async close(key: SessionKey): Promise<void> {
+    const runtime = await this.made.get(key)?.catch(() => null);
+    await runtime?.close();
+    await this.closing.get(key);
+  }
+
+  /**
+   * Closes every runtime of a connection around `end`, which ends its agents: nothing more is sent to them, and what they say at their end is still
+   * taken and stored.
+   */
+  async closeAround(connectionId: string, end: () => Promise<void>): Promise<void> {
+    const mine = (key: SessionKey): boolean => parseSessionKey(key)?.connectionId === connectionId;
+    const opened = await Promise.all([...this.made].filter(([key]) => mine(key)).map(([, made]) => made.catch(() => null)));
+    const runtimes = opened.filter((runtime) => runtime !== null);
+    await Promise.all(runtimes.map((runtime) => runtime.quiet()));
+    try {
+      await end();
+    } finally {
+      await Promise.all(runtimes.map((runtime) => runtime.close()));
+      await Promise.all([...this.closing].filter(([key]) => mine(key)).map(([, closing]) => closing));
+    }
+  }
+
+  private get(key: SessionKey): Promise<SessionRuntime> {
+    const known = this.made.get(key);
+    if (known !== undefined) return known;
+    const made = this.make(key);
+    this.made.set(key, made);
+    made.catch(() => {
+      if (this.made.get(key) === made) this.made.delete(key);
+    });
+    return made;
+  }
+
+  private async make(key: SessionKey): Promise<SessionRuntime> {
+    await this.closing.get(key);
+    return SessionRuntime.create({ ...this.describe(key), onClosing: (closed) => this.onClosing(key, closed) });
+  }
+
+  private onClosing(key: SessionKey, closed: Promise<void>): void {
+    this.made.delete(key);
+    const done = closed.catch((error: unknown) => this.log.warn('a session could not be closed', { error: describeError(error) })).finally(() => {
+      if (this.closing.get(key) === done) this.closing.delete(key);
+    });
+    this.closing.set(key, done);
+  }
+}

@@ -1,0 +1,72 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { until } from '../store/support.ts';
+import type { FleetWindow } from './fleetWorld.ts';
+import { FleetWorld, keyOf, texts } from './fleetWorld.ts';
+
+const many = (from: number, to: number): readonly string[] => Array.from({ length: to - from }, (_, index) => `row ${from + index}`);
+
+let world: FleetWorld;
+let window: FleetWindow;
+beforeEach(async () => {
+  world = new FleetWorld();
+  world.system.add('a');
+  world.system.write('a', ...many(0, 1_500));
+  window = await (await world.window()).connect();
+});
+afterEach(() => world[Symbol.asyncDispose]());
+
+/** Opens the session, waits until its record is read, and closes it; gives how many pages were read. */
+async function openOnce(total: number): Promise<number> {
+  const handle = window.backend.session('a');
+  const before = handle.historyReads;
+  const runtime = await window.open('a');
+  await until(() => !runtime.loading && runtime.transcript.total === total);
+  // The mark is written when everything was read.
+  await until(async () => (await window.store.keep('history').get(keyOf('a')))?.includes(`a-${total - 1}"`));
+  runtime.release();
+  await until(() => !window.fleet.isOpen(keyOf('a')));
+  return handle.historyReads - before;
+}
+
+describe('the history of a session', () => {
+  it('is read whole once, then only what is new, and never twice', async () => {
+    expect(await openOnce(1_500)).toBe(4);
+    expect(await openOnce(1_500)).toBe(1);
+    world.system.write('a', ...many(1_500, 1_510));
+    expect(await openOnce(1_510)).toBe(1);
+    world.system.write('a', ...many(1_510, 2_000));
+    // Two pages of what is new; the second holds an entry that was read before.
+    expect(await openOnce(2_000)).toBe(2);
+    expect((await window.store.rows(keyOf('a'), 0, 3_000)).entries.map((entry) => (entry.kind === 'text' ? entry.text : entry.kind))).toEqual(many(0, 2_000));
+  });
+
+  it('shows its end at once, and is read on from the start when reading it was cut off', async () => {
+    const runtime = await window.open('a');
+    await until(() => !runtime.loading);
+    expect(texts(runtime).at(-1)).toBe('row 1499');
+    runtime.release();
+    await until(() => !window.fleet.isOpen(keyOf('a')));
+    await openOnce(1_500);
+  });
+
+  it('that cannot be read leaves what is stored, and loading ends', async () => {
+    await openOnce(1_500);
+    window.backend.session('a').history = () => Promise.reject(new Error('the file is locked'));
+    const runtime = await window.open('a');
+    await until(() => !runtime.loading);
+    expect([runtime.transcript.total, texts(runtime).at(-1)]).toEqual([1_500, 'row 1499']);
+  });
+
+  it('is not waited for by what closes', async () => {
+    const asked = Promise.withResolvers<void>();
+    window.backend.session('a').history = () => {
+      asked.resolve();
+      return new Promise(() => undefined);
+    };
+    await window.open('a');
+    await asked.promise;
+    const started = Date.now();
+    await window.close();
+    expect(Date.now() - started).toBeLessThan(5_000);
+  });
+});
