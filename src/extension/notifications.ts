@@ -2,7 +2,7 @@ import * as vscode from 'vscode';
 import type { FleetChange } from '../core/fleet/change.ts';
 import type { Session, SessionKey } from '../core/model/session.ts';
 import type { Services } from './services.ts';
-import { oneLine } from './tree/text.ts';
+import { belowFolder, noticeText } from './tree/text.ts';
 
 /** One notification a session that starts to need the person while its chat is not visible. */
 export class Notifications implements vscode.Disposable {
@@ -36,11 +36,11 @@ export class Notifications implements vscode.Disposable {
       if (setting === 'none' || session.owner === 'window' || this.services.panels.isVisible(key)) continue;
       if (first !== undefined && !this.told.has(key)) {
         this.told.set(key, first.requestId);
-        void this.tell(key, `“${plain(session.title, 60)}” asks: ${plain(first.title, 200)}`, 'Review…');
+        void this.tell(key, `“${noticeText(session.title, 60)}” asks: ${noticeText(belowFolder(first.title, session.folder), 200)}`, 'Review…');
       } else if (before === 'running' && session.state === 'failed') {
-        void this.tell(key, `“${plain(session.title, 60)}” failed: ${plain(session.error ?? 'the turn ended with an error', 200)}`, 'Open');
+        void this.tell(key, `“${noticeText(session.title, 60)}” failed: ${noticeText(session.error ?? 'the turn ended with an error', 200)}`, 'Open');
       } else if (before === 'running' && session.state === 'idle' && setting === 'all') {
-        void this.tell(key, `“${plain(session.title, 60)}” is done.`, 'Open');
+        void this.tell(key, `“${noticeText(session.title, 60)}” is done.`, 'Open');
       }
     }
   }
@@ -48,9 +48,4 @@ export class Notifications implements vscode.Disposable {
   private async tell(key: SessionKey, message: string, action: string): Promise<void> {
     if ((await vscode.window.showInformationMessage(message, action)) === action) this.services.panels.open(key);
   }
-}
-
-/** Untrusted text for a notification: VS Code makes links of `[x](y)` there, so the brackets are parted. */
-function plain(text: string, max: number): string {
-  return oneLine(text, max).replaceAll('](', '] (');
 }

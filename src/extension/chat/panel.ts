@@ -6,7 +6,7 @@ import type { SessionKey } from '../../core/model/session.ts';
 import { sessionKey } from '../../core/model/session.ts';
 import type { HostMessage, PageMessage } from '../../protocol/chat.ts';
 import type { Services } from '../services.ts';
-import { oneLine } from '../tree/text.ts';
+import { failureText, oneLine } from '../tree/text.ts';
 import { ChatChannel } from './channel.ts';
 import { chatHtml } from './html.ts';
 import { answerRequest } from './requests.ts';
@@ -115,7 +115,7 @@ export class ChatPanel implements vscode.Disposable {
         if (answer === manage) await vscode.commands.executeCommand('workbench.trust.manage');
         return;
       }
-      const choice = await vscode.window.showErrorMessage(`This session could not be opened. ${oneLine(describeError(error), 300)}`, 'Try Again', 'Show Log');
+      const choice = await vscode.window.showErrorMessage(`This session could not be opened. ${failureText(error, 300)}`, 'Try Again', 'Show Log');
       if (choice === 'Try Again') await this.open();
       else if (choice === 'Show Log') this.services.channel.show();
     }
@@ -164,7 +164,7 @@ export class ChatPanel implements vscode.Disposable {
     } catch (error) {
       const code = error instanceof PilothouseError ? error.code : 'failed';
       if (!(error instanceof PilothouseError)) this.services.log.error('a request of the chat page failed', { ask: message.body.ask, error: describeError(error) });
-      await this.post({ type: 'reply', request, ok: false, code, message: isAbort(error) ? 'It was cancelled.' : oneLine(describeError(error), 500) });
+      await this.post({ type: 'reply', request, ok: false, code, message: isAbort(error) ? 'It was cancelled.' : failureText(error, 500) });
     }
   }
 

@@ -4,7 +4,7 @@ import type { CommandName } from '../contributions.ts';
 import { joinArguments, splitArguments } from '../arguments.ts';
 import type { Services } from '../services.ts';
 import type { AgentSetting } from '../settings.ts';
-import { oneLine } from '../tree/text.ts';
+import { noticeText, oneLine, pickText } from '../tree/text.ts';
 import { Dismissed } from './dismissed.ts';
 import type { Handler } from './index.ts';
 import { connectionFor } from './pick.ts';
@@ -35,7 +35,7 @@ async function askAgent(services: Services, before: AgentSetting | null): Promis
 async function addConnection(services: Services): Promise<void> {
   const removed = services.connections.removed();
   const acp = { label: 'Agent of this computer (ACP)…', description: 'a program that speaks the Agent Client Protocol', id: null };
-  const items = [...removed.map((each) => ({ label: oneLine(each.name), description: 'removed before', id: each.connectionId })), acp];
+  const items = [...removed.map((each) => ({ label: pickText(each.name), description: 'removed before', id: each.connectionId })), acp];
   const picked = items.length === 1 ? acp : await vscode.window.showQuickPick(items, { placeHolder: 'Connect to what?' });
   if (picked === undefined) throw new Dismissed();
   if (picked.id !== null) {
@@ -53,7 +53,7 @@ async function editConnection(services: Services, target: unknown): Promise<void
   if (state.remedy !== null && state.status !== 'ready') {
     const copy = 'Copy Command';
     const edit = agent === null ? 'Set Path…' : 'Edit…';
-    const choice = await vscode.window.showInformationMessage(`${oneLine(connection.name, 60)}: ${oneLine(state.message ?? '', 300)}`, { detail: state.remedy, modal: true }, copy, edit, 'Try Again');
+    const choice = await vscode.window.showInformationMessage(`${oneLine(connection.name, 60)}: ${noticeText(state.message ?? '')}`, { detail: state.remedy, modal: true }, copy, edit, 'Try Again');
     if (choice === copy) await vscode.env.clipboard.writeText(state.remedy);
     if (choice === 'Try Again') await services.fleet.refresh(connection.connectionId);
     if (choice !== edit) return;

@@ -3,7 +3,7 @@ import { describeError, isAbort, PilothouseError } from '../../core/model/errors
 import type { CommandName } from '../contributions.ts';
 import { COMMANDS, commandId } from '../contributions.ts';
 import type { Services } from '../services.ts';
-import { oneLine } from '../tree/text.ts';
+import { failureText } from '../tree/text.ts';
 import { connectionCommands } from './connections.ts';
 import { contentCommands } from './content.ts';
 import { Dismissed } from './dismissed.ts';
@@ -24,7 +24,7 @@ export function registerCommands(services: Services): vscode.Disposable {
         if (isAbort(error) || error instanceof Dismissed) return;
         const known = error instanceof PilothouseError;
         services.log[known ? 'warn' : 'error'](`${COMMANDS[name].title} failed`, { code: known ? error.code : 'unexpected', error: describeError(error) });
-        const choice = await vscode.window.showErrorMessage(`${COMMANDS[name].title.replace('…', '')}: ${oneLine(describeError(error), 400)}`, 'Show Log');
+        const choice = await vscode.window.showErrorMessage(`${COMMANDS[name].title.replace('…', '')}: ${failureText(error)}`, 'Show Log');
         if (choice === 'Show Log') services.channel.show();
       }
     }),

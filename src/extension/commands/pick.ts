@@ -4,7 +4,8 @@ import { PilothouseError } from '../../core/model/errors.ts';
 import type { Session, SessionKey } from '../../core/model/session.ts';
 import { sessionKey } from '../../core/model/session.ts';
 import type { Services } from '../services.ts';
-import { age, oneLine, stateWord } from '../tree/text.ts';
+import { age, pickText, stateWord } from '../tree/text.ts';
+import { shortFolder } from '../tree/model.ts';
 import { STATUS_WORDS } from '../tree/connections.ts';
 import { Dismissed } from './dismissed.ts';
 
@@ -37,12 +38,18 @@ export async function sessionFor(services: Services, target: unknown, placeHolde
   return { key: sessionKey(session), session };
 }
 
+/** Home folders of the machines, for folders to be shown with `~`. */
+export function homesOf(services: Services): readonly string[] {
+  return services.fleet.machines().map((machine) => machine.home).filter((home) => home !== null);
+}
+
 export async function pickSession(services: Services, placeHolder: string, fits: (session: Session) => boolean): Promise<Session> {
   const sessions = services.fleet.sessions().filter(fits);
   if (sessions.length === 0) throw new PilothouseError('no_session', 'There is no session that this applies to.');
   const now = Date.now();
+  const homes = homesOf(services);
   const items = sessions.map((session) => ({
-    label: oneLine(session.title) || 'Untitled session', description: `${stateWord(session)} · ${session.agent} · ${age(session.updatedAt, now)}`, detail: oneLine(session.folder, 200), session,
+    label: pickText(session.title) || 'Untitled session', description: `${stateWord(session)} · ${pickText(session.agent, 30)} · ${age(session.updatedAt, now)}`, detail: pickText(shortFolder(session.folder, homes), 200), session,
   }));
   const picked = await vscode.window.showQuickPick(items, { placeHolder, matchOnDescription: true, matchOnDetail: true });
   if (picked === undefined) throw new Dismissed();
@@ -60,7 +67,7 @@ export async function connectionFor(services: Services, target: unknown, placeHo
   if (only === undefined) throw new PilothouseError('no_connection', 'There is no connection that can do this. Use Add Connection…, or open the Connections view to see what each one needs.');
   if (fitting.length === 1) return only;
   const items = fitting.map((connection) => ({
-    label: oneLine(connection.name), description: [STATUS_WORDS[connection.state.status], connection.state.version ?? ''].filter((word) => word !== '').join(' · '), connection,
+    label: pickText(connection.name), description: [STATUS_WORDS[connection.state.status], pickText(connection.state.version ?? '', 40)].filter((word) => word !== '').join(' · '), connection,
   }));
   const picked = await vscode.window.showQuickPick(items, { placeHolder });
   if (picked === undefined) throw new Dismissed();

@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from 'node:util';
+import { describeError, PilothouseError } from '../../core/model/errors.ts';
 import type { Session } from '../../core/model/session.ts';
 
 // Bidirectional controls, zero-width characters and C0/C1 controls: a title from an agent must not reorder or hide the text around it.
@@ -9,6 +10,21 @@ export function oneLine(text: string, max = 120): string {
   const flat = text.replace(CONTROLS, ' ').replace(/\s+/g, ' ').trim();
   const points = Array.from(flat);
   return points.length <= max ? flat : `${points.slice(0, max - 1).join('')}…`;
+}
+
+/** One line of untrusted text for a notification: VS Code makes links, `command:` ones too, of `[x](y)` there, so the brackets are parted. */
+export function noticeText(text: string, max = 300): string {
+  return oneLine(text, max).replaceAll('](', '] (');
+}
+
+/** One line of untrusted text for a quick pick or the status bar: VS Code makes an icon of `$(name)` there, unless a backslash stands before it. */
+export function pickText(text: string, max = 120): string {
+  return oneLine(text, max).replaceAll(/\$\((?=[\w-]+(?:~\w+)?\))/g, String.raw`\$(`);
+}
+
+/** What went wrong, for the person: an error of ours in its own words, which say what to do next; any other with its causes, as the log has it. */
+export function failureText(error: unknown, max = 400): string {
+  return noticeText(error instanceof PilothouseError ? error.message : describeError(error), max);
 }
 
 /** A path below `folder` as it is read from there; any other text, commands among them, as it is. */

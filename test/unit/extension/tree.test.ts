@@ -3,7 +3,8 @@ import type { Connection } from '../../../src/core/fleet/connection.ts';
 import type { Machine, Session, Traits } from '../../../src/core/model/session.ts';
 import { buildTree, contextValue, shortFolder } from '../../../src/extension/tree/model.ts';
 import type { TreeModel, TreeNode } from '../../../src/extension/tree/model.ts';
-import { age, belowFolder, describeSession, oneLine, stripAnsi } from '../../../src/extension/tree/text.ts';
+import { PilothouseError } from '../../../src/core/model/errors.ts';
+import { age, belowFolder, describeSession, failureText, noticeText, oneLine, pickText, stripAnsi } from '../../../src/extension/tree/text.ts';
 
 const TRAITS: Traits = { spawn: true, interrupt: true, steer: true, stop: true, resume: true, fork: true, rename: 'ours', archive: 'ours', remove: true, images: true, permissions: true };
 const session = (over: Partial<Session>): Session => ({
@@ -104,5 +105,25 @@ describe('texts of labels', () => {
 
   it('takes terminal control sequences out', () => {
     expect(stripAnsi('\u001B[31mred\u001B[0m \u001B]8;;http://x\u0007link\u001B]8;;\u0007\u0008')).toBe('red link');
+  });
+});
+
+describe('untrusted text where VS Code reads a syntax', () => {
+  it('makes no links in a notification', () => {
+    expect(noticeText('see [here](command:workbench.action.quit) and\n[there](https://a.example)')).toBe('see [here] (command:workbench.action.quit) and [there] (https://a.example)');
+    // What is cut out between the brackets brings no link about.
+    expect(noticeText('[x]\u200b(command:y)')).toBe('[x] (command:y)');
+  });
+
+  it('makes no icons in a quick pick, and leaves other text alone', () => {
+    expect(pickText('$(check) done $(sync~spin)')).toBe(String.raw`\$(check) done \$(sync~spin)`);
+    expect(pickText('echo $(git rev-parse HEAD) costs $5')).toBe('echo $(git rev-parse HEAD) costs $5');
+  });
+
+  it('tells an error of ours in its own words, and any other with its causes', () => {
+    const cause = new Error('ENOENT: no such file');
+    expect(failureText(new PilothouseError('not_found', 'There is no file a.ts.', { cause }))).toBe('There is no file a.ts.');
+    expect(failureText(new Error('It broke', { cause }))).toBe('It broke: ENOENT: no such file');
+    expect(failureText(new PilothouseError('refused', 'Agent: [fix](command:x)'))).toBe('Agent: [fix] (command:x)');
   });
 });
