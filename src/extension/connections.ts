@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import type { Fleet } from '../core/fleet/fleet.ts';
+import { PilothouseError } from '../core/model/errors.ts';
 import { localConnections } from '../core/systems/local/index.ts';
 import type { AgentSetting, Settings } from './settings.ts';
 
@@ -49,8 +50,15 @@ export class Connections implements vscode.Disposable {
 
   /** The setting behind a connection of a configured agent; null for Claude Code and Codex. */
   agentOf(connectionId: string): AgentSetting | null {
-    const name = this.all().find((spec) => spec.connectionId === connectionId)?.name;
-    return this.settings.get('local.agents').find((agent) => agent.name === name) ?? null;
+    const place = this.placeOf(connectionId);
+    return place < 0 ? null : (this.settings.get('local.agents')[place] ?? null);
+  }
+
+  /** Puts another agent in the place of the one behind a connection, or takes it out of the settings. */
+  async setAgent(connectionId: string, agent: AgentSetting | null): Promise<void> {
+    const place = this.placeOf(connectionId);
+    if (place < 0) throw new PilothouseError('connection_gone', 'This connection is not in the settings any more. Refresh the Connections view.');
+    await this.settings.set('local.agents', this.settings.get('local.agents').flatMap((each, index) => (index !== place ? [each] : agent === null ? [] : [agent])));
   }
 
   dispose(): void {
@@ -66,6 +74,13 @@ export class Connections implements vscode.Disposable {
       agents: this.settings.get('local.agents'),
       env: process.env,
     });
+  }
+
+  /** Where the setting of a connection stands in the list: names may be those of others, or twice there. -1 for Claude Code and Codex. */
+  private placeOf(connectionId: string): number {
+    const specs = this.all();
+    const before = specs.length - this.settings.get('local.agents').length;
+    return Math.max(-1, specs.findIndex((spec) => spec.connectionId === connectionId) - before);
   }
 
   private hidden(): readonly string[] {

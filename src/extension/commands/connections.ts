@@ -60,7 +60,7 @@ async function editConnection(services: Services, target: unknown): Promise<void
   }
   if (agent !== null) {
     const changed = await askAgent(services, agent);
-    await services.settings.set('local.agents', services.settings.get('local.agents').map((each) => (each.name === agent.name ? changed : each)));
+    await services.connections.setAgent(connection.connectionId, changed);
     return;
   }
   const setting = connection.connectionId === 'local-codex' ? 'local.codexPath' : 'local.claudePath';
@@ -76,7 +76,7 @@ async function removeConnection(services: Services, target: unknown): Promise<vo
     : 'Its sessions leave the list and its command is removed from the settings; nothing of the agent is touched.';
   if ((await vscode.window.showWarningMessage(`Remove the connection “${oneLine(connection.name, 60)}”?`, { modal: true, detail }, 'Remove')) !== 'Remove') throw new Dismissed();
   if (agent === null) await services.connections.hide(connection.connectionId);
-  else await services.settings.set('local.agents', services.settings.get('local.agents').filter((each) => each.name !== agent.name));
+  else await services.connections.setAgent(connection.connectionId, null);
 }
 
 export const connectionCommands = {
