@@ -68,11 +68,16 @@ export class ChatPanel implements vscode.Disposable {
 
   dispose(): void {
     if (this.disposed) return;
-    this.disposed = true;
-    for (const each of this.disposables.reverse()) each.dispose();
-    this.letGo();
+    this.detach();
     this.services.panels.forget(this);
     this.panel.dispose();
+  }
+
+  /** Lets go of the session and of the tab, which stays. */
+  detach(): void {
+    this.disposed = true;
+    for (const each of this.disposables.splice(0).reverse()) each.dispose();
+    this.letGo();
   }
 
   private letGo(): void {

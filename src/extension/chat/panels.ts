@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import type { SessionKey } from '../../core/model/session.ts';
+import { parseSessionKey } from '../../core/model/session.ts';
 import { VIEWS } from '../contributions.ts';
 import type { Services } from '../services.ts';
 import { ChatPanel } from './panel.ts';
@@ -30,7 +31,7 @@ export class ChatPanels implements vscode.WebviewPanelSerializer<unknown>, vscod
   /** `state` is what the page stored: it is not trusted, and what holds no key closes the tab. */
   deserializeWebviewPanel(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
     const key = typeof state === 'object' && state !== null && 'session' in state && typeof state.session === 'string' ? state.session : null;
-    if (key === null || this.panels.has(key)) panel.dispose();
+    if (key === null || parseSessionKey(key) === null || this.panels.has(key)) panel.dispose();
     else this.adopt(key, panel);
     return Promise.resolve();
   }
@@ -64,7 +65,9 @@ export class ChatPanels implements vscode.WebviewPanelSerializer<unknown>, vscod
 
   dispose(): void {
     this.registration?.dispose();
-    for (const panel of Array.from(this.panels.values())) panel.dispose();
+    // The tabs stay: VS Code brings them back with the extension. What they hold is the fleet's, which is closed with us.
+    for (const panel of this.panels.values()) panel.detach();
+    this.panels.clear();
   }
 
   private adopt(key: SessionKey, panel: vscode.WebviewPanel): ChatPanel {
