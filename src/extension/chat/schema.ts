@@ -11,7 +11,8 @@ const attachment = z.strictObject({
 });
 const decision = z.strictObject({
   outcome: z.enum(['allow', 'allow-session', 'allow-always', 'deny', 'answer']),
-  optionId: id.optional(), reason: text.optional(), answers: z.record(id, z.array(text).max(50)).optional(),
+  optionId: id.optional(), reason: text.optional(), // Claude Code names a question by its text.
+  answers: z.record(z.string().max(20_000), z.array(text).max(50)).optional(),
 });
 
 const request = z.discriminatedUnion('ask', [
