@@ -8,7 +8,9 @@ import type { StoreHealth } from '../core/session/store-api.ts';
 import type { OwnedStore } from '../core/session/store/open.ts';
 import { openStore } from '../core/session/store/open.ts';
 import { systemClock } from '../core/transport/clock.ts';
+import { AttachmentFiles } from './chat/attachments.ts';
 import { ReadOnlyDocuments } from './chat/documents.ts';
+import { LastEditor } from './chat/lastEditor.ts';
 import { ChatPanels } from './chat/panels.ts';
 import { registerCommands } from './commands/index.ts';
 import { Connections } from './connections.ts';
@@ -52,10 +54,12 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   const connections = new Connections(fleet, settings, context.globalState);
   const panels = new ChatPanels();
   const documents = new ReadOnlyDocuments();
+  const attachments = new AttachmentFiles(path.join(stateDir, 'attachments'), log);
+  const lastEditor = new LastEditor();
   const tree = new SessionsTree(fleet, settings);
   const contextKeys = new Map<ContextKey, boolean>();
   const services: Services = {
-    extensionUri: context.extensionUri, storageUri: context.globalStorageUri, channel, log, settings, store, fleet, connections, panels, documents, tree,
+    extensionUri: context.extensionUri, channel, log, settings, store, fleet, connections, panels, documents, attachments, lastEditor, tree,
     drafts: store.keep('drafts'),
     ready: connected.promise,
     context: {
@@ -68,7 +72,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   };
   panels.start(services);
   context.subscriptions.push(
-    settings, connections, panels, documents, tree,
+    settings, connections, panels, documents, attachments, lastEditor, tree,
     new ConnectionsTree(fleet, (id) => connections.agentOf(id) !== null || id === 'local-claude' || id === 'local-codex'),
     new Notifications(services),
     registerCommands(services),
@@ -87,7 +91,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
     .catch((error: unknown) => log.error('connections could not be started', { error: describeError(error) }))
     .then(() => services.context.set('pilothouse.ready', true))
     .finally(() => connected.resolve())
-    .then(() => forgetOld(services.settings, store, log));
+    .then(() => Promise.all([forgetByAge(services.settings, store, log), attachments.sweep(Date.now())]))
+    .then(() => undefined);
   log.info('active', { ms: Math.round(activationMs) });
   return { ready, activationMs };
 }
@@ -100,7 +105,7 @@ export async function deactivate(): Promise<void> {
 const DAY_MS = 86_400_000;
 
 /** Retention, as the person set it; off unless they did. */
-async function forgetOld(settings: Settings, store: OwnedStore, log: Logger): Promise<void> {
+async function forgetByAge(settings: Settings, store: OwnedStore, log: Logger): Promise<void> {
   const days = settings.get('store.keepDays');
   if (days === 0) return;
   try {

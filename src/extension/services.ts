@@ -2,6 +2,8 @@ import type * as vscode from 'vscode';
 import type { Fleet } from '../core/fleet/fleet.ts';
 import type { Keep, Logger } from '../core/model/context.ts';
 import type { Store } from '../core/session/store-api.ts';
+import type { AttachmentFiles } from './chat/attachments.ts';
+import type { LastEditor } from './chat/lastEditor.ts';
 import type { ChatPanels } from './chat/panels.ts';
 import type { ReadOnlyDocuments } from './chat/documents.ts';
 import type { Connections } from './connections.ts';
@@ -12,8 +14,6 @@ import type { SessionsTree } from './tree/sessions.ts';
 /** What the parts of the extension share; built once by activate. */
 export interface Services {
   readonly extensionUri: vscode.Uri;
-  /** Folder of ours in global storage. */
-  readonly storageUri: vscode.Uri;
   readonly channel: vscode.LogOutputChannel;
   readonly log: Logger;
   readonly settings: Settings;
@@ -22,6 +22,8 @@ export interface Services {
   readonly connections: Connections;
   readonly panels: ChatPanels;
   readonly documents: ReadOnlyDocuments;
+  readonly attachments: AttachmentFiles;
+  readonly lastEditor: LastEditor;
   readonly tree: SessionsTree;
   readonly drafts: Keep;
   /** Resolves when the connections of this window were started. */

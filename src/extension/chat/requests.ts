@@ -1,5 +1,4 @@
-import { access, readFile, stat } from 'node:fs/promises';
-import os from 'node:os';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { SessionRuntime } from '../../core/fleet/runtime.ts';
@@ -11,6 +10,7 @@ import { commandId } from '../contributions.ts';
 import type { Services } from '../services.ts';
 import { oneLine, stripAnsi } from '../tree/text.ts';
 import { findFiles } from './files.ts';
+import { placeOf } from './place.ts';
 
 export interface RequestContext {
   readonly key: SessionKey;
@@ -72,7 +72,7 @@ export async function answerRequest(services: Services, context: RequestContext,
       const row = await runtime.transcript.row(body.row);
       const file = row?.kind === 'file' ? row.file : row?.kind === 'prompt' || row?.kind === 'tool' ? row.attachments[body.index] : undefined;
       if (file === undefined) throw new PilothouseError('not_found', 'This file is not in the transcript any more.');
-      await openAttachment(services, file);
+      await openAttachment(services, context, file);
       return DONE;
     }
     case 'open-file':
@@ -85,7 +85,7 @@ export async function answerRequest(services: Services, context: RequestContext,
       return DONE;
     }
     case 'insert-code':
-      return { kind: 'done', message: await insertCode(body.text) };
+      return { kind: 'done', message: await insertCode(services.lastEditor.get(), body.text) };
     case 'copy':
       await vscode.env.clipboard.writeText(body.text);
       return DONE;
@@ -114,7 +114,8 @@ async function withTextOnDisk(diff: FileDiff, folder: string, applied: boolean):
   if (diff.change !== 'modify' || diff.before !== null || diff.after !== null) return diff;
   const file = path.isAbsolute(diff.path) ? diff.path : path.join(folder, diff.path);
   try {
-    if ((await stat(file)).size > MAX_DIFF_BYTES) return diff;
+    const found = await stat(file);
+    if (!found.isFile() || found.size > MAX_DIFF_BYTES) return diff;
     const text = await readFile(file, 'utf8');
     return applied ? { ...diff, after: text } : { ...diff, before: text };
   } catch {
@@ -122,41 +123,36 @@ async function withTextOnDisk(diff: FileDiff, folder: string, applied: boolean):
   }
 }
 
-/** Files of a session on this computer open as files; those of another machine have no way here, and say so. */
+/** Files of a session on this computer open as files, folders are shown; those of another machine have no way here, and say so. */
 async function openFile(services: Services, context: RequestContext, file: string, line: number | null): Promise<void> {
   if (context.runtime.system !== 'local') throw new PilothouseError('other_machine', 'This file is on another machine.');
-  const folder = services.fleet.session(context.key)?.folder ?? '';
-  const expanded = file.startsWith('~/') ? path.join(os.homedir(), file.slice(2)) : file;
-  const absolute = path.isAbsolute(expanded) ? expanded : path.join(folder, expanded);
-  try {
-    await access(absolute);
-  } catch (error) {
-    throw new PilothouseError('not_found', `There is no file ${oneLine(absolute, 200)}.`, { cause: error });
-  }
-  const at = line === null ? undefined : new vscode.Range(line - 1, 0, line - 1, 0);
-  await vscode.commands.executeCommand('vscode.open', vscode.Uri.file(absolute), { preview: true, ...(at === undefined ? {} : { selection: at }) });
-}
-
-async function openAttachment(services: Services, file: Attachment): Promise<void> {
-  if (file.path !== null && file.data === null) {
-    await vscode.commands.executeCommand('vscode.open', vscode.Uri.file(file.path), { preview: true });
+  const place = await placeOf(file, services.fleet.session(context.key)?.folder ?? '');
+  const uri = vscode.Uri.file(place.path);
+  if (place.kind === 'folder') {
+    if (vscode.workspace.getWorkspaceFolder(uri) === undefined) throw new PilothouseError('not_in_window', `The folder ${oneLine(file, 200)} is not open in this window.`);
+    await vscode.commands.executeCommand('revealInExplorer', uri);
     return;
   }
-  if (file.data === null) throw new PilothouseError('not_found', 'The contents of this file were not kept.');
-  const folder = vscode.Uri.joinPath(services.storageUri, 'attachments');
-  await vscode.workspace.fs.createDirectory(folder);
-  const target = vscode.Uri.joinPath(folder, `${Date.now()}-${path.basename(file.name).replaceAll(/[^\w.-]/g, '_') || 'file'}`);
-  await vscode.workspace.fs.writeFile(target, Buffer.from(file.data, 'base64'));
-  await vscode.commands.executeCommand('vscode.open', target, { preview: true });
+  const at = line === null ? undefined : new vscode.Range(line - 1, 0, line - 1, 0);
+  await vscode.commands.executeCommand('vscode.open', uri, { preview: true, ...(at === undefined ? {} : { selection: at }) });
 }
 
-/** Inserts at the cursor of the text editor that was used last; without one the text opens as an untitled document. */
-async function insertCode(text: string): Promise<string | null> {
-  const editor = vscode.window.activeTextEditor ?? vscode.window.visibleTextEditors.find((each) => each.document.uri.scheme === 'file' || each.document.uri.scheme === 'untitled');
+async function openAttachment(services: Services, context: RequestContext, file: Attachment): Promise<void> {
+  if (file.data === null) {
+    if (file.path === null) throw new PilothouseError('not_found', 'The contents of this file were not kept.');
+    await openFile(services, context, file.path, null);
+    return;
+  }
+  await vscode.commands.executeCommand('vscode.open', vscode.Uri.file(await services.attachments.write(file.name, file.data)), { preview: true });
+}
+
+/** Inserts at the cursor of the text editor that was used last; where none can be seen, the text opens as an untitled document beside the chat. */
+async function insertCode(editor: vscode.TextEditor | undefined, text: string): Promise<string | null> {
   if (editor === undefined) {
-    await vscode.window.showTextDocument(await vscode.workspace.openTextDocument({ content: text }), { preview: false });
+    await vscode.window.showTextDocument(await vscode.workspace.openTextDocument({ content: text }), { preview: false, viewColumn: vscode.ViewColumn.Beside });
     return 'Opened as a new document.';
   }
-  await editor.edit((edit) => edit.replace(editor.selection, text));
-  return `Inserted into ${path.basename(editor.document.fileName)}.`;
+  const name = path.basename(editor.document.fileName);
+  if (!(await editor.edit((edit) => edit.replace(editor.selection, text)))) throw new PilothouseError('not_inserted', `${name} can’t be changed now. Copy the text instead.`);
+  return `Inserted into ${name}.`;
 }

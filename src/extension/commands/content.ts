@@ -1,3 +1,4 @@
+import os from 'node:os';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { PilothouseError } from '../../core/model/errors.ts';
@@ -8,6 +9,7 @@ import { exportJson, exportMarkdown } from '../../core/session/export.ts';
 import type { TranscriptView } from '../../core/session/transcript-api.ts';
 import type { CommandName } from '../contributions.ts';
 import type { Services } from '../services.ts';
+import { belowFolder } from '../tree/text.ts';
 import { Dismissed } from './dismissed.ts';
 import type { Handler } from './index.ts';
 import { pickSession, sessionFor } from './pick.ts';
@@ -30,7 +32,7 @@ async function exportTranscript(services: Services, target: unknown): Promise<vo
   const { key, session } = await sessionFor(services, target, 'Export which session?');
   const uri = await vscode.window.showSaveDialog({
     title: 'Export Transcript', filters: { 'Markdown': ['md'], 'JSON': ['json'] },
-    defaultUri: vscode.Uri.file(path.join(session.folder, `${session.title.replaceAll(/[^\p{L}\p{N} _.-]/gu, '').trim().slice(0, 60) || 'session'}.md`)),
+    defaultUri: vscode.Uri.file(path.join(session.folder === '' ? os.homedir() : session.folder, `${session.title.replaceAll(/[^\p{L}\p{N} _.-]/gu, '').trim().slice(0, 60) || 'session'}.md`)),
   });
   if (uri === undefined) throw new Dismissed();
   await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title: 'Exporting the transcript…', cancellable: true }, async (_progress, token) => {
@@ -49,11 +51,11 @@ async function exportTranscript(services: Services, target: unknown): Promise<vo
   if (choice === 'Open') await vscode.commands.executeCommand('vscode.open', uri);
 }
 
-/** `src/a.ts:3-9` and the lines themselves in a fence, ready to be asked about. */
-export function selectionText(document: vscode.TextDocument, selection: vscode.Selection): string {
+/** `src/a.ts:3-9`, as read from the session's folder, and the lines themselves in a fence, ready to be asked about. */
+function selectionText(document: vscode.TextDocument, selection: vscode.Selection, folder: string): string {
   const text = document.getText(selection.isEmpty ? undefined : selection);
   const last = selection.end.character === 0 && selection.end.line > selection.start.line ? selection.end.line : selection.end.line + 1;
-  const place = `${vscode.workspace.asRelativePath(document.uri, false)}${selection.isEmpty ? '' : `:${selection.start.line + 1}${last > selection.start.line + 1 ? `-${last}` : ''}`}`;
+  const place = `${belowFolder(document.uri.fsPath, folder)}${selection.isEmpty ? '' : `:${selection.start.line + 1}${last > selection.start.line + 1 ? `-${last}` : ''}`}`;
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map((match) => match[0].length));
   const mark = '`'.repeat(longest + 1);
   return `${place}\n${mark}${document.languageId}\n${text.replace(/\n$/, '')}\n${mark}\n`;
@@ -62,13 +64,12 @@ export function selectionText(document: vscode.TextDocument, selection: vscode.S
 async function sendSelection(services: Services, target: unknown): Promise<void> {
   const editor = vscode.window.activeTextEditor;
   if (editor === undefined) throw new PilothouseError('no_editor', 'Open a file and select what you want to send first.');
-  const text = selectionText(editor.document, editor.selection);
   const recent = services.panels.recent();
   const named = typeof target === 'object' && target !== null && ('key' in target || 'sessionId' in target);
   // The editor's menu passes a Uri, which names no session: the chat that was used last is meant, else one is picked.
   const key = named ? (await sessionFor(services, target, 'Send to which session?')).key : (recent?.key ?? sessionKey(await pickSession(services, 'Send to which session?', (session) => !session.archived)));
   const panel = services.panels.open(key, { beside: true });
-  await panel.insert(text);
+  await panel.insert(selectionText(editor.document, editor.selection, services.fleet.session(key)?.folder ?? ''));
 }
 
 export const contentCommands = {

@@ -6,10 +6,12 @@ import { sessionKey } from '../../core/model/session.ts';
 import type { SessionRuntime } from '../../core/fleet/runtime.ts';
 import type { CommandName } from '../contributions.ts';
 import type { Services } from '../services.ts';
-import { oneLine } from '../tree/text.ts';
+import { shortFolder } from '../tree/model.ts';
+import { oneLine, pickText } from '../tree/text.ts';
+import { placeOf } from '../chat/place.ts';
 import { Dismissed } from './dismissed.ts';
 import type { Handler } from './index.ts';
-import { connectionFor, sessionFor } from './pick.ts';
+import { connectionFor, homesOf, sessionFor } from './pick.ts';
 
 const traitsOf = (services: Services, session: Session) => services.fleet.connections().find((each) => each.connectionId === session.connectionId)?.traits ?? null;
 const ours = (session: Session): boolean => session.owner === 'this' || session.owner === 'window';
@@ -39,12 +41,15 @@ async function newSession(services: Services, target: unknown): Promise<void> {
   await progress('Looking for agents…', () => services.ready.then(() => services.fleet.settled()));
   const connection = await connectionFor(services, target, 'Which agent?', (each) => each.traits.spawn && each.state.status === 'ready');
   const folder = typeof given['folder'] === 'string' ? given['folder'] : node?.kind === 'group' && node.folder !== null ? node.folder : await pickFolder(services, connection.connectionId);
+  const { mode } = given;
+  // Whoever can run commands could otherwise start an agent that asks for nothing.
+  if (typeof mode === 'string') await confirm(`Start ${oneLine(connection.name, 60)} in the permission mode “${oneLine(mode, 60)}”?`, `In ${oneLine(folder, 200)}.`, 'Start');
   const machine = services.fleet.machines().find((each) => each.connectionId === connection.connectionId) ?? services.fleet.machines()[0];
   const session = await progress(`Starting ${connection.name}…`, () => services.fleet.spawn(connection.connectionId, {
     machineId: machine?.id ?? '', folder,
     ...(typeof given['title'] === 'string' ? { title: given['title'] } : {}),
     ...(typeof given['model'] === 'string' ? { model: given['model'] } : {}),
-    ...(typeof given['mode'] === 'string' ? { mode: given['mode'] } : {}),
+    ...(typeof mode === 'string' ? { mode } : {}),
   }));
   const key = sessionKey(session);
   services.panels.open(key);
@@ -59,18 +64,20 @@ async function pickFolder(services: Services, connectionId: string): Promise<str
     .filter((folder) => folder !== '' && !workspace.includes(folder)).slice(0, 12);
   const [first] = workspace;
   if (first !== undefined && workspace.length === 1 && recent.length === 0) return first;
-  const other = 'Choose another folder…';
-  const items: vscode.QuickPickItem[] = [
-    ...(workspace.length === 0 ? [] : [{ label: 'This window', kind: vscode.QuickPickItemKind.Separator }]),
-    ...workspace.map((label) => ({ label, iconPath: new vscode.ThemeIcon('folder-active') })),
-    ...(recent.length === 0 ? [] : [{ label: 'Recent', kind: vscode.QuickPickItemKind.Separator }]),
-    ...recent.map((label) => ({ label, iconPath: new vscode.ThemeIcon('folder') })),
-    { label: '', kind: vscode.QuickPickItemKind.Separator },
-    { label: other, iconPath: new vscode.ThemeIcon('folder-opened') },
+  const homes = homesOf(services);
+  const item = (folder: string, icon: string) => ({ label: pickText(shortFolder(folder, homes), 300), iconPath: new vscode.ThemeIcon(icon), folder });
+  const separator = (label: string) => ({ label, kind: vscode.QuickPickItemKind.Separator, folder: null });
+  const items = [
+    ...(workspace.length === 0 ? [] : [separator('This window')]),
+    ...workspace.map((folder) => item(folder, 'folder-active')),
+    ...(recent.length === 0 ? [] : [separator('Recent')]),
+    ...recent.map((folder) => item(folder, 'folder')),
+    separator(''),
+    { label: 'Choose another folder…', iconPath: new vscode.ThemeIcon('folder-opened'), folder: null },
   ];
   const picked = await vscode.window.showQuickPick(items, { placeHolder: 'In which folder?' });
   if (picked === undefined) throw new Dismissed();
-  if (picked.label !== other) return picked.label;
+  if (picked.folder !== null) return picked.folder;
   const chosen = await vscode.window.showOpenDialog({ canSelectFiles: false, canSelectFolders: true, canSelectMany: false, defaultUri: vscode.Uri.file(first ?? os.homedir()), openLabel: 'Use Folder' });
   const [uri] = chosen ?? [];
   if (uri === undefined) throw new Dismissed();
@@ -144,7 +151,9 @@ export const sessionCommands = {
   },
   openSessionFolder: async (services, target) => {
     const { session } = await sessionFor(services, target, 'Open the folder of which session?');
-    const uri = vscode.Uri.file(session.folder);
+    const place = session.folder === '' ? null : await placeOf(session.folder, '').catch(() => null);
+    if (place?.kind !== 'folder') throw new PilothouseError('folder_missing', session.folder === '' ? 'The folder of this session is not known.' : `The folder ${oneLine(session.folder, 200)} is not there any more.`);
+    const uri = vscode.Uri.file(place.path);
     if (vscode.workspace.getWorkspaceFolder(uri) !== undefined) await vscode.commands.executeCommand('revealInExplorer', uri);
     else await vscode.commands.executeCommand('vscode.openFolder', uri, { forceNewWindow: true });
   },

@@ -28,7 +28,7 @@ export interface TreeModel {
   parent(id: string): TreeNode | null;
 }
 
-/** Sessions that wait for the person: a permission or question, or a failure that nobody has looked at. */
+/** Whether a session waits for the person: a permission, a question or a plan is open. */
 export function needsPerson(session: Session): boolean {
   return !session.archived && session.waiting.length > 0;
 }
