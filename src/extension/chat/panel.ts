@@ -10,7 +10,7 @@ import { failureText, oneLine } from '../tree/text.ts';
 import { ChatChannel } from './channel.ts';
 import { chatHtml } from './html.ts';
 import { answerRequest } from './requests.ts';
-import { readPageMessage } from './schema.ts';
+import { readPageMessage, refusedRequest } from './schema.ts';
 import { chatState } from './state.ts';
 
 /** One chat tab: a webview panel on the runtime of one session. */
@@ -28,6 +28,7 @@ export class ChatPanel implements vscode.Disposable {
   private disposed = false;
   private pageReady = false;
   private draft = '';
+  private readonly inserts: string[] = [];
   private opened: Promise<void>;
 
   constructor(services: Services, key: SessionKey, panel: vscode.WebviewPanel) {
@@ -60,10 +61,11 @@ export class ChatPanel implements vscode.Disposable {
     void this.post({ type: 'focus' });
   }
 
-  /** Puts text into the composer once the page is there. */
+  /** Puts text into the composer, behind the draft that is kept: as soon as the page is there and has that. */
   async insert(text: string): Promise<void> {
     await this.opened;
-    await this.post({ type: 'insert', text });
+    this.inserts.push(text);
+    this.flushInserts();
   }
 
   dispose(): void {
@@ -80,6 +82,11 @@ export class ChatPanel implements vscode.Disposable {
     this.letGo();
   }
 
+  private flushInserts(): void {
+    if (!this.pageReady || !this.panel.visible || this.channel === null) return;
+    for (const text of this.inserts.splice(0)) void this.post({ type: 'insert', text });
+  }
+
   private letGo(): void {
     this.watchingRuntime?.dispose();
     this.channel?.dispose();
@@ -93,13 +100,13 @@ export class ChatPanel implements vscode.Disposable {
     if (this.disposed || this.runtime !== null) return;
     try {
       await this.fleet.whenKnown(this.key);
+      this.draft = (await this.services.drafts.get(this.key).catch(() => null)) ?? '';
       const runtime = await this.fleet.open(this.key);
       if (this.disposed) {
         runtime.release();
         return;
       }
       this.runtime = runtime;
-      this.draft = (await this.services.drafts.get(this.key).catch(() => null)) ?? '';
       this.channel = new ChatChannel({
         session: this.key,
         transcript: runtime.transcript,
@@ -110,6 +117,7 @@ export class ChatPanel implements vscode.Disposable {
       this.watchingRuntime = runtime.onState(() => this.refresh());
       this.channel.setVisible(this.panel.visible);
       if (this.pageReady) this.channel.pageReady();
+      this.flushInserts();
       this.refresh();
     } catch (error) {
       if (this.disposed || isAbort(error)) return;
@@ -127,6 +135,8 @@ export class ChatPanel implements vscode.Disposable {
   }
 
   private onViewState(): void {
+    // A hidden page is thrown away; shown again, it loads and says so.
+    if (!this.panel.visible) this.pageReady = false;
     this.channel?.setVisible(this.panel.visible);
     void this.services.context.set('pilothouse.chatFocused', this.services.panels.active() !== null);
     if (this.panel.active && this.panel.visible) this.services.panels.touched(this);
@@ -136,12 +146,15 @@ export class ChatPanel implements vscode.Disposable {
     const message: PageMessage | null = readPageMessage(raw);
     if (message === null) {
       this.services.log.warn('a message of the chat page was refused');
+      const request = refusedRequest(raw);
+      if (request !== null) void this.post({ type: 'reply', request, ok: false, code: 'refused', message: 'This is larger than a chat takes, or not of its form. Send less at once.' });
       return;
     }
     switch (message.type) {
       case 'ready':
         this.pageReady = true;
         this.channel?.pageReady();
+        this.flushInserts();
         return;
       case 'resync':
         this.services.log.info('the chat page asked for a snapshot', { generation: message.generation });

@@ -47,6 +47,14 @@ export function readPageMessage(value: unknown): PageMessage | null {
   return parsed.success ? withoutUndefined(parsed.data) : null;
 }
 
+const numbered = z.object({ type: z.literal('request'), request: index });
+
+/** The number of a request whose contents were refused, so that the page is told instead of waiting; null for anything else. */
+export function refusedRequest(value: unknown): number | null {
+  const parsed = numbered.safeParse(value);
+  return parsed.success ? parsed.data.request : null;
+}
+
 // zod types optional keys as `T | undefined`; the protocol leaves absent keys out.
 function withoutUndefined(parsed: z.infer<typeof message>): PageMessage {
   if (parsed.type !== 'request' || parsed.body.ask !== 'answer') return parsed as PageMessage;

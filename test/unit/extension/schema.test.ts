@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { joinArguments, splitArguments } from '../../../src/extension/arguments.ts';
 import { diffSides } from '../../../src/extension/chat/diffSides.ts';
-import { readPageMessage } from '../../../src/extension/chat/schema.ts';
+import { readPageMessage, refusedRequest } from '../../../src/extension/chat/schema.ts';
 import { score } from '../../../src/extension/chat/score.ts';
 
 const request = (body: unknown, over: object = {}): unknown => ({ type: 'request', session: 's', request: 1, body, ...over });
@@ -20,6 +20,18 @@ describe('messages of the page', () => {
       request({ ask: 'run', command: 'workbench.action.quit' }), request({ ask: 'set', what: 'title', id: 'x' }), request({ ask: 'open-file', path: '', line: null }),
       request({ ask: 'interrupt' }, { session: 7 }), request({ ask: 'interrupt' }, { request: -1 }), request({ ask: 'answer', requestId: 'r', decision: { outcome: 'allow', extra: true } }),
     ]) expect(readPageMessage(bad), JSON.stringify(bad)).toBeNull();
+  });
+
+  it('that are refused leave a number to answer to, where they are requests', () => {
+    const long = request({ ask: 'send', text: 'x'.repeat(2_000_001), attachments: [], how: 'send' }, { request: 7 });
+    expect(readPageMessage(long)).toBeNull();
+    expect(refusedRequest(long)).toBe(7);
+    for (const none of [null, 1, { type: 'ready', request: 1 }, { type: 'request' }, { type: 'request', request: -1 }]) expect(refusedRequest(none)).toBeNull();
+  });
+
+  it('answer questions that are named by long texts', () => {
+    const body = { ask: 'answer', requestId: 'r', decision: { outcome: 'answer', answers: { ['Which? '.repeat(600)]: ['this'] } } };
+    expect(readPageMessage(request(body))).toEqual(request(body));
   });
 
   it('never throw, whatever comes (10,000 malformed messages)', () => {
