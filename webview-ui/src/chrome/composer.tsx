@@ -89,12 +89,13 @@ export function Composer({ page, draft, onReview }: ComposerProps): JSX.Element 
     if (event.key === 'Enter') {
       const command = event.ctrlKey || event.metaKey;
       if (command && draft.text.peek().trim() === '' && draft.files.peek().length === 0 && onReview()) event.preventDefault();
-      else if (event.altKey && state.traits.steer && page.running.peek()) {
+      else if (event.altKey && !readOnly && state.traits.steer && page.running.peek()) {
         event.preventDefault();
         void draft.send('steer');
       } else if (page.config.peek().enterKey === 'send' ? !event.shiftKey : command) {
         event.preventDefault();
-        if (!readOnly) void draft.send(page.running.peek() ? 'queue' : 'send');
+        if (readOnly) page.tell('error', `${placeholder(page, state)}.`);
+        else void draft.send(page.running.peek() ? 'queue' : 'send');
       }
     } else if (event.key === 'ArrowUp' && area.selectionStart === 0 && area.selectionEnd === 0 && !event.shiftKey) {
       if (draft.recall(1)) caretTo.current = 0;
