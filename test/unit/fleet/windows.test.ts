@@ -136,6 +136,26 @@ describe('the chat of a session that another window runs', () => {
     expect(texts(runtime)).toEqual(['answer to go', 'unseen 1', 'unseen 2', 'answer to next']);
   });
 
+  it('finds in the system what the window that died was just sending, and sends it not twice', async () => {
+    await second.connect();
+    const handle = first.backend.session('a');
+    const asked = Promise.withResolvers<string>();
+    handle.send = async (prompt, clientId) => {
+      await first.backend.context.leases.acquire('session:a');
+      world.system.histories.set('a', [{ kind: 'prompt', id: 'p', row: 'p', order: [1], rev: 1, at: null, turn: null, parent: null, text: prompt.text, attachments: [], clientId }]);
+      asked.resolve(clientId);
+      return new Promise(() => undefined);
+    };
+    await (await first.open('a')).send({ text: 'caught by the crash', attachments: [] }, 'send');
+    await asked.promise;
+    const runtime = await second.open('a');
+    await until(() => runtime.outboxItems()[0]?.delivery === 'sending');
+    await first.die();
+    await until(() => runtime.outboxItems().length === 0);
+    expect(texts(runtime)).toEqual(['caught by the crash']);
+    expect(world.system.delivered).toEqual([]);
+  });
+
   it('what was asked of a window that died is not done later, but for names and settings', async () => {
     await running();
     await second.connect();
