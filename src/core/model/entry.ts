@@ -104,8 +104,8 @@ export interface DeltaEntry extends EntryBase {
 }
 /**
  * Pieces of one version (`rev`) kept as one entry: parts `part`, `part + 1` … with the length of each in characters, so that `text` can be taken apart
- * again and a single piece's later version still takes its place. Its id is `${row}#pieces:${channel}:${rev}:${part}`, which no driver's id may look
- * like, so it never stands for the whole entry that ends the block. Without lengths it holds no text any more and only keeps the row's place.
+ * again and a single piece's later version still takes its place. Its id is `${row}#pieces:${channel}:${rev}:${part}`; no driver's id may begin with
+ * `${row}#pieces`, so it never stands for the whole entry that ends the block. Without lengths it holds no text any more and only keeps the row's place.
  */
 export interface JoinedPieces {
   readonly rev: number;

@@ -1,7 +1,7 @@
 import type { Entry } from '../model/entry.ts';
 import type { FactsLookup } from './arrange.ts';
 import { shownParent, topOf } from './arrange.ts';
-import type { Pending, TailMemory } from './memory.ts';
+import type { Departed, Pending, TailMemory } from './memory.ts';
 import type { RowNode } from './node.ts';
 import { soundEntry } from './normalise.ts';
 import type { Position, RowFacts } from './order.ts';
@@ -18,18 +18,26 @@ export interface PlaceChange {
   readonly to: Position | null;
 }
 
-/** What a merge leaves to be looked at in the store once its entries are written. */
-export interface Merged {
-  /** Changes of the rows before the boundary, as far as the entries tell. */
+/** What a merge may have done to the rows before the boundary. */
+export interface Guess {
   readonly changes: readonly PlaceChange[];
-  /** Top-level rows from the boundary on that must be read into memory. */
-  readonly tails: readonly Position[];
-  /** All rows that the merge had to do with. */
-  readonly touched: ReadonlySet<string>;
   /** Rows that were none before: rows that name them as their parent were at the top until now. */
   readonly fresh: ReadonlySet<string>;
   /** Top-level rows from the boundary on that hold such rows. */
   readonly freshTails: readonly Position[];
+}
+
+/** What a merge leaves to be looked at in the store once its entries are written. */
+export interface Merged {
+  /**
+   * One, where all entries came from here: then it is certain. What another process wrote was in the store before it could be asked how the rows stood
+   * without, so there are two: that these entries were new, and that they were versions of what was there.
+   */
+  readonly guesses: readonly Guess[];
+  /** Top-level rows from the boundary on that must be read into memory. */
+  readonly tails: readonly Position[];
+  /** All rows that the merge had to do with. */
+  readonly touched: ReadonlySet<string>;
   /** Entries to be written. */
   readonly entries: readonly Entry[];
   /** Changes of the rows in memory. */
@@ -54,7 +62,9 @@ export class Cycle {
   private readonly known = new Map<string, RowLog>();
   /** Rows that are not in memory, as they are now. */
   private readonly merged = new Map<string, RowLog>();
-  /** Rows that left memory in this round. */
+  /** Rows to which another process wrote, as they were if what it wrote was new. */
+  private readonly without = new Map<string, RowLog>();
+  /** Rows that left memory, in this round or since the last one. */
   private readonly left = new Set<string>();
 
   constructor(memory: TailMemory) {
@@ -82,10 +92,6 @@ export class Cycle {
       const found = await read(keys);
       for (const key of keys) this.known.set(key, new RowLog(key));
       for (const entry of found.map(soundEntry)) if (entry.row !== null) this.known.get(entry.row)?.add(entry, true);
-      for (const key of keys) {
-        // Unless it came while the store was being asked.
-        if (this.known.get(key)?.size === 0 && !own.has(key) && !forest.has(key) && !this.memory.pending.has(key)) absent.add(key);
-      }
       keys = [...new Set(keys.flatMap((key) => this.known.get(key)?.facts()?.parent ?? []))];
     }
   }
@@ -94,39 +100,56 @@ export class Cycle {
   merge(): Merged {
     const ops: RowOp[] = [];
     const touched = new Set<string>();
+    for (const [key, { stored }] of this.pending) if (stored.length > 0) this.without.set(key, logWithout(key, this.known.get(key), stored));
+    for (const key of this.asked) if (this.memory.foreign.delete(key)) this.without.set(key, new RowLog(key));
     for (const key of this.asked) this.confirm(key, ops, touched);
     for (const [key, pending] of this.pending) this.mergePending(key, pending, ops, touched);
     this.postpone(touched);
     this.leaveAll(this.memory.leaveBelow(ops), touched);
     for (const top of this.memory.forest.tops.filter((node) => node.linked !== null)) {
-      if (top.home === 'top' && this.belongsAbove(top)) this.leaveAll(this.memory.leave(top, ops), touched);
+      if (top.home !== 'top') continue;
+      if (this.belongsAbove(top)) this.leaveAll(this.memory.leave(top, ops), touched);
+      else if (top.linked !== null && this.isAbsent(top.linked)) this.memory.absent.add(top.linked);
     }
     this.memory.working = new Set(this.merged.keys());
-    const { changes, tails } = this.places(touched);
-    const fresh = new Set([...touched, ...this.asked].filter((key) => !this.memory.unasked.has(key)).filter((key) => this.before(key)?.shows !== true && this.now(key)?.shows === true));
-    return { changes, tails, touched, fresh, freshTails: this.tailsOf(fresh), entries: this.takeEntries(), ops };
+    const guesses = this.without.size === 0 ? [this.guess(touched, this.before)] : [this.guess(touched, this.beforeOthers), this.guess(touched, this.before)];
+    return { guesses, tails: this.tailsOf(touched), touched, entries: this.takeEntries(), ops };
   }
 
-  /** After a failure: what is not in memory waits again. `unwritten`: entries that did not reach the store. */
-  undo(unwritten: readonly Entry[]): void {
-    const { forest } = this.memory;
-    forest.giveBack(unwritten);
-    for (const entry of unwritten) {
-      if (entry.row === null || (!forest.has(entry.row) && !this.merged.has(entry.row))) this.memory.loose.set(entry.id, entry);
+  /** Shows the rows of the tail that would come back from the store, where that fails. */
+  showTails(): RowOp[] {
+    const ops: RowOp[] = [];
+    for (const [key, log] of this.merged) {
+      const top = topOf(key, this.now);
+      const order = this.now(top)?.order;
+      if (order === undefined || this.memory.isAbove({ order, key: top })) continue;
+      this.merged.delete(key);
+      ops.push(...this.memory.apply(log.all(), true));
     }
-    // What did reach the store counts as written by another process: what it did to the rows before the boundary is found by looking.
-    for (const log of this.merged.values()) for (const entry of log.all()) this.memory.wait(entry, unwritten.length === 0);
-    this.merged.clear();
+    this.memory.working = new Set(this.merged.keys());
+    return ops;
+  }
+
+  /** Rows within these top-level rows, which are not where they should be, wait for another round. */
+  waitWithin(tops: ReadonlySet<string>): void {
+    // What another process wrote may have made a parent of what was none.
+    if (tops.size > 0) this.memory.absent.clear();
+    for (const [key, log] of this.merged) {
+      if (!tops.has(topOf(key, this.now))) continue;
+      for (const entry of log.all()) this.memory.wait(entry, true);
+    }
+    for (const key of tops) if (this.memory.forest.has(key)) this.memory.unasked.add(key);
   }
 
   /** After a question that failed: what was waiting waits again. */
   giveUp(): void {
+    this.memory.working = new Set();
     for (const pending of this.pending.values()) this.waitAgain(pending);
   }
 
-  private waitAgain({ added, stored }: Pending): void {
-    for (const entry of stored) this.memory.wait(entry, true);
-    for (const entry of added) this.memory.wait(entry, false);
+  private waitAgain({ added, stored, left }: Pending): void {
+    for (const entry of stored) this.memory.wait(entry, true, left);
+    for (const entry of added) this.memory.wait(entry, false, left);
   }
 
   /** A row in memory about which the store has now been asked. */
@@ -149,7 +172,8 @@ export class Cycle {
     const log = new RowLog(key);
     for (const entry of this.known.get(key)?.all() ?? []) log.add(entry, true);
     // What another process wrote is in the store before this one looks: whether it changed the row can't be told.
-    let changed = pending.stored.length > 0;
+    let changed = pending.left || pending.stored.length > 0;
+    if (pending.left) this.left.add(key);
     for (const entry of pending.stored) log.add(entry, true);
     for (const entry of pending.added) if (log.add(entry, false)) changed = true;
     this.merged.set(key, log);
@@ -173,8 +197,8 @@ export class Cycle {
     }
   }
 
-  private leaveAll(nodes: readonly RowNode[], touched: Set<string>): void {
-    for (const node of nodes) {
+  private leaveAll(gone: readonly Departed[], touched: Set<string>): void {
+    for (const { node } of gone) {
       const log = this.merged.get(node.key) ?? new RowLog(node.key);
       for (const entry of this.known.get(node.key)?.all() ?? []) log.add(entry, true);
       for (const entry of this.memory.entriesLeft(node)) log.add(entry, false);
@@ -191,44 +215,55 @@ export class Cycle {
     return key !== top.key && !this.memory.forest.has(key) && order !== undefined && this.memory.isAbove({ order, key });
   }
 
+  /** True for a row that the store was asked for, that it does not have, and that has not come meanwhile. */
+  private isAbsent(key: string): boolean {
+    return this.known.has(key) && !this.memory.pending.has(key) && this.now(key)?.shows !== true;
+  }
+
   private readonly now: FactsLookup = (key) => {
     const merged = this.merged.get(key);
     if (merged !== undefined) return merged.facts();
     return this.memory.forest.has(key) ? this.memory.forest.facts(key) : this.known.get(key)?.facts();
   };
 
-  /** Rows as they were: those in memory that the store was not asked about count as they are. */
+  /** Rows as they were: those in memory that the store was not asked about count as they are, those that left it as none. */
   private readonly before: FactsLookup = (key) => {
+    if (this.pending.get(key)?.left === true) return null;
     const known = this.known.get(key);
     if (known !== undefined && known.size > 0) return known.facts();
     if (this.left.has(key) || this.pending.has(key) || this.asked.has(key)) return null;
     return this.memory.forest.facts(key);
   };
 
+  private readonly beforeOthers: FactsLookup = (key) => {
+    const without = this.without.get(key);
+    return without === undefined ? this.before(key) : without.facts();
+  };
+
   /** What the touched rows mean for the top-level rows that they are in, or were. */
-  private places(touched: ReadonlySet<string>): { changes: PlaceChange[]; tails: Position[] } {
+  private guess(touched: ReadonlySet<string>, before: FactsLookup): Guess {
     const tops = new Set<string>();
     for (const key of touched) {
-      if (this.before(key)?.shows === true) {
-        const top = topOf(key, this.before);
+      if (before(key)?.shows === true) {
+        const top = topOf(key, before);
         tops.add(top);
         tops.add(topOf(top, this.now));
       }
       if (this.now(key)?.shows === true) tops.add(topOf(key, this.now));
     }
     const changes: PlaceChange[] = [];
-    const tails: Position[] = [];
     for (const key of tops) {
-      const from = this.isMemoryOnly(key) ? null : placeOf(key, this.before);
+      const from = this.isMemoryOnly(key) ? null : placeOf(key, before);
       const to = placeOf(key, this.now);
-      const above = to !== null && this.memory.isAbove(to);
-      if (to !== null && !above) tails.push(to);
       const stood = from !== null && this.memory.isAbove(from) ? from : null;
-      if (stood !== null || above) changes.push({ key, from: stood, to: above ? to : null });
+      const stands = to !== null && this.memory.isAbove(to) ? to : null;
+      if (stood !== null || stands !== null) changes.push({ key, from: stood, to: stands });
     }
-    return { changes, tails };
+    const fresh = new Set([...touched, ...this.asked].filter((key) => !this.memory.unasked.has(key) && before(key)?.shows !== true && this.now(key)?.shows === true));
+    return { changes, fresh, freshTails: this.tailsOf(fresh) };
   }
 
+  /** Top-level rows from the boundary on that these rows are in. */
   private tailsOf(keys: ReadonlySet<string>): Position[] {
     const tops = new Set([...keys].map((key) => topOf(key, this.now)));
     return [...tops].flatMap((key) => placeOf(key, this.now) ?? []).filter((place) => !this.memory.isAbove(place));
@@ -246,6 +281,14 @@ export class Cycle {
     for (const log of this.merged.values()) for (const entry of log.takeDirty()) entries.push(entry);
     return entries;
   }
+}
+
+/** A row as the store has it but for these entries. */
+function logWithout(key: string, known: RowLog | undefined, entries: readonly Entry[]): RowLog {
+  const ids = new Set(entries.map((entry) => entry.id));
+  const log = new RowLog(key);
+  for (const entry of known?.all() ?? []) if (!ids.has(entry.id)) log.add(entry, true);
+  return log;
 }
 
 /** True when one of the rows is a parent of this one, or a parent's parent. */

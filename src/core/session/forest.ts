@@ -95,21 +95,6 @@ export class Forest {
     return entries;
   }
 
-  /** True when something to be written, other than what `hold` keeps back, is here. */
-  hasDirty(hold: (node: RowNode) => boolean): boolean {
-    for (const node of this.dirty) if (!hold(node)) return true;
-    return false;
-  }
-
-  giveBack(entries: readonly Entry[]): void {
-    for (const entry of entries) {
-      const node = entry.row === null ? undefined : this.nodes.get(entry.row);
-      if (node === undefined) continue;
-      node.log.giveBack([entry]);
-      this.dirty.add(node);
-    }
-  }
-
   /** True when the row or one within it has yet to be written. */
   isTreeDirty(top: RowNode): boolean {
     return this.dirty.size > 0 && within(top).some((node) => this.dirty.has(node));
@@ -158,14 +143,20 @@ export class Forest {
       if (home !== null) listIn(into, home).push([node, { order, key: node.key }]);
       node.home = home;
     }
-    let steps: ListStep[] = [];
-    for (const home of new Set([...out.keys(), ...into.keys()])) {
-      if (home === null) continue;
-      const done = changeList(home === 'top' ? this.tops : home.children, out.get(home) ?? [], into.get(home) ?? []);
-      if (home === 'top') steps = done;
-      else batch.parents.add(home);
-    }
+    // All leave before any comes: a node is found in its list by the place that it was given there.
+    const steps: ListStep[] = [];
+    for (const [home, nodes] of out) this.changeHome(home, nodes, [], steps, batch);
+    for (const [home, nodes] of into) this.changeHome(home, [], nodes, steps, batch);
     return steps;
+  }
+
+  private changeHome(home: Home, out: readonly RowNode[], into: readonly (readonly [RowNode, Position])[], steps: ListStep[], batch: Batch): void {
+    if (home === 'top') {
+      steps.push(...changeList(this.tops, out, into));
+    } else if (home !== null) {
+      changeList(home.children, out, into);
+      batch.parents.add(home);
+    }
   }
 
   /** Notes what changed about a row's facts and which rows have to look for their place because of it. */

@@ -1,9 +1,10 @@
 import type { Entry } from '../model/entry.ts';
 import type { Row } from '../model/row.ts';
-import type { Merged, PlaceChange, PlaceStep } from './cycle.ts';
+import type { Guess, Merged, PlaceChange, PlaceStep } from './cycle.ts';
 import { inOrder } from './cycle.ts';
 import type { TailMemory } from './memory.ts';
 import type { Position } from './order.ts';
+import { comparePositions } from './order.ts';
 import type { StoredPage, StoreIndex } from './storeIndex.ts';
 import { storedPage } from './storeIndex.ts';
 import type { RowOp } from './transcript-api.ts';
@@ -16,6 +17,8 @@ export interface Above {
   readonly ops: readonly RowOp[];
   /** Entries of rows that are to be in memory. */
   readonly entries: readonly Entry[];
+  /** Top-level rows that are to be in memory and were not where they should be, since another process wrote meanwhile. */
+  readonly missed: ReadonlySet<string>;
 }
 
 /**
@@ -24,9 +27,9 @@ export interface Above {
  */
 export async function lookAbove(memory: TailMemory, merged: Merged, index: StoreIndex): Promise<Above> {
   const { boundary } = memory;
-  if (boundary === null) return { start: 0, ops: [], entries: [] };
-  const looked = new Look(memory, merged, index, boundary);
-  return looked.run();
+  if (boundary === null) return { start: 0, ops: [], entries: [], missed: new Set() };
+  const look = new Look(memory, merged, index, boundary);
+  return look.run();
 }
 
 class Look {
@@ -36,48 +39,67 @@ class Look {
   private readonly boundary: Position;
   private readonly rows = new Map<string, Row>();
   private readonly entries: Entry[] = [];
-  private readonly changes: PlaceChange[];
-  private readonly adopted = new Set<string>();
+  private readonly missed = new Set<string>();
+  /** What is known of the guess that is looked at. */
+  private changes: PlaceChange[] = [];
+  private fresh: ReadonlySet<string> = new Set();
+  private readonly pages: StoredPage[] = [];
 
   constructor(memory: TailMemory, merged: Merged, index: StoreIndex, boundary: Position) {
     this.memory = memory;
     this.merged = merged;
     this.index = index;
     this.boundary = boundary;
-    this.changes = [...merged.changes];
   }
 
   async run(): Promise<Above> {
-    const before = this.memory.start;
-    const stand = placesOf(inOrder(this.changes), false);
-    const ranks = await this.index.ranks(stand, true);
-    for (const [from, to] of runsOf(ranks)) this.take(await this.index.read(from, to));
+    const places: Position[] = [];
     for (const tail of this.merged.tails) await this.takeTail(tail);
-    let start = await this.index.rank(this.boundary, before + this.shift());
-    if (start !== before + this.shift()) {
-      // A row in memory may have taken rows in that stood before the boundary.
-      for (const tail of this.merged.freshTails) await this.takeTail(tail);
-      start = await this.index.rank(this.boundary, before + this.shift());
+    for (const guess of this.merged.guesses) {
+      const ops = (await this.holds(guess)) ? await this.steps() : null;
+      if (ops !== null) return this.above(this.expected(), ops);
+      places.push(...inOrder(this.changes).map((change) => change.at));
     }
-    const ops = start === before + this.shift() ? await this.steps() : await this.stretch(start, start - before);
-    return { start, ops, entries: this.entries };
+    const start = await this.index.rank(this.boundary, this.expected());
+    return this.above(start, await this.stretch(start, places.sort(comparePositions)));
   }
 
-  /** By how many rows the known changes move the boundary. */
-  private shift(): number {
-    return this.changes.reduce((sum, { from, to }) => sum + (to === null ? 0 : 1) - (from === null ? 0 : 1), 0);
+  private above(start: number, ops: readonly RowOp[]): Above {
+    return { start, ops, entries: this.entries, missed: this.missed };
   }
 
-  private take(page: StoredPage): void {
-    for (const top of page.tops) this.rows.set(top.key, top.row);
-    this.adopt(page);
+  /** Reads the rows that a guess is about; true when as many rows stand before the boundary as it makes one expect. */
+  private async holds(guess: Guess): Promise<boolean> {
+    this.changes = [...guess.changes];
+    this.fresh = guess.fresh;
+    for (const page of this.pages) this.adopt(page);
+    const ranks = await this.index.ranks(placesOf(inOrder(this.changes), false), true);
+    for (const [from, to] of runsOf(ranks)) {
+      const page = await this.index.read(from, to);
+      for (const top of page.tops) this.rows.set(top.key, top.row);
+      this.adopt(page);
+    }
+    if ((await this.index.rank(this.boundary, this.expected())) === this.expected()) return true;
+    // A row in memory may have taken rows in that stood before the boundary.
+    for (const tail of guess.freshTails) await this.takeTail(tail);
+    return (await this.index.rank(this.boundary, this.expected())) === this.expected();
+  }
+
+  /** How many rows stand before the boundary if the changes are all there is. */
+  private expected(): number {
+    return this.changes.reduce((sum, { from, to }) => sum + (to === null ? 0 : 1) - (from === null ? 0 : 1), this.memory.start);
   }
 
   private async takeTail(position: Position): Promise<void> {
-    const at = await this.index.rank(position);
-    const entries = await this.index.entriesAt(at);
+    const entries = await this.index.entriesAt(await this.index.rank(position));
+    const page = storedPage(entries);
+    if (!page.tops.some((top) => top.key === position.key)) {
+      this.missed.add(position.key);
+      return;
+    }
     for (const entry of entries) this.entries.push(entry);
-    this.adopt(storedPage(entries));
+    this.pages.push(page);
+    this.adopt(page);
   }
 
   /** Rows that stood at the top until the row that they name as their parent came. */
@@ -85,21 +107,26 @@ class Look {
     const atTop = new Set(tops.map((top) => top.key));
     for (const [key, { order, parent }] of facts) {
       const from = { order, key };
-      if (parent === null || atTop.has(key) || this.adopted.has(key) || !this.merged.fresh.has(parent)) continue;
-      if (this.merged.touched.has(key) || this.memory.forest.has(key) || !this.memory.isAbove(from)) continue;
-      this.adopted.add(key);
+      if (parent === null || atTop.has(key) || !this.fresh.has(parent) || this.changes.some((change) => change.key === key)) continue;
+      // One that came into memory while this was looked for stood where the store has it.
+      const wasInMemory = this.memory.forest.has(key) && !this.memory.unasked.has(key);
+      if (this.merged.touched.has(key) || wasInMemory || !this.memory.isAbove(from)) continue;
       this.changes.push({ key, from, to: null });
     }
   }
 
-  /** One step for each change, from the first row to the last, so that each index is that of the rows as they are by then. */
-  private async steps(): Promise<RowOp[]> {
+  /** One step for each change, from the first row to the last, so that each index is that of the rows as they are by then; null where that can't be. */
+  private async steps(): Promise<RowOp[] | null> {
     const changes = inOrder(this.changes);
     const standing = await this.index.ranks(placesOf(changes, false), true);
     const leaving = await this.index.ranks(placesOf(changes, true), false);
     const ops: RowOp[] = [];
+    let length = this.memory.start;
     for (const { key, step } of changes) {
       const at = (step === 'leaves' ? leaving : standing).shift() ?? 0;
+      // Another process moved rows while they were looked for.
+      if (at > (step === 'comes' ? length : length - 1)) return null;
+      length += step === 'comes' ? 1 : step === 'leaves' ? -1 : 0;
       const row = this.rows.get(key) ?? missing(key);
       if (step === 'stays') ops.push({ op: 'update', at, row });
       else if (step === 'leaves') ops.push({ op: 'splice', at, remove: 1, rows: [] });
@@ -109,15 +136,16 @@ class Look {
   }
 
   /** One splice over everything between the first and the last place that may have changed; over all rows where even that can't be right. */
-  private async stretch(start: number, grown: number): Promise<RowOp[]> {
-    const places = inOrder(this.changes).map((change) => change.at);
+  private async stretch(start: number, places: readonly Position[]): Promise<RowOp[]> {
     const [first] = places;
     const last = places.at(-1);
+    const grown = start - this.memory.start;
     let from = first === undefined ? 0 : await this.index.rank(first);
     let to = last === undefined ? start : await this.index.rank({ order: last.order, key: `${last.key}\u0000` });
-    if (to - from - grown < 0 || to > start) [from, to] = [0, start];
-    const { tops } = await this.index.read(from, to);
-    return [{ op: 'splice', at: from, remove: to - from - grown, rows: tops.map((top) => top.row) }];
+    if (to - from - grown < 0 || to > start || to - grown > this.memory.start) [from, to] = [0, start];
+    const rows = (await this.index.read(from, to)).tops.slice(0, to - from).map((top) => top.row);
+    while (rows.length < to - from) rows.push(missing(`${from + rows.length}`));
+    return [{ op: 'splice', at: from, remove: to - from - grown, rows }];
   }
 }
 

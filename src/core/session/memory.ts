@@ -14,6 +14,17 @@ export interface Pending {
   readonly added: Entry[];
   /** In the store already, such as what another process wrote. */
   readonly stored: Entry[];
+  /** True for a row that was in memory, and nowhere else, until something moved it before the boundary. */
+  left: boolean;
+}
+
+/** A row that left memory. */
+export interface Departed {
+  readonly node: RowNode;
+  /** False where the store was not asked about it: it may have stood before the boundary as well. */
+  readonly known: boolean;
+  /** True where another process made it. */
+  readonly foreign: boolean;
 }
 
 /**
@@ -29,7 +40,9 @@ export class TailMemory {
   readonly pending = new Map<string, Pending>();
   /** Rows in memory of which the store may know more. */
   readonly unasked = new Set<string>();
-  /** Keys of parents that are no rows, as the store has said. */
+  /** Those of them that another process made. */
+  readonly foreign = new Set<string>();
+  /** Keys of parents that are no rows before the boundary, as the store has said. */
   readonly absent = new Set<string>();
   /** Entries to be written that belong to no row in memory. */
   readonly loose = new Map<string, Entry>();
@@ -50,7 +63,13 @@ export class TailMemory {
 
   /** True when something has yet to be written or to be asked. */
   get isBusy(): boolean {
-    return this.pending.size > 0 || this.unasked.size > 0 || this.loose.size > 0 || this.forest.hasDirty((node) => this.unasked.has(node.key));
+    if (this.pending.size > 0 || this.unasked.size > 0 || this.loose.size > 0 || this.forest.isDirty) return true;
+    return this.boundary !== null && this.forest.tops.some((top) => this.isAstray(top));
+  }
+
+  /** True for a row at the top whose parent may be a row before the boundary. */
+  isAstray(top: RowNode): boolean {
+    return top.linked !== null && !this.forest.has(top.linked) && !this.absent.has(top.linked);
   }
 
   /** The end of a stored session, of which `start` rows stand before. `empty`: the store knows nothing else of the session. */
@@ -74,7 +93,7 @@ export class TailMemory {
         if (!stored) this.loose.set(entry.id, entry);
         continue;
       }
-      if (this.absent.size > 0) this.absent.delete(entry.row);
+      this.absent.delete(entry.row);
       if (this.forest.has(entry.row)) {
         inside.push(entry);
       } else if (this.boundary === null) {
@@ -93,6 +112,7 @@ export class TailMemory {
       for (const entry of fresh.get(key) ?? []) inside.push(entry);
       fresh.delete(key);
       this.unasked.add(key);
+      if (stored) this.foreign.add(key);
     }
     for (const list of fresh.values()) for (const entry of list) this.wait(entry, stored);
     return this.apply(inside, stored);
@@ -111,6 +131,7 @@ export class TailMemory {
         found = true;
       }
     }
+    for (const key of rows.keys()) this.absent.delete(key);
     for (const key of leaving) for (const entry of rows.get(key) ?? []) this.wait(entry, true);
     return this.apply(entries.filter((entry) => entry.row !== null && !leaving.has(entry.row)), true);
   }
@@ -118,22 +139,21 @@ export class TailMemory {
   /** Merges entries into the rows in memory; a row that this moves before the boundary leaves memory and waits for its place. */
   apply(entries: Iterable<Entry>, stored: boolean): RowOp[] {
     const ops = this.offset(this.forest.apply(entries, stored));
-    for (const node of this.leaveBelow(ops)) for (const entry of this.entriesLeft(node)) this.wait(entry, false);
+    for (const gone of this.leaveBelow(ops)) for (const entry of this.entriesLeft(gone.node)) this.wait(entry, gone.foreign, gone.known);
     return ops;
   }
 
   /** Takes a top-level row out of memory, with all rows within it. */
-  leave(top: RowNode, ops: RowOp[]): RowNode[] {
+  leave(top: RowNode, ops: RowOp[]): Departed[] {
     const own: RowOp[] = [];
-    const gone = this.forest.remove(top, own);
-    for (const node of gone) this.unasked.delete(node.key);
+    const gone = this.forest.remove(top, own).map((node) => ({ node, known: !this.unasked.delete(node.key), foreign: this.foreign.delete(node.key) }));
     ops.push(...this.offset(own));
     return gone;
   }
 
   /** Takes out every top-level row that stands before the boundary. */
-  leaveBelow(ops: RowOp[]): RowNode[] {
-    const gone: RowNode[] = [];
+  leaveBelow(ops: RowOp[]): Departed[] {
+    const gone: Departed[] = [];
     for (let top = this.forest.tops[0]; top !== undefined && this.isAbove(top.placed); top = this.forest.tops[0]) gone.push(...this.leave(top, ops));
     return gone;
   }
@@ -150,13 +170,14 @@ export class TailMemory {
   }
 
   /** Lets an entry wait for the store. */
-  wait(entry: Entry, stored: boolean): void {
+  wait(entry: Entry, stored: boolean, left = false): void {
     if (entry.row === null) return;
     let pending = this.pending.get(entry.row);
     if (pending === undefined) {
-      pending = { added: [], stored: [] };
+      pending = { added: [], stored: [], left };
       this.pending.set(entry.row, pending);
     }
+    pending.left ||= left;
     (stored ? pending.stored : pending.added).push(entry);
   }
 

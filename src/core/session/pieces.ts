@@ -6,8 +6,6 @@ export type Channel = DeltaEntry['channel'];
 
 /** Characters after which pieces go on in another stored entry, so that a long block is not written anew with every piece. */
 export const SEGMENT_CHARS = 64 * 1024;
-/** Version of a stored segment whose text is not needed any more: above every version with text. */
-const EMPTIED_REV = 2 ** 40;
 
 /** Channel whose pieces a whole entry of that kind takes the place of. */
 export function endsChannel(kind: EntryKind): Channel | null {
@@ -123,7 +121,7 @@ function segment(run: Run, known: ReadonlyMap<string, DeltaEntry>): DeltaEntry {
   if (before !== undefined && before.joined?.lengths.length === run.lengths.length && before.text === run.text) return before;
   return {
     ...placeOf(members), kind: 'delta', id, row: first.row, channel: first.channel, part: run.part, text: run.text,
-    rev: Math.max(run.lengths.length, (before?.rev ?? -1) + 1), joined: { rev: run.rev, lengths: run.lengths },
+    rev: Math.max(run.lengths.length, Math.floor(before?.rev ?? -1) + 1), joined: { rev: run.rev, lengths: run.lengths },
   };
 }
 
@@ -142,28 +140,31 @@ export function placeOf(entries: readonly Place[]): Place {
   };
 }
 
-/** A stored segment whose text something else holds now. */
+/**
+ * A stored segment whose text something else holds now. Its version stands just above the one that it empties and below that of a segment with more pieces,
+ * which a window may make that does not know of it.
+ */
 export function emptied(piece: DeltaEntry): DeltaEntry {
-  return { ...piece, text: '', rev: Math.max(EMPTIED_REV, piece.rev + 1), joined: { rev: pieceRev(piece), lengths: [] } };
+  return { ...piece, text: '', rev: piece.rev + 0.5, joined: { rev: pieceRev(piece), lengths: [] } };
 }
 
-/** Keeps the place that pieces gave their row after a whole entry took their text over. `before` is the trace so far, and may be among the pieces. */
-export function traceOf(pieces: readonly DeltaEntry[], before: DeltaEntry | null): DeltaEntry | null {
-  const all = before === null ? pieces : [before, ...pieces];
-  const [first] = all;
-  if (first === undefined) return before;
-  const place = placeOf(all);
-  const traces = all.filter(isTrace).sort((a, b) => b.rev - a.rev);
-  const same = traces.find((trace) => samePlace(trace, place));
-  if (same !== undefined && same === traces[0]) return same;
-  return {
-    ...place, kind: 'delta', id: `${first.row}#pieces`, row: first.row, channel: first.channel, part: 0, text: '',
-    rev: (traces[0]?.rev ?? EMPTIED_REV) + 1, joined: { rev: 0, lengths: [] },
+/**
+ * Keeps the place that pieces gave their row after a whole entry took their text over; null for no pieces. The id tells the place, so that traces that several
+ * windows leave stand side by side, and the row has what they say together.
+ */
+export function traceOf(pieces: readonly DeltaEntry[]): DeltaEntry | null {
+  const [first] = pieces;
+  if (first === undefined) return null;
+  const place = placeOf(pieces);
+  const same = pieces.find((piece) => isTrace(piece) && samePlace(piece, place));
+  return same ?? {
+    ...place, kind: 'delta', id: `${first.row}#pieces@${JSON.stringify([place.order, place.at])}`, row: first.row, channel: first.channel, part: 0, text: '',
+    rev: 0, joined: { rev: 0, lengths: [] },
   };
 }
 
 export function isTrace(piece: DeltaEntry): boolean {
-  return piece.id === `${piece.row}#pieces`;
+  return piece.id.startsWith(`${piece.row}#pieces@`);
 }
 
 /** True when entries say the same about their row's place and time. */

@@ -71,8 +71,10 @@ export class RowLog {
     const entries = [...this.dirty.values()];
     this.dirty.clear();
     this.traceMoved = false;
-    // A trace that tells nothing beyond the other entries costs the store nothing.
-    if (this.trace !== null && this.trace !== this.storedTrace && !samePlace(placeOf([...this.all()]), placeOf([...this.entries.values()]))) {
+    const held = [...this.entries.values()];
+    const known = this.storedTrace === null ? held : [...held, this.storedTrace];
+    // A trace that tells nothing beyond what the store has costs it nothing.
+    if (this.trace !== null && !samePlace(placeOf([...held, this.trace]), placeOf(known))) {
       entries.push(this.trace);
       this.storedTrace = this.trace;
     }
@@ -86,19 +88,6 @@ export class RowLog {
   leave(): { readonly entries: readonly Entry[]; readonly emptied: readonly Entry[] } {
     const dirty = this.takeDirty();
     return { entries: [...this.all()], emptied: dirty.filter((entry) => entry !== this.trace && !this.entries.has(entry.id)) };
-  }
-
-  /** Entries that could not be written are dirty again, but for those that a newer version replaced. */
-  giveBack(entries: readonly Entry[]): void {
-    for (const entry of entries) {
-      if (entry === this.storedTrace) {
-        this.storedTrace = null;
-        this.traceMoved = true;
-      } else if (!this.dirty.has(entry.id) && (this.entries.get(entry.id) ?? entry) === entry) {
-        // One that is not among the entries is a segment that was emptied because its text is held elsewhere.
-        this.dirty.set(entry.id, entry);
-      }
-    }
   }
 
   private put(entry: Entry, stored: boolean): boolean {
@@ -118,7 +107,7 @@ export class RowLog {
     const joined = piece.joined !== undefined;
     if (this.isEnded(piece.channel)) {
       if (joined && partCount(piece) > 0) this.dropSegment(piece, stored);
-      return this.absorb([piece], false);
+      return this.absorb([piece], joined);
     }
     if (joined) {
       if (!this.put(piece, stored)) return false;
@@ -140,16 +129,16 @@ export class RowLog {
 
   /** The whole entry of a channel is here: its pieces give way. */
   private letGo(channel: Channel, stored: boolean): void {
-    const pieces: DeltaEntry[] = [];
-    for (const raw of this.raw.values()) if (raw.channel === channel) pieces.push(raw);
-    for (const raw of pieces) this.raw.delete(raw.id);
-    const segments = [...this.entries.values()].filter((entry) => entry.kind === 'delta' && entry.channel === channel);
-    for (const entry of segments as DeltaEntry[]) {
-      pieces.push(entry);
-      this.entries.delete(entry.id);
-      if (partCount(entry) > 0) this.dropSegment(entry, stored);
+    const single = [...this.raw.values()].filter((piece) => piece.channel === channel);
+    for (const piece of single) this.raw.delete(piece.id);
+    const segments = [...this.entries.values()].filter((entry) => entry.kind === 'delta' && entry.channel === channel) as DeltaEntry[];
+    for (const segment of segments) {
+      this.entries.delete(segment.id);
+      if (partCount(segment) > 0) this.dropSegment(segment, stored);
     }
-    this.absorb(pieces, false);
+    // A segment keeps its place in the store when it is emptied.
+    this.absorb(segments, true);
+    this.absorb(single, false);
   }
 
   private dropSegment(segment: DeltaEntry, stored: boolean): void {
@@ -158,11 +147,11 @@ export class RowLog {
   }
 
   private absorb(pieces: readonly DeltaEntry[], stored: boolean): boolean {
-    const trace = traceOf(pieces, this.trace);
-    if (trace === this.trace) return false;
+    if (stored) this.storedTrace = traceOf([...(this.storedTrace === null ? [] : [this.storedTrace]), ...pieces]);
+    const trace = traceOf([...(this.trace === null ? [] : [this.trace]), ...pieces]);
+    if (trace === null || (this.trace !== null && samePlace(trace, this.trace))) return false;
     this.trace = trace;
-    if (stored) this.storedTrace = trace;
-    else this.traceMoved = true;
+    if (!stored) this.traceMoved = true;
     this.cached = undefined;
     return true;
   }

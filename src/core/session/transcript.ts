@@ -6,6 +6,7 @@ import type { Row } from '../model/row.ts';
 import type { SessionKey } from '../model/session.ts';
 import { Emitter } from '../transport/emitter.ts';
 import { topOf } from './arrange.ts';
+import type { Merged } from './cycle.ts';
 import { Cycle } from './cycle.ts';
 import { within } from './deadline.ts';
 import { wholeOutput } from './foldTool.ts';
@@ -36,6 +37,8 @@ export interface TranscriptOptions {
 const WRITE_BEHIND_MS = 250;
 const RETRY_MAX_MS = 30_000;
 const STORE_DEADLINE_MS = 30_000;
+/** After as many rounds that miss a row, the store is damaged rather than written to by others. */
+const MOST_MISSES = 5;
 /** Entries given to the store at once. */
 const PUT_BATCH = 2_000;
 
@@ -58,6 +61,14 @@ export async function createTranscript(options: TranscriptOptions): Promise<Tran
   return transcript;
 }
 
+/** A round with the store after its merge. */
+interface Owed {
+  readonly cycle: Cycle;
+  readonly merged: Merged;
+  /** Entries of it that are written. */
+  written: number;
+}
+
 class Transcript implements TranscriptView {
   private readonly options: TranscriptOptions;
   private readonly mostRows: number;
@@ -68,6 +79,10 @@ class Transcript implements TranscriptView {
   private lane: Promise<unknown> = Promise.resolve();
   private timer: { cancel(): void } | null = null;
   private failures = 0;
+  /** Rounds without a break in which rows were not where they should be. */
+  private misses = 0;
+  /** A round with the store that failed half way. */
+  private owed: Owed | null = null;
   private disposed = false;
 
   constructor(options: TranscriptOptions, tailRows: number) {
@@ -118,7 +133,7 @@ class Transcript implements TranscriptView {
   async row(key: string): Promise<Row | null> {
     const node = this.memory.forest.get(key);
     if (node !== undefined) return node.row;
-    if (this.memory.pending.has(key)) await this.settleOnce();
+    if (this.memory.pending.has(key) || this.memory.working.has(key)) await this.settleOnce();
     return this.memory.forest.get(key)?.row ?? this.inLane(() => this.findRow(key));
   }
 
@@ -132,9 +147,10 @@ class Transcript implements TranscriptView {
   }
 
   async flush(): Promise<void> {
-    // Twice the rows in memory can only move so often; a store that gives up ends it as well.
-    for (let round = 0; round < 1_000 && this.memory.isBusy; round += 1) if (!(await this.settleOnce())) return;
+    // A round on its way may fail and leave its work.
     await this.lane;
+    // Bounded for the sake of a store that never comes to rest; one that fails ends it at once.
+    for (let round = 0; round < 1_000 && this.isBusy; round += 1) if (!(await this.settleOnce())) return;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -146,12 +162,16 @@ class Transcript implements TranscriptView {
     this.changes.clear();
   }
 
+  private get isBusy(): boolean {
+    return this.owed !== null || this.memory.isBusy || this.memory.forest.tops.length > this.mostRows;
+  }
+
   private emit(ops: readonly RowOp[]): void {
     if (ops.length > 0) this.changes.emit(ops);
   }
 
   private schedule(): void {
-    if (this.timer !== null || this.disposed || !this.memory.isBusy) return;
+    if (this.timer !== null || this.disposed || !this.isBusy) return;
     const wait = this.failures === 0 ? WRITE_BEHIND_MS : Math.min(RETRY_MAX_MS, WRITE_BEHIND_MS * 2 ** this.failures);
     this.timer = this.options.clock.setTimeout(() => {
       this.timer = null;
@@ -170,38 +190,51 @@ class Transcript implements TranscriptView {
       } catch (error) {
         this.failures += 1;
         if (this.failures === 1) this.options.log.warn('a session could not be written to the store', { error: describeError(error) });
-        this.emit(this.memory.showWaiting());
         return false;
       } finally {
-        this.memory.working = new Set();
         this.schedule();
       }
     });
   }
 
+  /**
+   * One round with the store: ask, merge, write, look what became of the rows before those in memory. What fails after the merge is owed: it is taken up
+   * again before anything else, since the rows in memory have gone on from the merge.
+   */
   private async settle(): Promise<void> {
     const { memory } = this;
-    const cycle = new Cycle(memory);
+    this.owed ??= await this.merge();
+    const owed = this.owed;
+    try {
+      for (; owed.written < owed.merged.entries.length; owed.written += PUT_BATCH) {
+        await this.put(owed.merged.entries.slice(owed.written, owed.written + PUT_BATCH));
+      }
+      const above = needsLook(memory, owed.merged) ? await lookAbove(memory, owed.merged, await this.index()) : null;
+      this.owed = null;
+      memory.working = new Set();
+      if (above === null) return;
+      memory.start = above.start;
+      this.misses = above.missed.size === 0 ? 0 : this.misses + 1;
+      if (this.misses <= MOST_MISSES) owed.cycle.waitWithin(above.missed);
+      this.emit([...above.ops, ...memory.takeStored(above.entries.map(soundEntry))]);
+    } catch (error) {
+      this.emit(owed.cycle.showTails());
+      throw error;
+    }
+  }
+
+  private async merge(): Promise<Owed> {
+    const cycle = new Cycle(this.memory);
     try {
       await cycle.ask((rows) => this.entriesOf(rows));
     } catch (error) {
       cycle.giveUp();
+      this.emit(this.memory.showWaiting());
       throw error;
     }
     const merged = cycle.merge();
     this.emit(merged.ops);
-    let done = 0;
-    try {
-      for (; done < merged.entries.length; done += PUT_BATCH) await this.put(merged.entries.slice(done, done + PUT_BATCH));
-      if (memory.boundary === null || (merged.touched.size === 0 && merged.fresh.size === 0)) return;
-      const above = await lookAbove(memory, merged, await this.index());
-      memory.start = above.start;
-      memory.working = new Set();
-      this.emit([...above.ops, ...memory.takeStored(above.entries.map(soundEntry))]);
-    } catch (error) {
-      cycle.undo(merged.entries.slice(done));
-      throw error;
-    }
+    return { cycle, merged, written: 0 };
   }
 
   /** A row that is not in memory, found through the parents that its entries name. */
@@ -254,6 +287,11 @@ class Transcript implements TranscriptView {
     this.lane = turn.catch(() => undefined);
     return turn;
   }
+}
+
+/** True when the merge can have changed rows before those in memory, or rows of the store belong to them. */
+function needsLook(memory: TailMemory, merged: Merged): boolean {
+  return memory.boundary !== null && (merged.touched.size > 0 || merged.guesses.some((guess) => guess.fresh.size > 0));
 }
 
 /** The row of that key in a top-level row. */

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
 import { viewOf } from '../../../src/core/session/view.ts';
-import { checkTranscript, partitioned, randomFrom, repeated, runs, shuffled } from './properties.ts';
+import { checkFollower, checkTranscript, partitioned, randomFrom, repeated, runs, shuffled } from './properties.ts';
 import { sessions } from './sessions.ts';
 
 const seed = fc.integer();
@@ -56,6 +56,28 @@ describe('P2: duplicates never change the view', () => {
         await checkTranscript(entries, partitioned(repeated(shuffled(entries, random), random), random), of);
       }),
       { numRuns: runs(1_000, 10_000) },
+    );
+  }, 600_000);
+});
+
+describe('the view beside a store', () => {
+  it('is equal in the end when the store fails every third time', async () => {
+    await fc.assert(
+      fc.asyncProperty(sessions, setting, async (entries, of) => {
+        const random = randomFrom(of.seed);
+        await checkTranscript(entries, partitioned(shuffled(entries, random), random), { ...of, reopen: false, failing: 0.3 });
+      }),
+      { numRuns: runs(500, 5_000) },
+    );
+  }, 600_000);
+
+  it('is equal in a window that follows what another one writes', async () => {
+    await fc.assert(
+      fc.asyncProperty(sessions, setting, async (entries, of) => {
+        const random = randomFrom(of.seed);
+        await checkFollower(entries, partitioned(random() < 0.5 ? entries : shuffled(entries, random), random), of);
+      }),
+      { numRuns: runs(300, 3_000) },
     );
   }, 600_000);
 });
