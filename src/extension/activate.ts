@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { Fleet } from '../core/fleet/fleet.ts';
@@ -19,7 +19,7 @@ import { createLog } from './log.ts';
 import { Notifications } from './notifications.ts';
 import type { Services } from './services.ts';
 import { Settings } from './settings.ts';
-import { storeKey } from './storeKey.ts';
+import { usableKey } from './storeKey.ts';
 import { ConnectionsTree } from './tree/connections.ts';
 import { SessionsTree } from './tree/sessions.ts';
 
@@ -39,15 +39,16 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   context.subscriptions.push(channel);
   const stateDir = context.globalStorageUri.fsPath;
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  const { key, warning } = await storeKey(context);
+  const { key, warning, directory, temporary } = await usableKey(context, path.join(stateDir, 'store'));
   const store = await openStore({
-    directory: path.join(stateDir, 'store'), key, log: log.child('store'), clock: systemClock,
+    directory, key, log: log.child('store'), clock: systemClock,
     workerUrl: path.join(context.extensionPath, 'dist', 'store-worker.cjs'),
   });
   const fleet = new Fleet({ store, log, clock: systemClock, stateDir: path.join(stateDir, 'connections') });
   closing = async () => {
     await fleet[Symbol.asyncDispose]();
     await store[Symbol.asyncDispose]();
+    if (temporary) rmSync(directory, { recursive: true, force: true });
   };
   const connected = Promise.withResolvers<void>();
   const settings = new Settings();

@@ -1,7 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import type * as vscode from 'vscode';
+import { describeError } from '../core/model/errors.ts';
 import { keyFromFile } from '../core/session/store/key.ts';
 
 const SECRET = 'pilothouse.storeKey';
@@ -47,6 +49,21 @@ export async function storeKey(context: KeyContext): Promise<StoreKey> {
   if (settled === null) return { key: await keyFromFile(file), keptIn: 'file', warning: 'This VS Code has no secret storage. The key of stored transcripts is in a file that only you can read.' };
   await remember(context, settled);
   return { key: settled, keptIn: 'secret-storage', warning: null };
+}
+
+/**
+ * The key and the store's folder. Where the key's file is damaged or open to others, a key of this run only, with a folder of its own that is removed
+ * at the end: live sessions go on, and neither the file nor the database is touched.
+ */
+export async function usableKey(context: KeyContext, directory: string): Promise<StoreKey & { readonly directory: string; readonly temporary: boolean }> {
+  try {
+    return { ...(await storeKey(context)), directory, temporary: false };
+  } catch (error) {
+    return {
+      key: new Uint8Array(randomBytes(KEY_BYTES)), keptIn: 'file', directory: mkdtempSync(path.join(os.tmpdir(), 'pilothouse-')), temporary: true,
+      warning: `${describeError(error)} Sessions work, but what is new is kept only while this window is open.`,
+    };
+  }
 }
 
 /** A storage that cannot be read keeps nothing: it must not keep the extension from starting. */

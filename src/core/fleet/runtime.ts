@@ -283,6 +283,9 @@ export class SessionRuntime {
       .finally(onFirstPage);
   }
 
+  /** Resolves when what is being read of the system's own record is here: what wants every row waits for it. */
+  readonly historyRead = (): Promise<void> => this.importing;
+
   private loaded(): void {
     if (!this.loading || this.isClosed) return;
     this.loading = false;

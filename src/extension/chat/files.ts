@@ -4,12 +4,27 @@ import { score } from './score.ts';
 const MAX = 30;
 const IGNORED = '**/{node_modules,.git,dist,out,build,target,.venv,__pycache__}/**';
 
-/** Paths below `folder` (relative, with `/`) whose path contains the letters of `query` in order; shorter and nearer to the name's start first. */
+const DEADLINE_MS = 3_000;
+let running: vscode.CancellationTokenSource | null = null;
+
+/**
+ * Paths below `folder` (relative, with `/`) whose path contains the letters of `query` in order; shorter and nearer to the name's start first. A search ends after three seconds, or when
+ * the next one begins: a session may be in a home folder.
+ */
 export async function findFiles(folder: string, query: string): Promise<readonly string[]> {
   if (folder === '') return [];
   const letters = Array.from(query.toLowerCase().replaceAll(/[^\p{L}\p{N}._/-]/gu, ''));
   const glob = letters.length === 0 ? '**/*' : `**/*${letters.filter((letter) => letter !== '/').slice(0, 3).map((letter) => `[${letter.toLowerCase()}${letter.toUpperCase()}]`).join('*')}*`;
-  const uris = await vscode.workspace.findFiles(new vscode.RelativePattern(vscode.Uri.file(folder), letters.includes('/') ? '**/*' : glob), IGNORED, 2_000);
+  running?.cancel();
+  const search = new vscode.CancellationTokenSource();
+  running = search;
+  const timer = setTimeout(() => search.cancel(), DEADLINE_MS);
+  const pattern = new vscode.RelativePattern(vscode.Uri.file(folder), letters.includes('/') ? '**/*' : glob);
+  const uris = await Promise.resolve(vscode.workspace.findFiles(pattern, IGNORED, 2_000, search.token)).finally(() => {
+    clearTimeout(timer);
+    if (running === search) running = null;
+    search.dispose();
+  });
   const base = folder.replaceAll('\\', '/').replace(/\/$/, '');
   const found = uris.map((uri) => uri.fsPath.replaceAll('\\', '/').slice(base.length + 1));
   return found.map((path) => ({ path, score: score(path, letters.join('')) })).filter((each) => each.score > 0).sort((a, b) => b.score - a.score || a.path.length - b.path.length || (a.path < b.path ? -1 : 1)).slice(0, MAX).map((each) => each.path);

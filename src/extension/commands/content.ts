@@ -1,12 +1,12 @@
 import os from 'node:os';
 import path from 'node:path';
 import * as vscode from 'vscode';
+import type { SessionRuntime } from '../../core/fleet/runtime.ts';
 import { PilothouseError } from '../../core/model/errors.ts';
 import type { Row } from '../../core/model/row.ts';
 import { sessionKey } from '../../core/model/session.ts';
 import type { ExportHead } from '../../core/session/export.ts';
 import { exportJson, exportMarkdown } from '../../core/session/export.ts';
-import type { TranscriptView } from '../../core/session/transcript-api.ts';
 import type { CommandName } from '../contributions.ts';
 import type { Services } from '../services.ts';
 import { belowFolder } from '../tree/text.ts';
@@ -16,8 +16,10 @@ import { pickSession, sessionFor } from './pick.ts';
 
 const PAGE = 400;
 
-/** Every row, read page by page. */
-async function allRows(transcript: TranscriptView, token: vscode.CancellationToken): Promise<readonly Row[]> {
+/** Every row, read page by page, once the agent's own record has been read: older rows come in before the ones that are here. */
+async function allRows(runtime: SessionRuntime, token: vscode.CancellationToken): Promise<readonly Row[]> {
+  const { transcript } = runtime;
+  await runtime.historyRead();
   const rows: Row[] = [];
   while (rows.length < transcript.total) {
     if (token.isCancellationRequested) throw new Dismissed();
@@ -38,7 +40,7 @@ async function exportTranscript(services: Services, target: unknown): Promise<vo
   await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title: 'Exporting the transcript…', cancellable: true }, async (_progress, token) => {
     const runtime = await services.fleet.open(key);
     try {
-      const rows = await allRows(runtime.transcript, token);
+      const rows = await allRows(runtime, token);
       const connection = services.fleet.connections().find((each) => each.connectionId === session.connectionId);
       const machine = services.fleet.machines().find((each) => each.id === session.machineId);
       const head: ExportHead = { title: session.title, agent: connection?.name ?? session.agent, machine: machine?.name ?? session.machineId, folder: session.folder, exportedAt: Date.now() };

@@ -1,9 +1,9 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { KeyContext } from '../../../src/extension/storeKey.ts';
-import { storeKey } from '../../../src/extension/storeKey.ts';
+import { storeKey, usableKey } from '../../../src/extension/storeKey.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -61,5 +61,15 @@ describe('the key of the store', () => {
     expect(second.keptIn).toBe('file');
     expect(second.warning).toContain('did not keep');
     expect(second.key).not.toEqual(first.key);
+  });
+
+  it('is one of this run only where its file is damaged, and the file stays', async () => {
+    const { context } = contextOf('drops');
+    await writeFile(path.join(folder, 'store.key'), 'not a key', { mode: 0o600 });
+    const usable = await usableKey(context, path.join(folder, 'store'));
+    expect(usable).toMatchObject({ temporary: true, warning: expect.stringContaining('Sessions work') as string });
+    expect(usable.directory).not.toBe(path.join(folder, 'store'));
+    expect(await readFile(path.join(folder, 'store.key'), 'utf8')).toBe('not a key');
+    await rm(usable.directory, { recursive: true });
   });
 });

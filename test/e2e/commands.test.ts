@@ -1,0 +1,147 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { demoCase, type AgentCase } from './agents.ts';
+import { Chat } from './chat.ts';
+import { currentRig, demoAgentSetting, launchVSCode, until, type VSCode, type VSCodeWindow } from './driver/index.ts';
+
+/** The commands around a session, with the demo agent; a computer without Claude Code and Codex. */
+let agent: AgentCase;
+let code: VSCode;
+let window: VSCodeWindow;
+const session = async (name: string) => (await window.openView('Sessions')).item(name, { under: 'This computer' });
+
+beforeAll(async () => {
+  agent = await demoCase();
+  code = await launchVSCode({ agents: ['demo'], env: await agent.env() });
+  ({ window } = code);
+});
+afterAll(async () => {
+  await code?.close();
+  await agent?.close();
+});
+
+test('a connection whose program is missing says which, and how to install it', async () => {
+  const view = await window.openView('Connections');
+  const row = await view.item('Claude Code').waitUntil((item) => item.description.includes('not installed'));
+  expect(row.name).toContain('npm install -g @anthropic-ai/claude-code');
+  await view.item('Codex').waitUntil((item) => item.name.includes('npm install -g @openai/codex'));
+  await view.item('Claude Code').click();
+  expect((await window.dialogs.wait(/Claude Code/)).detail).toContain('npm install -g @anthropic-ai/claude-code');
+  await window.dialogs.press('Cancel');
+});
+
+test('an agent is added by its command, and removed', async () => {
+  const [setting] = demoAgentSetting(await currentRig());
+  await window.runCommand('Add Connection…');
+  await window.quickInput.answer('Second Agent');
+  await window.quickInput.wait(/2\/2/);
+  await window.quickInput.answer(`"${String(setting?.['command'])}" "${String((setting?.['args'] as string[] | undefined)?.[0])}"`);
+  const view = await window.openView('Connections');
+  await view.item('Second Agent').waitUntil((item) => !/connecting|failed|not installed/.test(item.description));
+  await view.item('Second Agent').contextMenu('Remove Connection…');
+  await window.dialogs.wait(/Second Agent/);
+  await window.dialogs.press('Remove');
+  await view.item('Second Agent').waitGone();
+});
+
+test('a question is answered in the chat', async () => {
+  await (await window.openView('Sessions')).titleAction('New Session…');
+  const chat = await Chat.of(window);
+  await chat.say('ask me something');
+  const question = chat.rows('question').last();
+  await question.waitFor();
+  await window.screenshot('question');
+  const options = question.getByRole('radio').or(question.getByRole('checkbox'));
+  await options.last().click();
+  await question.getByRole('textbox').fill('nothing else');
+  await question.getByRole('button', { name: 'Answer' }).click();
+  await chat.idle();
+});
+
+test('prompts queue while a turn runs, and can be edited and dropped', async () => {
+  const chat = await Chat.of(window);
+  await chat.say('stream 120 words at 20 a second');
+  await chat.composer.fill('explain src/main.ts');
+  await chat.button('Queue').click();
+  await chat.composer.fill('this one is dropped');
+  await chat.composer.press('Enter');
+  const queued = chat.frame.locator('[role="article"][data-kind="prompt"][data-delivery="pending"]');
+  await until('two queued prompts', async () => (await queued.count()) === 2);
+  await queued.filter({ hasText: 'this one is dropped' }).getByRole('button', { name: /^Drop/ }).click();
+  await until('one queued prompt', async () => (await queued.count()) === 1);
+  await chat.saw('text', /main\.ts/);
+  await chat.idle();
+  expect(await chat.frame.locator('[role="log"]').innerText()).not.toContain('this one is dropped');
+});
+
+test('a draft outlives a reload and the tab', async () => {
+  const [title] = await window.tabs();
+  const chat = await Chat.of(window);
+  await chat.composer.fill('half a thought');
+  await until('the draft to be kept', async () => new Promise((resolve) => setTimeout(() => resolve(true), 1_500)));
+  await window.reload();
+  expect(await (await Chat.of(window, title)).composer.inputValue()).toBe('half a thought');
+  await window.closeTab(title ?? '');
+  await (await session(title ?? '')).click();
+  const again = await Chat.of(window, title);
+  expect(await again.composer.inputValue()).toBe('half a thought');
+  await again.composer.fill('');
+});
+
+test('a selection goes into the composer of the chat that was used last', async () => {
+  const [title] = await window.tabs();
+  await window.page.keyboard.press('Control+p');
+  await window.quickInput.wait();
+  await window.quickInput.type('fees.ts');
+  await window.quickInput.pick('fees.ts');
+  await window.tab('fees.ts').waitFor();
+  await window.page.keyboard.press('Control+a');
+  await window.runCommand('Send Selection to Session…');
+  const chat = await Chat.of(window, title);
+  await until('the selection', async () => (await chat.composer.inputValue()).includes('WEEK_DISCOUNT'));
+  expect(await chat.composer.inputValue()).toContain('src/fees.ts:1-');
+  await chat.composer.fill('');
+});
+
+test('a transcript is exported as markdown', async () => {
+  const [title] = await window.tabs();
+  await (await session(title ?? '')).contextMenu('Export Transcript…');
+  await window.quickInput.wait();
+  const target = join(code.folder, `${title ?? ''}.md`);
+  await until('the name to be proposed', async () => (await window.quickInput.state())?.value.endsWith(`${title ?? ''}.md`));
+  await window.quickInput.accept();
+  await window.notifications.wait(/exported/);
+  expect(existsSync(target)).toBe(true);
+  const text = readFileSync(target, 'utf8');
+  expect(text).toContain('## Prompt');
+  expect(text).toContain('explain src/main.ts');
+});
+
+test('an archived session leaves the list and comes back', async () => {
+  const [title = ''] = await window.tabs();
+  await (await session(title)).contextMenu('Archive Session');
+  await (await session(title)).waitGone();
+  await code.updateSettings({ 'pilothouse.sessions.showArchived': true });
+  await (await session(title)).contextMenu('Unarchive Session');
+  await code.updateSettings({ 'pilothouse.sessions.showArchived': null });
+  await (await session(title)).row();
+});
+
+test('sessions are grouped as the setting says', async () => {
+  const view = await window.openView('Sessions');
+  await code.updateSettings({ 'pilothouse.sessions.groupBy': 'connection' });
+  await view.item('Demo Agent').row();
+  await code.updateSettings({ 'pilothouse.sessions.groupBy': 'status' });
+  await view.item(/^Idle/).row();
+  await code.updateSettings({ 'pilothouse.sessions.groupBy': null });
+  await view.item('This computer').row();
+});
+
+test('the log says no more than it may', async () => {
+  await window.runCommand('Show Log');
+  const log = [...code.logs()].filter(([name]) => name.endsWith('Pilothouse.log')).map(([, text]) => text).join('\n');
+  expect(log).toContain('active');
+  expect(log).not.toContain('half a thought');
+  expect(log).not.toContain('explain src/main.ts');
+});
