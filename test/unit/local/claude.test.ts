@@ -2,6 +2,7 @@ import { mkdir, open, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Decision } from '../../../src/core/model/backend.ts';
 import type { BackendContext } from '../../../src/core/model/context.ts';
 import type { JsonObject, JsonValue } from '../../../src/core/model/json.ts';
 import { isJsonObject } from '../../../src/core/model/json.ts';
@@ -122,6 +123,21 @@ describe('permissions', () => {
     expect(destination(answerOf(ask, { outcome: 'allow-always' }).response)).toBe('localSettings');
     expect(answerOf(ask, { outcome: 'allow', optionId: 'deny', reason: ' No. ' })).toMatchObject({ outcome: 'denied', reason: 'No.', response: { behavior: 'deny', message: 'No.' } });
     expect(() => answerOf(ask, { outcome: 'answer', answers: {} })).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
+  });
+
+  it('what nobody suggested does not last, and what is no decision allows nothing', () => {
+    if (ask === undefined) throw new Error('the recording asks nothing');
+    const bare = { ...ask, suggestions: [] };
+    const brief = { ...ask, suggestions: [{ type: 'setMode', mode: 'acceptEdits', destination: 'session' }] };
+    for (const [one, outcome] of [[bare, 'allow-session'], [bare, 'allow-always'], [brief, 'allow-always']] as const) {
+      const given = answerOf(one, { outcome });
+      expect(given.outcome).toBe('allowed');
+      expect(given.response).toEqual({ behavior: 'allow', updatedInput: ask.input });
+    }
+    expect(answerOf({ ...bare, ask: 'plan' }, { outcome: 'allow-session' }).outcome).toBe('allowed-session');
+    for (const decision of [{ outcome: 'whatever' }, {}, { outcome: 'constructor', optionId: 'toString' }]) {
+      expect(() => answerOf(ask, decision as Decision)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
+    }
   });
 });
 

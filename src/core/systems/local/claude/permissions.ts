@@ -54,7 +54,7 @@ function optionsOf(ask: PermissionEntry['ask'], suggestions: readonly JsonObject
   const options: PermissionOption[] = [{ id: 'allow', label: 'Allow', scope: 'once' }];
   const what = suggestions.map(describeSuggestion).filter((text) => text !== '').join(' and ');
   if (suggestions.length > 0) options.push({ id: 'allow-session', label: `Allow ${what} for this session`, scope: 'session' });
-  if (suggestions.some((one) => lasting.has(str(one, 'destination') ?? ''))) {
+  if (suggestions.some(lasts)) {
     options.push({ id: 'allow-always', label: `Always allow ${what} in this project`, scope: 'always' });
   }
   options.push({ id: 'deny', label: 'Deny', scope: 'reject' });
@@ -91,11 +91,14 @@ export interface Answer {
   readonly answers: Readonly<Record<string, readonly string[]>>;
 }
 
-const byOption: Readonly<Record<string, Decision['outcome']>> = { allow: 'allow', 'allow-session': 'allow-session', 'allow-always': 'allow-always', deny: 'deny' };
+const byOption: ReadonlyMap<string, Decision['outcome']> = new Map([['allow', 'allow'], ['allow-session', 'allow-session'], ['allow-always', 'allow-always'], ['deny', 'deny']]);
 
-/** What the person decided, as the agent takes it. Rules that would last go to the session only, unless the person asked for ones that last. */
+/**
+ * What the person decided, as the agent takes it. Rules that would last go to the session only, unless the person asked for ones that last; where the
+ * agent suggested none, the outcome is that of this one time. Throws `invalid_argument` for an answer to what is no question and for an unknown outcome.
+ */
 export function answerOf(ask: Ask, decision: Decision): Answer {
-  const outcome = decision.optionId === undefined ? decision.outcome : (byOption[decision.optionId] ?? decision.outcome);
+  const outcome = decision.optionId === undefined ? decision.outcome : (byOption.get(decision.optionId) ?? decision.outcome);
   const reason = decision.reason?.trim() ?? '';
   const allow = (extra: JsonObject, known: PermissionOutcome, answers: Answer['answers'] = {}): Answer => ({
     response: { behavior: 'allow', updatedInput: ask.input, ...extra }, outcome: known, reason: reason === '' ? null : reason, answers,
@@ -113,16 +116,28 @@ export function answerOf(ask: Ask, decision: Decision): Answer {
     }
     case 'allow':
       return allow({}, 'allowed');
-    case 'allow-session':
-      return allow({ updatedPermissions: ask.ask === 'plan' ? [{ type: 'setMode', mode: 'acceptEdits', destination: 'session' }] : ask.suggestions.map(forSession) }, 'allowed-session');
+    case 'allow-session': {
+      const rules: readonly JsonObject[] = ask.ask === 'plan' ? [{ type: 'setMode', mode: 'acceptEdits', destination: 'session' }] : ask.suggestions.map(forSession);
+      return rules.length === 0 ? allow({}, 'allowed') : allow({ updatedPermissions: rules }, 'allowed-session');
+    }
     case 'allow-always':
+      return ask.suggestions.some(lasts) ? allow({ updatedPermissions: ask.suggestions }, 'allowed-always') : allow({}, 'allowed');
     default:
-      return allow({ updatedPermissions: ask.suggestions }, 'allowed-always');
+      throw unknownOutcome(outcome);
   }
 }
 
+/** A decision comes from a page or another program: what the types rule out can arrive all the same, and must allow nothing. */
+function unknownOutcome(outcome: never): PilothouseError {
+  return new PilothouseError('invalid_argument', `${JSON.stringify(outcome)} is no decision: allow, allow-session, allow-always, deny or answer.`);
+}
+
+function lasts(suggestion: JsonObject): boolean {
+  return lasting.has(str(suggestion, 'destination') ?? '');
+}
+
 function forSession(suggestion: JsonObject): JsonObject {
-  return lasting.has(str(suggestion, 'destination') ?? '') ? { ...suggestion, destination: 'session' } : suggestion;
+  return lasts(suggestion) ? { ...suggestion, destination: 'session' } : suggestion;
 }
 
 function denial(ask: Ask): string {
