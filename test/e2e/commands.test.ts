@@ -95,7 +95,8 @@ test('a selection goes into the composer of the chat that was used last', async 
   await window.quickInput.wait();
   await window.quickInput.type('fees.ts');
   await window.quickInput.pick('fees.ts');
-  await window.tab('fees.ts').waitFor();
+  await until('the file to open', async () => (await window.tabs()).some((tab) => tab.startsWith('fees')), { detail: async () => JSON.stringify(await window.tabs()) });
+  await window.page.locator('.monaco-editor .view-line').first().click();
   await window.page.keyboard.press('Control+a');
   await window.runCommand('Send Selection to Session…');
   const chat = await Chat.of(window, title);
