@@ -12,7 +12,7 @@ import { userMessage } from '../../../src/core/systems/local/claude/content.ts';
 import type { Desk } from '../../../src/core/systems/local/claude/desk.ts';
 import { diffOf, inputDiffs, previewDiffs, resultDiffs } from '../../../src/core/systems/local/claude/diffs.ts';
 import { FactsCache, listTranscripts, projectName, transcriptAt } from '../../../src/core/systems/local/claude/files.ts';
-import { agentEnv, launchArgs } from '../../../src/core/systems/local/claude/launch.ts';
+import { launchArgs } from '../../../src/core/systems/local/claude/launch.ts';
 import { linesBackward, linesForward } from '../../../src/core/systems/local/claude/lineFile.ts';
 import { historyPage } from '../../../src/core/systems/local/claude/pages.ts';
 import { answerOf } from '../../../src/core/systems/local/claude/permissions.ts';
@@ -20,6 +20,7 @@ import { PresenceWatch } from '../../../src/core/systems/local/claude/presence.t
 import { ClaudeReader } from '../../../src/core/systems/local/claude/reader.ts';
 import { TranscriptReader } from '../../../src/core/systems/local/claude/transcript.ts';
 import { readInitialized } from '../../../src/core/systems/local/claude/wire.ts';
+import { agentEnv } from '../../../src/core/systems/local/environment.ts';
 import { viewOf } from '../../../src/core/session/view.ts';
 import { HandClock } from '../session/hand-clock.ts';
 import { recording, replay } from './claudeRecording.ts';
@@ -159,7 +160,7 @@ describe('diffs', () => {
 
 describe('starting', () => {
   it('passes the environment on without what VS Code and other agents put there, and only flags that the version has', () => {
-    expect(agentEnv({ PATH: '/bin', VSCODE_PID: '1', ELECTRON_RUN_AS_NODE: '1', CLAUDECODE: '1', HTTPS_PROXY: 'p' }, '/c')).toEqual({ PATH: '/bin', HTTPS_PROXY: 'p', CLAUDE_CONFIG_DIR: '/c' });
+    expect(agentEnv({ PATH: '/bin', VSCODE_PID: '1', ELECTRON_RUN_AS_NODE: '1', CLAUDECODE: '1', HTTPS_PROXY: 'p' })).toEqual({ PATH: '/bin', HTTPS_PROXY: 'p' });
     const bare = launchArgs({ path: 'claude', version: '1.0.0', help: '--session-id' }, { mode: 'plan', model: 'default', effort: 'high', session: { is: 'fresh', id: 'i' } });
     expect(bare.slice(-4)).toEqual(['--session-id', 'i', '--permission-mode', 'plan']);
     const full = launchArgs({ path: 'claude', version: '2.1.0', help: '--replay-user-messages\n--effort <level>' }, { mode: 'default', model: 'opus', effort: 'high', session: { is: 'forked', id: 'i', from: 'f' } });

@@ -24,7 +24,7 @@ async function agent(script: string, options: Partial<SessionOptions> = {}): Pro
   return makeSession({ cwd: path.join(place.path, 'work'), backend: 'claude', timeoutSec: 20, extraEnv: { PATH: `${bin}${path.delimiter}${process.env['PATH'] ?? ''}` }, ...options });
 }
 /** Prints how it was called as Claude's result. */
-const echo = `let input=''; process.stdin.on('data',(d)=>input+=d).on('end',()=>console.log(JSON.stringify({type:'result',is_error:false,session_id:'s1',result:JSON.stringify({args:process.argv.slice(2),input,cwd:process.cwd(),extra:process.env.EXTRA})})));`;
+const echo = `let input=''; process.stdin.on('data',(d)=>input+=d).on('end',()=>console.log(JSON.stringify({type:'result',is_error:false,session_id:'s1',result:JSON.stringify({args:process.argv.slice(2),input,cwd:process.cwd(),extra:process.env.EXTRA,code:process.env.VSCODE_PID,inside:process.env.CLAUDECODE})})));`;
 
 describe('choosing a backend', () => {
   it('an explicit one wins over the variable, the variable over chance', () => {
@@ -65,11 +65,13 @@ describe('choosing a backend', () => {
 
 describe('a turn', () => {
   it('hands over the prompt by stdin, the folder, the model, the sandbox and what was added', async () => {
-    await using one = await agent(echo, { model: 'm1', extraArgs: ['--verbose'], extraEnv: { EXTRA: 'yes', PATH: `${path.join(place.path, 'bin')}${path.delimiter}${process.env['PATH'] ?? ''}` } });
+    await using one = await agent(echo, { model: 'm1', extraArgs: ['--verbose'], extraEnv: { EXTRA: 'yes', VSCODE_PID: '1', CLAUDECODE: '1', PATH: `${path.join(place.path, 'bin')}${path.delimiter}${process.env['PATH'] ?? ''}` } });
     const prompt = '--not-a-flag\n"quoted" $HOME ü';
     const first = await one.send(prompt, { sandbox: 'read-only' });
     const called = JSON.parse(first.finalMessage) as { readonly args: readonly string[]; readonly input: string; readonly cwd: string; readonly extra: string };
     expect(called).toMatchObject({ input: `${prompt}\n`, cwd: path.join(place.path, 'work'), extra: 'yes' });
+    expect(called).not.toHaveProperty('code');
+    expect(called).not.toHaveProperty('inside');
     expect(called.args).toEqual(['-p', '--output-format', 'json', '--model', 'm1', '--allowedTools', 'Read,Glob,Grep,WebFetch,WebSearch', '--disallowedTools', expect.stringContaining('Bash,'), '--dangerously-skip-permissions', '--verbose']);
     const second = JSON.parse((await one.send('again')).finalMessage) as { readonly args: readonly string[] };
     expect(second.args).toEqual(['-p', '--output-format', 'json', '--resume', 's1', '--model', 'm1', '--dangerously-skip-permissions', '--verbose']);

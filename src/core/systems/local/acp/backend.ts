@@ -5,6 +5,7 @@ import { describeError, PilothouseError } from '../../../model/errors.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import type { Machine, Session, SessionControls, Traits } from '../../../model/session.ts';
 import { Emitter } from '../../../transport/emitter.ts';
+import { agentEnv } from '../environment.ts';
 import { findExecutable } from '../executable.ts';
 import { createProcessLedger } from '../ledger.ts';
 import { thisComputer } from '../machine.ts';
@@ -375,7 +376,7 @@ class Backend implements AcpBackend {
   }
 
   private env(): NodeJS.ProcessEnv {
-    return this.options.env ?? process.env;
+    return agentEnv(this.options.env ?? process.env);
   }
 
   private within<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

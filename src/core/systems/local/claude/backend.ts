@@ -5,6 +5,7 @@ import { describeError, PilothouseError } from '../../../model/errors.ts';
 import { canonicalJson } from '../../../model/json.ts';
 import type { Machine, Session, SessionControls, Traits } from '../../../model/session.ts';
 import { Emitter } from '../../../transport/emitter.ts';
+import { agentEnv } from '../environment.ts';
 import { createProcessLedger } from '../ledger.ts';
 import { thisComputer, thisComputerId } from '../machine.ts';
 import { throwIfAborted, waitFor } from '../wait.ts';
@@ -15,7 +16,7 @@ import { notFound } from './desk.ts';
 import type { TranscriptFile } from './files.ts';
 import { FactsCache, listTranscripts } from './files.ts';
 import type { Program } from './launch.ts';
-import { agentEnv, configFolder, findProgram, needsSignIn, notInstalled, notInstalledError, signedIn } from './launch.ts';
+import { configFolder, findProgram, needsSignIn, notInstalled, notInstalledError, signedIn } from './launch.ts';
 import { Poll } from './poll.ts';
 import { emptyRecord, Records } from './records.ts';
 import type { Runner } from './runners.ts';
@@ -69,7 +70,7 @@ class Backend implements SessionBackend {
     this.#context = context;
     this.connectionId = context.connectionId;
     this.#path = options.path;
-    const env = agentEnv(options.env ?? process.env, options.configDir);
+    const env = { ...agentEnv(options.env ?? process.env), ...(options.configDir === undefined ? {} : { CLAUDE_CONFIG_DIR: options.configDir }) };
     const own = (): Initialized | null => this.#initialized;
     this.#desk = {
       context, env, configDir: configFolder(env), ledger: createProcessLedger(context.stateDir, context.log), facts: new FactsCache(), records: new Records(context.keep),

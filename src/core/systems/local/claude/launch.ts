@@ -18,17 +18,6 @@ export interface Program {
   readonly help: string;
 }
 
-/** Environment of the agent: ours, without what VS Code or an agent around us put there for itself. */
-export function agentEnv(base: NodeJS.ProcessEnv, configDir: string | undefined): NodeJS.ProcessEnv {
-  const env: NodeJS.ProcessEnv = {};
-  for (const [name, value] of Object.entries(base)) {
-    const theirs = name.startsWith('VSCODE_') || name === 'ELECTRON_RUN_AS_NODE' || name === 'CLAUDECODE' || name === 'CLAUDE_CODE_ENTRYPOINT' || name === 'CLAUDE_CODE_SSE_PORT';
-    if (!theirs) env[name] = value;
-  }
-  if (configDir !== undefined) env['CLAUDE_CONFIG_DIR'] = configDir;
-  return env;
-}
-
 /** Folder in which the agent keeps its sessions. */
 export function configFolder(env: NodeJS.ProcessEnv): string {
   const own = env['CLAUDE_CONFIG_DIR'];

@@ -8,6 +8,7 @@ import type { JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { Machine, Session, SessionControls, Traits } from '../../../model/session.ts';
 import { Emitter } from '../../../transport/emitter.ts';
+import { agentEnv } from '../environment.ts';
 import { createProcessLedger } from '../ledger.ts';
 import { thisComputer, thisComputerId } from '../machine.ts';
 import type { ProcessExit } from '../process.ts';
@@ -72,7 +73,7 @@ class Backend implements SessionBackend {
     this.#context = context;
     this.connectionId = context.connectionId;
     this.#program = options.path ?? 'codex';
-    const env = options.env ?? process.env;
+    const env = agentEnv(options.env ?? process.env);
     this.#env = options.codexHome === undefined ? env : { ...env, CODEX_HOME: options.codexHome };
     this.#disk = new CodexDisk(this.#env['CODEX_HOME'] ?? path.join(this.#env['HOME'] ?? homedir(), '.codex'));
     this.#ledger = createProcessLedger(context.stateDir, context.log);

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
+import { agentEnv } from '../environment.ts';
 import { CommandSession } from './agent.ts';
 import { claudeDriver } from './claude.ts';
 import { codexDriver } from './codex.ts';
@@ -48,7 +49,7 @@ export interface SessionOptions extends PickOptions {
   readonly model?: string;
   readonly timeoutSec?: number;
   readonly extraArgs?: readonly string[];
-  /** Added to the environment of this process. */
+  /** Added to the environment of this process; what VS Code and an agent around us put there for themselves is left out of both. */
   readonly extraEnv?: Readonly<Record<string, string>>;
   /** Wins over `envVar`, which wins over chance. */
   readonly backend?: string;
@@ -65,7 +66,7 @@ export function makeSession(options: SessionOptions): AgentSession {
   const cwd = path.resolve(options.cwd);
   const checked = {
     cwd, sandbox: checkedSandbox(options.sandbox ?? SANDBOX_WORKSPACE_WRITE), model: options.model ?? null, timeoutSec: checkedTimeout(options.timeoutSec ?? 3600), extraArgs: options.extraArgs ?? [],
-    env: { ...process.env, ...options.extraEnv }, sessionId: options.sessionId ?? null,
+    env: agentEnv({ ...process.env, ...options.extraEnv }), sessionId: options.sessionId ?? null,
   };
   try {
     mkdirSync(cwd, { recursive: true });
