@@ -93,8 +93,8 @@ describe('send', () => {
   it('prints the last message, tells the files, and hands the options on', async () => {
     await program('claude', claude);
     const world = new World();
-    expect(await runLocal(['send', 'hello', '--backend', 'claude', '--model', 'm1', '--resume', 'id1', '--sandbox', 'workspace-write'], world)).toBe(0);
-    expect(world.stdout).toBe('You said hello -p --output-format json --resume id1 --model m1 --dangerously-skip-permissions\n');
+    expect(await runLocal(['send', 'hello', '--backend', 'claude', '--model', 'm1', '--resume', '01a1f9d6-7206-74c2-bfbf-000000000002', '--sandbox', 'workspace-write'], world)).toBe(0);
+    expect(world.stdout).toBe('You said hello -p --output-format json --resume 01a1f9d6-7206-74c2-bfbf-000000000002 --model m1 --dangerously-skip-permissions\n');
     expect(world.stderr).toBe('created made.txt\n');
   });
 

@@ -24,7 +24,7 @@ async function agent(script: string, options: Partial<SessionOptions> = {}): Pro
   return makeSession({ cwd: path.join(place.path, 'work'), backend: 'claude', timeoutSec: 20, extraEnv: { PATH: `${bin}${path.delimiter}${process.env['PATH'] ?? ''}` }, ...options });
 }
 /** Prints how it was called as Claude's result. */
-const echo = `let input=''; process.stdin.on('data',(d)=>input+=d).on('end',()=>console.log(JSON.stringify({type:'result',is_error:false,session_id:'s1',result:JSON.stringify({args:process.argv.slice(2),input,cwd:process.cwd(),extra:process.env.EXTRA,code:process.env.VSCODE_PID,inside:process.env.CLAUDECODE})})));`;
+const echo = `let input=''; process.stdin.on('data',(d)=>input+=d).on('end',()=>console.log(JSON.stringify({type:'result',is_error:false,session_id:'01a1f9d6-7206-74c2-bfbf-000000000001',result:JSON.stringify({args:process.argv.slice(2),input,cwd:process.cwd(),extra:process.env.EXTRA,code:process.env.VSCODE_PID,inside:process.env.CLAUDECODE})})));`;
 
 describe('choosing a backend', () => {
   it('an explicit one wins over the variable, the variable over chance', () => {
@@ -74,12 +74,12 @@ describe('a turn', () => {
     expect(called).not.toHaveProperty('inside');
     expect(called.args).toEqual(['-p', '--output-format', 'json', '--model', 'm1', '--allowedTools', 'Read,Glob,Grep,WebFetch,WebSearch', '--disallowedTools', expect.stringContaining('Bash,'), '--dangerously-skip-permissions', '--verbose']);
     const second = JSON.parse((await one.send('again')).finalMessage) as { readonly args: readonly string[] };
-    expect(second.args).toEqual(['-p', '--output-format', 'json', '--resume', 's1', '--model', 'm1', '--dangerously-skip-permissions', '--verbose']);
+    expect(second.args).toEqual(['-p', '--output-format', 'json', '--resume', '01a1f9d6-7206-74c2-bfbf-000000000001', '--model', 'm1', '--dangerously-skip-permissions', '--verbose']);
   });
 
   it('is_error makes a success of Claude a failure', async () => {
-    await using one = await agent(`console.log(JSON.stringify({type:'result',subtype:'success',is_error:true,session_id:'s1',result:'Not logged in'}));process.exit(1)`);
-    expect(await one.send('x')).toMatchObject({ ok: false, exitCode: 1, finalMessage: 'Not logged in', sessionId: 's1' });
+    await using one = await agent(`console.log(JSON.stringify({type:'result',subtype:'success',is_error:true,session_id:'01a1f9d6-7206-74c2-bfbf-000000000001',result:'Not logged in'}));process.exit(1)`);
+    expect(await one.send('x')).toMatchObject({ ok: false, exitCode: 1, finalMessage: 'Not logged in', sessionId: '01a1f9d6-7206-74c2-bfbf-000000000001' });
   });
 
   it('output that is not the format is an error that carries it', async () => {
@@ -121,8 +121,16 @@ describe('a turn', () => {
   it('a missing program is said, with how to install it', async () => {
     const one = makeSession({ cwd: path.join(place.path, 'work'), backend: 'codex', extraEnv: { PATH: place.path } });
     await expect(one.send('x')).rejects.toMatchObject({ code: 'not_installed', personMustAct: true, message: expect.stringContaining('npm install -g @openai/codex') as string });
-    const named = makeSession({ cwd: place.path, backend: 'codex', sessionId: 'my session' });
-    await expect(named.send('x')).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
+
+  it('an id to resume that is no UUID reaches no agent', async () => {
+    for (const backend of ['claude', 'codex']) {
+      for (const sessionId of ['my session', '-x', '']) {
+        await using named = await agent(`require('node:fs').writeFileSync('started', '')`, { backend, sessionId });
+        await expect(named.send('x')).rejects.toMatchObject({ code: 'invalid_argument' });
+        await expect(readFile(path.join(named.cwd, 'started'))).rejects.toMatchObject({ code: 'ENOENT' });
+      }
+    }
   });
 });
 

@@ -39,6 +39,7 @@ export interface Driver {
   readonly label: string;
   readonly program: string;
   readonly install: string;
+  /** Throws or rejects with AgentError `invalid_argument` where the turn makes no sense to the agent. */
   begin(turn: Turn): Promise<TurnReader>;
 }
 

@@ -4,7 +4,7 @@ import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import { parseJsonLine } from '../lines.ts';
 import type { Driver, Turn } from './agent.ts';
-import { BACKEND_CLAUDE, SANDBOX_READ_ONLY } from './types.ts';
+import { BACKEND_CLAUDE, needUuid, SANDBOX_READ_ONLY } from './types.ts';
 
 const reading = 'Read,Glob,Grep,WebFetch,WebSearch';
 /**
@@ -20,6 +20,8 @@ export const claudeDriver: Driver = {
   program: 'claude',
   install: 'npm install -g @anthropic-ai/claude-code',
   begin(turn) {
+    // Anything else might be read as a flag.
+    needUuid(turn.sessionId, 'Claude Code');
     let last: JsonValue = null;
     const base = `one-shot:${randomUUID()}`;
     return Promise.resolve({

@@ -9,9 +9,7 @@ import { readItem } from '../codex/item.ts';
 import { todoEntry, turnEnd } from '../codex/turns.ts';
 import { parseJsonLine } from '../lines.ts';
 import type { Driver, Turn } from './agent.ts';
-import { AgentError, BACKEND_CODEX } from './types.ts';
-
-const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+import { BACKEND_CODEX, needUuid } from './types.ts';
 
 /** `codex exec --json -o FILE`, the prompt on stdin; its sandbox is Codex's own. */
 export const codexDriver: Driver = {
@@ -21,7 +19,7 @@ export const codexDriver: Driver = {
   install: 'npm install -g @openai/codex',
   async begin(turn) {
     // Codex takes an unknown name for a wish to begin anew, and says nothing.
-    if (turn.sessionId !== null && !uuid.test(turn.sessionId)) throw new AgentError('invalid_argument', 'A Codex session is resumed by its id, which is a UUID.');
+    needUuid(turn.sessionId, 'Codex');
     const folder = await mkdtemp(path.join(tmpdir(), 'pilothouse-codex-'));
     const last = path.join(folder, 'last-message.txt');
     const events: JsonObject[] = [];

@@ -97,3 +97,10 @@ export function checkedTimeout(seconds: number): number {
   if (Number.isFinite(seconds) && seconds > 0) return seconds;
   throw new AgentError('invalid_argument', 'A time-out is a number of seconds above 0.');
 }
+
+const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Throws AgentError `invalid_argument` for an id to resume that is no UUID; null is no wish to resume. */
+export function needUuid(sessionId: string | null, label: string): void {
+  if (sessionId !== null && !uuid.test(sessionId)) throw new AgentError('invalid_argument', `A session of ${label} is resumed by its id, which is a UUID.`);
+}
