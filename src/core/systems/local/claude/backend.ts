@@ -8,6 +8,7 @@ import { Emitter } from '../../../transport/emitter.ts';
 import { agentEnv } from '../environment.ts';
 import { createProcessLedger } from '../ledger.ts';
 import { thisComputer, thisComputerId } from '../machine.ts';
+import { emptyTrash } from '../trash.ts';
 import { throwIfAborted, waitFor } from '../wait.ts';
 import { ClaudeAgent } from './agent.ts';
 import { controlsOf, defaultSettings } from './controls.ts';
@@ -22,7 +23,6 @@ import { emptyRecord, Records } from './records.ts';
 import type { Runner } from './runners.ts';
 import { listRunners } from './runners.ts';
 import { ClaudeSession } from './session.ts';
-import { emptyTrash } from './trash.ts';
 import type { Initialized } from './wire.ts';
 
 export interface ClaudeOptions {

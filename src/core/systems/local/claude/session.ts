@@ -6,6 +6,7 @@ import type { Session, SessionControls, WaitingPermission } from '../../../model
 import { sleep } from '../../../transport/clock.ts';
 import { Emitter } from '../../../transport/emitter.ts';
 import { thisComputerId } from '../machine.ts';
+import { moveToTrash } from '../trash.ts';
 import { throwIfAborted } from '../wait.ts';
 import { ControlRefused } from './control.ts';
 import { controlsOf } from './controls.ts';
@@ -23,7 +24,7 @@ import { PresenceWatch } from './presence.ts';
 import type { SessionRecord } from './records.ts';
 import { emptyRecord } from './records.ts';
 import type { Runner } from './runners.ts';
-import { holdsUuid, removalFiles, toTrash } from './trash.ts';
+import { holdsUuid, removalFiles } from './removal.ts';
 
 /** How often a transcript that we do not write is looked at while somebody listens, in milliseconds. */
 const followMs = 700;
@@ -248,7 +249,7 @@ export class ClaudeSession implements SessionHandle {
     await this.life.stop(options.signal);
     const { file } = await this.#find();
     if (file !== null) {
-      await toTrash(await removalFiles(file.path), this.#desk.context.stateDir, this.id, this.#desk.context.clock.now());
+      await moveToTrash(await removalFiles(file.path), this.#desk.context.stateDir, this.id, this.#desk.context.clock.now());
       this.#desk.facts.forget(file.path);
     }
     await this.#desk.records.set(this.id, null);

@@ -13,6 +13,7 @@ import { createProcessLedger } from '../ledger.ts';
 import { thisComputer, thisComputerId } from '../machine.ts';
 import type { ProcessExit } from '../process.ts';
 import type { RpcId } from '../rpc.ts';
+import { emptyTrash } from '../trash.ts';
 import { throwIfAborted } from '../wait.ts';
 import { CodexDisk } from './disk.ts';
 import { oneLine } from './entries.ts';
@@ -90,12 +91,19 @@ class Backend implements SessionBackend {
 
   async connect(options: CallOptions = {}): Promise<ConnectionState> {
     throwIfAborted(options.signal);
-    this.#reaped ??= this.#ledger.reapDead().catch((error: unknown) => this.#context.log.warn('dead agents could not be reaped', { error: describeError(error) }));
+    this.#reaped ??= this.#tidy();
     await this.#reaped;
     const state = await probe({ program: this.#program, env: this.#env, server: this.#server, log: this.#context.log, signal: options.signal });
     throwIfAborted(options.signal);
     this.#setState(state);
     return state;
+  }
+
+  /** Ends what a dead host left running, and empties old trash. */
+  async #tidy(): Promise<void> {
+    const { log, stateDir, clock } = this.#context;
+    await this.#ledger.reapDead().catch((error: unknown) => log.warn('dead agents could not be reaped', { error: describeError(error) }));
+    await emptyTrash(stateDir, clock.now()).catch((error: unknown) => log.warn('old trash could not be emptied', { error: describeError(error) }));
   }
 
   async machines(options: CallOptions = {}): Promise<readonly Machine[]> {

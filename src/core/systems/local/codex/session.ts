@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, rename } from 'node:fs/promises';
-import path from 'node:path';
 import type { CallOptions, Decision, Disposable, LiveEvent, Page, Prompt, SessionHandle, StopReport } from '../../../model/backend.ts';
 import type { Entry } from '../../../model/entry.ts';
 import { describeError, PilothouseError } from '../../../model/errors.ts';
 import type { JsonValue } from '../../../model/json.ts';
 import type { Session, SessionControls } from '../../../model/session.ts';
 import { Emitter } from '../../../transport/emitter.ts';
+import { moveToTrash } from '../trash.ts';
 import { throwIfAborted, waitFor } from '../wait.ts';
 import { oneLine, rev } from './entries.ts';
 import { RolloutFollower } from './follow.ts';
@@ -202,9 +201,8 @@ export class CodexSession implements SessionHandle {
     await this.stop(options);
     const file = await this.#host.disk.find(this.id);
     if (file !== null) {
-      const trash = path.join(this.#host.context.stateDir, 'trash');
-      await mkdir(trash, { recursive: true, mode: 0o700 });
-      await rename(file.path, path.join(trash, path.basename(file.path))).catch((error: unknown) => {
+      const { stateDir, clock } = this.#host.context;
+      await moveToTrash([file.path], stateDir, this.id, clock.now()).catch((error: unknown) => {
         throw new PilothouseError('remove_failed', 'The file of the session could not be moved to the trash. It is where it was.', { cause: error });
       });
     }
