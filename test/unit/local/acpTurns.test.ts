@@ -108,7 +108,7 @@ describe('what a turn shows', () => {
     await chat.until('the notice', () => rowsOf(chat.rows, 'notice').some((row) => row.code === 'stalled' && row.level === 'warning'));
     expect(chat.session?.activity?.phase).toBe('stalled');
     await chat.turnEnd(0);
-    expect(rowsOf(chat.rows, 'notice')).toMatchObject([{ code: 'stalled', level: 'info', text: expect.stringMatching(/was silent for \d+ seconds/) as string }]);
+    expect(rowsOf(chat.rows, 'notice')).toMatchObject([{ code: 'stalled', level: 'info', text: expect.stringMatching(/^The model was silent for \d+ s\.$/) as string }]);
   });
 
   it('hands images over where the agent takes them', async () => {

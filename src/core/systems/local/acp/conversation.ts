@@ -6,6 +6,7 @@ import { isJsonObject } from '../../../model/json.ts';
 import type { Activity } from '../../../model/session.ts';
 import type { ProcessExit } from '../process.ts';
 import type { RpcId } from '../rpc.ts';
+import { stallOverWords, stallWords } from '../stall.ts';
 import { waitFor } from '../wait.ts';
 import { Asks } from './asks.ts';
 import { ClientMethods } from './client.ts';
@@ -19,7 +20,7 @@ import { SessionLog } from './normalise.ts';
 import { authRequired, failedTurn, invalidParams, notFound, rpcCodeOf, sessionNotFound, turnEndOf, wordsOf } from './outcome.ts';
 import { promptBlocks } from './prompt.ts';
 import { str } from './read.ts';
-import { Turn } from './turn.ts';
+import { stallMs, Turn } from './turn.ts';
 import { Unfinished } from './unfinished.ts';
 
 /** The longest turn: after a day the call is given up. Silence is told of long before (`turn.ts`). */
@@ -274,12 +275,12 @@ export class Conversation {
     turn.silentSince = this.now();
     turn.stalls += 1;
     this.setActivity('stalled', null);
-    this.tell([this.log.notice({ level: 'warning', code: 'stalled', text: `${this.host.label} has been silent for 20 seconds.`, remedy: 'Wait, or interrupt the turn.' }, this.now(), `stalled:${turn.stalls}`)]);
+    this.tell([this.log.notice({ level: 'warning', code: 'stalled', text: stallWords(stallMs), remedy: null }, this.now(), `stalled:${turn.stalls}`)]);
   }
   private unstall(turn: Turn): void {
-    const seconds = Math.round((this.now() - (turn.silentSince ?? this.now())) / 1000) + 20;
+    const silentMs = this.now() - (turn.silentSince ?? this.now()) + stallMs;
     turn.silentSince = null;
-    this.tell([this.log.notice({ level: 'info', code: 'stalled', text: `${this.host.label} was silent for ${seconds} seconds.`, remedy: null }, this.now(), `stalled:${turn.stalls}`)]);
+    this.tell([this.log.notice({ level: 'info', code: 'stalled', text: stallOverWords(silentMs), remedy: null }, this.now(), `stalled:${turn.stalls}`)]);
     this.setActivity('thinking', null);
   }
 

@@ -1,6 +1,7 @@
 import type { Order } from '../../../model/entry.ts';
 import type { JsonObject } from '../../../model/json.ts';
 import type { Activity } from '../../../model/session.ts';
+import { stallOverWords, stallWords } from '../stall.ts';
 import type { Sheet } from './sheet.ts';
 import { num } from './wire.ts';
 
@@ -43,7 +44,7 @@ export class Pulse {
   heard(at: number): void {
     if (this.#stall !== null) {
       const { id, order, since } = this.#stall;
-      this.#sheet.notice(id, 'info', 'stalled', `The model was silent for ${Math.round((at - since) / 1000)} s.`, at, { order });
+      this.#sheet.notice(id, 'info', 'stalled', stallOverWords(at - since), at, { order });
       this.#stall = null;
       this.set('thinking', at);
     }
@@ -63,8 +64,7 @@ export class Pulse {
     this.#count += 1;
     const stall = { id: `stall:${this.#lastHeard}:${this.#count}`, order: this.#sheet.place(at).order, since: this.#lastHeard };
     this.#stall = stall;
-    const seconds = Math.round((at - this.#lastHeard) / 1000);
-    this.#sheet.notice(stall.id, 'warning', 'stalled', `The model has sent nothing for ${seconds} s. It may go on by itself; interrupt it to take over.`, at, { order: stall.order });
+    this.#sheet.notice(stall.id, 'warning', 'stalled', stallWords(at - this.#lastHeard), at, { order: stall.order });
     this.set('stalled', at);
     return true;
   }

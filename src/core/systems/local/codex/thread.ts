@@ -7,6 +7,7 @@ import { isJsonObject } from '../../../model/json.ts';
 import type { WaitingPermission } from '../../../model/session.ts';
 import type { ProcessExit } from '../process.ts';
 import type { RpcId } from '../rpc.ts';
+import { stallWords } from '../stall.ts';
 import { oneLine } from './entries.ts';
 import { ThreadLog } from './normalise.ts';
 import type { Asked } from './requests.ts';
@@ -211,8 +212,9 @@ export class LiveThread {
     }
     if (this.#stalled) return;
     this.#stalled = true;
-    this.log.mark('stalled', 'The model has been silent for 20 s.', now);
-    this.#options.events.entries([this.log.notice('warning', 'stalled', 'The model has been silent for 20 s. Codex still waits for it; interrupt the turn to stop waiting.', null, now)]);
+    const words = stallWords(silence);
+    this.log.mark('stalled', words, now);
+    this.#options.events.entries([this.log.notice('warning', 'stalled', words, null, now)]);
     this.#options.events.changed();
   }
 }
