@@ -26,13 +26,19 @@ const scopes: Readonly<Record<string, Decision['outcome']>> = { y: 'allow', s: '
  * no turn runs (while one runs, it is interrupted). Gives 1 when the last turn failed.
  */
 export async function chat(backend: SessionBackend, options: ChatOptions, io: CliIo): Promise<number> {
-  const handle = backend.session(options.resume ?? (await spawn(backend, options)));
+  const handle = backend.session(options.resume ?? (await spawn(backend, options, io.ending)));
   const lines = new LineReader(io.stdin);
   const talk = new Talk(handle, options.json, lines, io);
   const interrupts = io.onInterrupt(() => {
     if (talk.running) talk.interrupt();
     else lines.close();
   });
+  const onEnding = (): void => {
+    lines.close();
+    talk.giveUp();
+  };
+  io.ending.addEventListener('abort', onEnding, { once: true });
+  if (io.ending.aborted) onEnding();
   try {
     if (!options.json) io.err(`Session ${handle.id}\n`);
     for (;;) {
@@ -44,17 +50,18 @@ export async function chat(backend: SessionBackend, options: ChatOptions, io: Cl
     return talk.failed ? exitFailed : exitOk;
   } finally {
     interrupts.dispose();
+    io.ending.removeEventListener('abort', onEnding);
     lines.close();
     talk.dispose();
   }
 }
 
-async function spawn(backend: SessionBackend, options: ChatOptions): Promise<string> {
+async function spawn(backend: SessionBackend, options: ChatOptions, ending: AbortSignal): Promise<string> {
   const [machine] = await backend.machines();
   if (machine === undefined) throw new PilothouseError('no_machine', 'This connection has no machine to run the agent on.');
   const { folder, model, mode, effort } = options;
   const chosen = { ...(model === undefined ? {} : { model }), ...(mode === undefined ? {} : { mode }), ...(effort === undefined ? {} : { effort }) };
-  return (await backend.spawn({ machineId: machine.id, folder, ...chosen, signal: AbortSignal.timeout(sendMs) })).id;
+  return (await backend.spawn({ machineId: machine.id, folder, ...chosen, signal: AbortSignal.any([ending, AbortSignal.timeout(sendMs)]) })).id;
 }
 
 /** Prints what one session tells, and asks the person what it asks. */
@@ -68,7 +75,7 @@ class Talk {
   private readonly shown = new Set<string>();
   /** Row whose text is being written without a line break as yet. */
   private open: string | null = null;
-  private ended: ((end: TurnEntry) => void) | null = null;
+  private ended: ((end: TurnEntry | null) => void) | null = null;
   private asking: Promise<void> = Promise.resolve();
 
   constructor(handle: SessionHandle, json: boolean, lines: LineReader, io: CliIo) {
@@ -87,12 +94,14 @@ class Talk {
   }
 
   async turn(text: string): Promise<void> {
-    const end = new Promise<TurnEntry>((resolve) => {
+    const end = new Promise<TurnEntry | null>((resolve) => {
       this.ended = resolve;
     });
     try {
-      await this.handle.send({ text, attachments: [] }, randomUUID(), { signal: AbortSignal.timeout(sendMs) });
-      const { state, error } = await end;
+      await this.handle.send({ text, attachments: [] }, randomUUID(), { signal: AbortSignal.any([this.io.ending, AbortSignal.timeout(sendMs)]) });
+      const turn = await end;
+      if (turn === null) return;
+      const { state, error } = turn;
       await this.asking;
       this.failed = state === 'failed';
       this.line();
@@ -110,6 +119,11 @@ class Talk {
 
   interrupt(): void {
     this.handle.interrupt({ signal: AbortSignal.timeout(closeMs) }).catch((error: unknown) => this.io.err(`${plainLine(describeError(error))}\n`));
+  }
+
+  /** The turn's end is not waited for: the agent is about to be ended. */
+  giveUp(): void {
+    this.ended?.(null);
   }
 
   dispose(): void {

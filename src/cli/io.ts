@@ -13,6 +13,8 @@ export interface CliIo {
   err(text: string): void;
   /** Ctrl+C. Once somebody listens, it ends nothing by itself. */
   onInterrupt(listener: () => void): Disposable;
+  /** Aborted when the process is to end soon (SIGTERM, Ctrl+C again): what runs is given up, and agents are ended. */
+  readonly ending: AbortSignal;
 }
 
 export const exitOk = 0;

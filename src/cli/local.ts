@@ -72,7 +72,7 @@ async function agents(args: readonly string[], io: CliIo): Promise<number> {
 
 async function stateOf(connection: LocalConnection, io: CliIo): Promise<ConnectionState> {
   await using backend = connection.create(cliContext(connection.connectionId, io));
-  return await backend.connect({ signal: AbortSignal.timeout(connectMs) }).catch((error: unknown) => ({ status: 'failed', message: describeError(error), remedy: null, version: null }));
+  return await backend.connect({ signal: AbortSignal.any([io.ending, AbortSignal.timeout(connectMs)]) }).catch((error: unknown) => ({ status: 'failed', message: describeError(error), remedy: null, version: null }));
 }
 
 async function send(args: readonly string[], io: CliIo): Promise<number> {
@@ -89,7 +89,7 @@ async function send(args: readonly string[], io: CliIo): Promise<number> {
   const abort = new AbortController();
   const interrupts = io.onInterrupt(() => abort.abort());
   try {
-    const result = await session.send(prompt, { signal: abort.signal });
+    const result = await session.send(prompt, { signal: AbortSignal.any([io.ending, abort.signal]) });
     if (values.json === true) io.out(`${JSON.stringify(result)}\n`);
     else {
       if (result.ok && result.finalMessage !== '') io.out(`${plainText(result.finalMessage).trimEnd()}\n`);
@@ -125,7 +125,7 @@ async function talk(args: readonly string[], io: CliIo): Promise<number> {
   const known = await knownAgents(values.agents, io);
   const connection = namedAgent(known, values.agent ?? (await installed(io)));
   await using backend = connection.create(cliContext(connection.connectionId, io));
-  const state = await backend.connect({ signal: AbortSignal.timeout(connectMs) });
+  const state = await backend.connect({ signal: AbortSignal.any([io.ending, AbortSignal.timeout(connectMs)]) });
   if (state.status !== 'ready') throw new PilothouseError('agent_unusable', `${connection.name}: ${state.message ?? state.status}${state.remedy === null ? '' : ` Run: ${state.remedy}`}`, { personMustAct: true });
   const { cwd, model, mode, effort, resume } = values;
   return await chat(backend, {

@@ -34,21 +34,37 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   return system.run(rest, io);
 }
 
-/** The process's own stdin, stdout and signals. Ctrl+C that nobody listens to ends the process. */
+/** How long agents may take to end after a signal before the process ends without them. */
+const endMs = 20_000;
+/** Ctrl+C within this time of another one is the wish to end. */
+const againMs = 5000;
+
+/** The process's own stdin, stdout and signals. SIGTERM (143), Ctrl+C that nobody listens to and a second Ctrl+C (130) end what runs, then the process. */
 function processIo(): CliIo {
+  const ending = new AbortController();
   const listeners = new Set<() => void>();
-  const onSignal = (): void => {
-    if (listeners.size === 0) process.exit(130);
-    for (const listener of listeners) listener();
+  const end = (code: number): void => {
+    if (ending.signal.aborted) return;
+    process.exitCode = code;
+    ending.abort();
+    process.stdin.destroy();
+    setTimeout(() => process.exit(code), endMs).unref();
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  let interruptedAt = -Infinity;
+  process.on('SIGINT', () => {
+    const again = performance.now() - interruptedAt < againMs;
+    interruptedAt = performance.now();
+    if (listeners.size === 0 || again) end(130);
+    else for (const listener of listeners) listener();
+  });
+  process.on('SIGTERM', () => end(143));
   // A reader that went away (`| head`) is no failure of ours.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   return {
     stdin: process.stdin, interactive: process.stdin.isTTY, env: process.env, cwd: process.cwd(),
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
+    ending: ending.signal,
     onInterrupt(listener) {
       const own = (): void => listener();
       listeners.add(own);
@@ -68,10 +84,12 @@ function isProgram(): boolean {
 }
 
 if (isProgram()) {
-  const code = await run(process.argv.slice(2), processIo()).catch((error: unknown) => {
+  const io = processIo();
+  const code = await run(process.argv.slice(2), io).catch((error: unknown) => {
     process.stderr.write(`${plainLine(error instanceof Error ? error.message : 'unexpected failure')}\n`);
     return exitFailed;
   });
-  process.exitCode = code;
+  // A signal has set its own code.
+  if (!io.ending.aborted) process.exitCode = code;
   process.stdin.destroy();
 }

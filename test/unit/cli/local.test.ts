@@ -24,6 +24,8 @@ class World implements CliIo {
   readonly interactive = false;
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
+  private readonly end = new AbortController();
+  readonly ending = this.end.signal;
   stdout = '';
   stderr = '';
   private readonly listeners = new Set<() => void>();
@@ -48,6 +50,10 @@ class World implements CliIo {
   }
   interrupt(): void {
     for (const listener of this.listeners) listener();
+  }
+
+  terminate(): void {
+    this.end.abort();
   }
 
   /** Types a line (null: ends the input) as soon as `after` is printed, one cue after the other. */
@@ -197,6 +203,15 @@ describe('chat', () => {
     world.interrupt();
     expect(await done).toBe(0);
   }, 60_000);
+
+  it('the wish to end gives up the turn and ends the agent', async () => {
+    const world = await demoWorld();
+    world.when('Session ', 'write 4000 words at 40 words per second');
+    const done = runLocal(['chat', '--agent', 'Demo'], world);
+    await expect.poll(() => world.stdout.length, { timeout: 20_000 }).toBeGreaterThan(40);
+    world.terminate();
+    expect(await done).toBe(0);
+  }, 20_000);
 
   it('an agent that cannot be used is one line with what to do', async () => {
     const world = new World({ PATH: path.join(folder, 'bin') });
