@@ -113,6 +113,8 @@ async function settle(world: World): Promise<void> {
   await outbox[Symbol.asyncDispose]();
 }
 
+/** Of the short run: its 300 lives crash at every kind of moment. The long run takes a seed of its own each time. */
+const SEED = 1;
 const seen = new Map<CrashPoint, number>();
 
 describe('P4: over any crashes, each accepted prompt exists exactly once on the system', () => {
@@ -150,7 +152,7 @@ describe('P4: over any crashes, each accepted prompt exists exactly once on the 
       const texts = [...world.system.values()].map((text) => text.replaceAll(', edited', ''));
       expect(new Set(texts).size).toBe(texts.length);
       if (!person.reordered) expect(texts).toEqual([...texts].sort((a, b) => Number(a.slice(7)) - Number(b.slice(7))));
-    }), { numRuns: LONG ? 2_000 : 300 });
+    }), LONG ? { numRuns: 2_000 } : { numRuns: 300, seed: SEED });
   }, LONG ? 600_000 : 60_000);
 
   it('and every kind of moment was crashed at', () => {
