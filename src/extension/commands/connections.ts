@@ -6,7 +6,7 @@ import type { Services } from '../services.ts';
 import type { AgentSetting } from '../settings.ts';
 import { noticeText, oneLine, pickText } from '../tree/text.ts';
 import { Dismissed } from './dismissed.ts';
-import type { Handler } from './index.ts';
+import type { Handler } from './handler.ts';
 import { connectionFor } from './pick.ts';
 
 async function ask(options: vscode.InputBoxOptions): Promise<string> {

@@ -11,7 +11,7 @@ import type { CommandName } from '../contributions.ts';
 import type { Services } from '../services.ts';
 import { belowFolder } from '../tree/text.ts';
 import { Dismissed } from './dismissed.ts';
-import type { Handler } from './index.ts';
+import type { Handler } from './handler.ts';
 import { pickSession, sessionFor } from './pick.ts';
 
 const PAGE = 400;

@@ -7,9 +7,8 @@ import { failureText } from '../tree/text.ts';
 import { connectionCommands } from './connections.ts';
 import { contentCommands } from './content.ts';
 import { Dismissed } from './dismissed.ts';
+import type { Handler } from './handler.ts';
 import { sessionCommands } from './sessions.ts';
-
-export type Handler = (services: Services, target: unknown) => Promise<void>;
 
 // One entry for every command of the table: a missing or a surplus one does not compile.
 const HANDLERS: Readonly<Record<CommandName, Handler>> = { ...connectionCommands, ...sessionCommands, ...contentCommands };

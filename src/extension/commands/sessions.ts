@@ -10,7 +10,7 @@ import { shortFolder } from '../tree/model.ts';
 import { oneLine, pickText } from '../tree/text.ts';
 import { placeOf } from '../chat/place.ts';
 import { Dismissed } from './dismissed.ts';
-import type { Handler } from './index.ts';
+import type { Handler } from './handler.ts';
 import { connectionFor, homesOf, sessionFor } from './pick.ts';
 
 const traitsOf = (services: Services, session: Session) => services.fleet.connections().find((each) => each.connectionId === session.connectionId)?.traits ?? null;
