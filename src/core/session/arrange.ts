@@ -34,16 +34,20 @@ export function topOf(key: string, lookup: FactsLookup): string {
   }
 }
 
-/** The members of the ring of parents that a row is part of; null when it is in none. */
-export function ringOf(key: string, lookup: FactsLookup): readonly string[] | null {
+/**
+ * The members of the ring of parents that a row is part of; null when it is in none. `ringless` holds rows from which the walk upwards ends, as far as
+ * they were walked from: with it, asking for every row of a deep forest costs one step a row.
+ */
+export function ringOf(key: string, lookup: FactsLookup, ringless: Set<string> = new Set()): readonly string[] | null {
   const path = [key];
   const seen = new Set(path);
-  for (let parent = shownParent(key, lookup); parent !== null; parent = shownParent(parent, lookup)) {
+  for (let parent = shownParent(key, lookup); parent !== null && !ringless.has(parent); parent = shownParent(parent, lookup)) {
     if (parent === key) return path;
     if (seen.has(parent)) return null;
     seen.add(parent);
     path.push(parent);
   }
+  for (const walked of path) ringless.add(walked);
   return null;
 }
 

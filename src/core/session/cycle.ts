@@ -38,6 +38,8 @@ export interface Merged {
   readonly tails: readonly Position[];
   /** All rows that the merge had to do with. */
   readonly touched: ReadonlySet<string>;
+  /** Top-level rows in memory that the store has once the entries are written; null where some wait to be asked about. */
+  readonly tops: number | null;
   /** Entries to be written. */
   readonly entries: readonly Entry[];
   /** Changes of the rows in memory. */
@@ -113,7 +115,8 @@ export class Cycle {
     }
     this.memory.working = new Set(this.merged.keys());
     const guesses = this.without.size === 0 ? [this.guess(touched, this.before)] : [this.guess(touched, this.beforeOthers), this.guess(touched, this.before)];
-    return { guesses, tails: this.tailsOf(touched), touched, entries: this.takeEntries(), ops };
+    const tops = this.memory.unasked.size === 0 ? this.memory.forest.tops.length : null;
+    return { guesses, tails: this.tailsOf(touched), touched, tops, entries: this.takeEntries(), ops };
   }
 
   /** Shows the rows of the tail that would come back from the store, where that fails. */

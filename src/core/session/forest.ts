@@ -7,7 +7,7 @@ import type { Home } from './node.ts';
 import { RowNode } from './node.ts';
 import type { Position } from './order.ts';
 import type { ListStep } from './rowList.ts';
-import { changeList, indexIn } from './rowList.ts';
+import { changeList } from './rowList.ts';
 import type { Appended } from './rowOps.ts';
 import { opsOf } from './rowOps.ts';
 import type { RowOp } from './transcript-api.ts';
@@ -130,12 +130,13 @@ export class Forest {
     for (const node of batch.touched) this.relink(node, moving);
     if (moving.size === 0) return [];
     for (const node of this.ringed) moving.add(node);
-    for (const node of moving) for (const key of ringOf(node.key, this.facts) ?? []) addTo(moving, this.nodes.get(key));
+    const ringless = new Set<string>();
+    for (const node of moving) for (const key of ringOf(node.key, this.facts, ringless) ?? []) addTo(moving, this.nodes.get(key));
     const out = new Map<Home, RowNode[]>();
     const into = new Map<Home, [RowNode, Position][]>();
     this.ringed = new Set();
     for (const node of moving) {
-      const home = this.homeOf(node);
+      const home = this.homeOf(node, ringless);
       const order = node.log.facts()?.order ?? [];
       if (home === node.home && (home === null || compareOrder(order, node.placed.order) === 0)) continue;
       note(batch, node);
@@ -178,11 +179,11 @@ export class Forest {
     if (facts !== null && compareOrder(facts.order, node.placed.order) !== 0) moving.add(node);
   }
 
-  private homeOf(node: RowNode): Home {
+  private homeOf(node: RowNode, ringless: Set<string>): Home {
     if (!node.shows) return null;
     const parent = shownParent(node.key, this.facts);
     if (parent === null) return 'top';
-    const ring = ringOf(node.key, this.facts);
+    const ring = ringless.has(node.key) ? null : ringOf(node.key, this.facts, ringless);
     if (ring !== null) this.ringed.add(node);
     return ring !== null && firstOf(ring, this.facts) === node.key ? 'top' : (this.nodes.get(parent) ?? 'top');
   }
@@ -269,9 +270,4 @@ function listOf(lists: Map<string, Set<RowNode>>, key: string): Set<RowNode> {
   const made = new Set<RowNode>();
   lists.set(key, made);
   return made;
-}
-
-/** Index of a top-level node. */
-export function indexOfTop(forest: Forest, node: RowNode): number {
-  return indexIn(forest.tops, node.placed);
 }

@@ -195,13 +195,13 @@ export class TailMemory {
     return ops;
   }
 
-  /** Lets go of rows far above the end, down to `keep`, as soon as there are more than `most`. Only what the store has is let go. */
+  /** Lets go of rows far above the end, down to `keep`, as soon as there are more than `most`. Only what stands in the store as it stands here is let go. */
   release(most: number, keep: number): void {
     const { tops } = this.forest;
-    if (tops.length <= most) return;
+    if (tops.length <= most || this.unasked.size > 0 || this.pending.size > 0) return;
     let count = 0;
     for (const top of tops.slice(0, tops.length - keep)) {
-      if (this.forest.isTreeDirty(top) || this.unasked.size > 0) break;
+      if (this.forest.isTreeDirty(top) || this.isAstray(top)) break;
       count += 1;
     }
     const first = tops[count];

@@ -10,6 +10,7 @@ import type { Merged } from './cycle.ts';
 import { Cycle } from './cycle.ts';
 import { within } from './deadline.ts';
 import { wholeOutput } from './foldTool.ts';
+import type { Above } from './lookAbove.ts';
 import { lookAbove } from './lookAbove.ts';
 import { TailMemory } from './memory.ts';
 import { mergeEntries } from './merge.ts';
@@ -209,7 +210,7 @@ class Transcript implements TranscriptView {
       for (; owed.written < owed.merged.entries.length; owed.written += PUT_BATCH) {
         await this.put(owed.merged.entries.slice(owed.written, owed.written + PUT_BATCH));
       }
-      const above = needsLook(memory, owed.merged) ? await lookAbove(memory, owed.merged, await this.index()) : null;
+      const above = await this.look(owed.merged);
       this.owed = null;
       memory.working = new Set();
       if (above === null) return;
@@ -221,6 +222,16 @@ class Transcript implements TranscriptView {
       this.emit(owed.cycle.showTails());
       throw error;
     }
+  }
+
+  /** What became of the rows before those in memory; null where nothing can have. */
+  private async look(merged: Merged): Promise<Above | null> {
+    const { memory } = this;
+    if (memory.boundary === null || (merged.touched.size === 0 && merged.guesses.every((guess) => guess.fresh.size === 0))) return null;
+    const total = await this.count();
+    // Rows that are merely new have taken none in from before the boundary if the store has as many rows as memory thinks.
+    if (merged.touched.size === 0 && merged.tops !== null && total === memory.start + merged.tops) return null;
+    return lookAbove(memory, merged, this.indexOf(total));
   }
 
   private async merge(): Promise<Owed> {
@@ -251,15 +262,17 @@ class Transcript implements TranscriptView {
     const top = topOf(key, (asked) => facts.get(asked));
     const order = facts.get(top)?.order;
     if (order === undefined) return null;
-    const index = await this.index();
+    const index = this.indexOf(await this.count());
     const [found] = storedPage(await index.entriesAt(await index.rank({ order, key: top }))).tops;
     return found === undefined ? null : rowWithin(found.row, key);
   }
 
-  /** The store's rows as they are now. */
-  private async index(): Promise<StoreIndex> {
-    const { store, session } = this.options;
-    return new StoreIndex((start, limit) => this.read(start, limit), await this.call('Counting the rows of a session', store.count(session)));
+  private count(): Promise<number> {
+    return this.call('Counting the rows of a session', this.options.store.count(this.options.session));
+  }
+
+  private indexOf(total: number): StoreIndex {
+    return new StoreIndex((start, limit) => this.read(start, limit), total);
   }
 
   private async read(start: number, limit: number, signal?: AbortSignal): Promise<readonly Entry[]> {
@@ -287,11 +300,6 @@ class Transcript implements TranscriptView {
     this.lane = turn.catch(() => undefined);
     return turn;
   }
-}
-
-/** True when the merge can have changed rows before those in memory, or rows of the store belong to them. */
-function needsLook(memory: TailMemory, merged: Merged): boolean {
-  return memory.boundary !== null && (merged.touched.size > 0 || merged.guesses.some((guess) => guess.fresh.size > 0));
 }
 
 /** The row of that key in a top-level row. */

@@ -3,6 +3,8 @@ import type { Entry } from '../../../src/core/model/entry.ts';
 import { canonicalJson } from '../../../src/core/model/json.ts';
 import type { Row } from '../../../src/core/model/row.ts';
 import { createTranscript } from '../../../src/core/session/transcript.ts';
+import type { SessionKey } from '../../../src/core/model/session.ts';
+import type { Store } from '../../../src/core/session/store-api.ts';
 import type { RowOp, TranscriptView } from '../../../src/core/session/transcript-api.ts';
 import { viewOf } from '../../../src/core/session/view.ts';
 import type { Logger } from '../../../src/core/model/context.ts';
@@ -94,6 +96,8 @@ export interface Setting {
   readonly reopen: boolean;
   /** Share of the store's calls that fail while entries are added. */
   readonly failing?: number;
+  /** A store in place of the one in memory, and a session of which it knows nothing. */
+  readonly other?: { readonly store: Store; readonly session: SessionKey };
 }
 
 /**
@@ -102,20 +106,20 @@ export interface Setting {
  */
 export async function checkTranscript(entries: readonly Entry[], batches: readonly (readonly Entry[])[], setting: Setting): Promise<void> {
   const random = randomFrom(setting.seed);
-  const store = new MemoryStore();
-  store.ticks = () => Math.floor(random() * 4);
+  const memory = new MemoryStore();
+  memory.ticks = () => Math.floor(random() * 4);
   const clock = new HandClock();
-  const { failing = 0 } = setting;
+  const { failing = 0, other: { store, session } = { store: memory, session: SESSION } } = setting;
   const { log, check } = watchfulLog();
-  const open = (): Promise<TranscriptView> => createTranscript({ store, session: SESSION, log, clock, tailRows: setting.tailRows, keepRows: setting.keepRows });
+  const open = (): Promise<TranscriptView> => createTranscript({ store, session, log, clock, tailRows: setting.tailRows, keepRows: setting.keepRows });
   let view = await open();
   let mirror: Row[] = [];
   const listen = (): void => void view.onChange((ops) => {
     applyOps(mirror, ops);
-    assert.equal(mirror.length, view.total, 'the changes make as many rows as there are');
+    assertTail(mirror, view);
   });
   listen();
-  if (failing > 0) store.fail = () => random() < failing;
+  if (failing > 0) memory.fail = () => random() < failing;
   for (const batch of batches) {
     const before = new Map(view.tail.map((row) => [row.key, row]));
     view.add(batch);
@@ -134,7 +138,7 @@ export async function checkTranscript(entries: readonly Entry[], batches: readon
       listen();
     }
   }
-  store.fail = () => false;
+  memory.fail = () => false;
   await view.flush();
   const expected = viewOf(entries);
   await compare(view, expected, setting);
@@ -145,6 +149,12 @@ export async function checkTranscript(entries: readonly Entry[], batches: readon
   await again[Symbol.asyncDispose]();
   assert.equal(clock.pending, 0, 'no timer is left');
   check();
+}
+
+/** The list that changes made ends with the rows in memory, at every moment. */
+function assertTail(mirror: readonly Row[], view: TranscriptView): void {
+  assert.equal(mirror.length, view.total, 'the changes make as many rows as there are');
+  assertSame(mirror.slice(view.start), view.tail, 'the changes lead to the rows in memory');
 }
 
 async function compare(view: TranscriptView, expected: readonly Row[], setting: Setting): Promise<void> {
@@ -175,7 +185,10 @@ export async function checkFollower(entries: readonly Entry[], batches: readonly
     store.ticks = () => Math.floor(random() * 4);
     const view = await createTranscript({ store, session: SESSION, log, clock, tailRows: setting.tailRows, keepRows: setting.keepRows });
     const mirror: Row[] = [];
-    view.onChange((ops) => applyOps(mirror, ops, name === 'owner'));
+    view.onChange((ops) => {
+      applyOps(mirror, ops, name === 'owner');
+      assertTail(mirror, view);
+    });
     return { store, view, mirror };
   }));
   const [owner, follower] = windows;
