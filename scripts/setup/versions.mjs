@@ -7,4 +7,5 @@ export const versions = Object.freeze({
   fonts: '2.37.3',
   claude: '2.1.329',
   codex: '0.169.0',
+  happy: '1.2.5',
 });
