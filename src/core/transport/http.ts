@@ -1,0 +1,241 @@
+import type { Dispatcher } from 'undici';
+import { Agent, errors, request as send } from 'undici';
+import type { Clock } from '../model/context.ts';
+import { PilothouseError } from '../model/errors.ts';
+import type { JsonValue } from '../model/json.ts';
+import { abortReason, systemClock } from './clock.ts';
+import { redact } from './logger.ts';
+
+export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+export interface HttpRequest {
+  readonly method: HttpMethod;
+  /** Absolute, http or https, without a user or a password. */
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as JSON, with its content type. */
+  readonly json?: JsonValue | undefined;
+  /** Sent as it is; not together with `json`. */
+  readonly body?: Uint8Array | FormData;
+  /** Milliseconds for all of it, the body included; the client's own by default. */
+  readonly deadlineMs?: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Bytes of the answer that are taken at most; the client's own by default. */
+  readonly maxBodyBytes?: number;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  /** Names in lower case; repeated ones joined with a comma. */
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: Uint8Array;
+}
+
+export type HttpFailure = 'network' | 'timeout' | 'status' | 'bad_json' | 'too_large' | 'plain_http' | 'invalid';
+
+const CODES: Readonly<Record<HttpFailure, string>> = {
+  network: 'http_network', timeout: 'http_timeout', status: 'http_status', bad_json: 'http_bad_json', too_large: 'http_too_large', plain_http: 'plain_http_refused', invalid: 'invalid_argument',
+};
+
+/**
+ * A request that brought no usable answer. Codes: `http_network`, `http_timeout`, `http_status`, `http_bad_json`, `http_too_large`, `plain_http_refused`,
+ * `invalid_argument`. `excerpt` is the beginning of the answer's body with the request's own secrets taken out; `retryAfterMs` is what the server asked for.
+ */
+export class HttpError extends PilothouseError {
+  readonly failure: HttpFailure;
+  readonly status: number | null;
+  readonly excerpt: string;
+  readonly retryAfterMs: number | null;
+  constructor(failure: HttpFailure, message: string, more: { readonly cause?: unknown; readonly status?: number; readonly excerpt?: string; readonly retryAfterMs?: number | null } = {}) {
+    super(CODES[failure], message, { cause: more.cause, personMustAct: failure === 'plain_http' });
+    this.failure = failure;
+    this.status = more.status ?? null;
+    this.excerpt = more.excerpt ?? '';
+    this.retryAfterMs = more.retryAfterMs ?? null;
+  }
+}
+
+export interface HttpOptions {
+  /** Connections of a caller: tests, proxies. It is not closed by us. */
+  readonly dispatcher?: Dispatcher;
+  /** Plain http beyond loopback, which shows every token to the network, only when the person said so. */
+  readonly allowPlainHttp?: boolean;
+  readonly clock?: Clock;
+  /** Milliseconds; 30,000 by default. */
+  readonly deadlineMs?: number;
+  /** Bytes; 64 MiB by default. */
+  readonly maxBodyBytes?: number;
+}
+
+const EXCERPT = 300;
+
+/** True for an address of this computer: `localhost`, names below it, 127.0.0.0/8 and ::1. */
+export function isLoopback(hostname: string): boolean {
+  const host = hostname.toLowerCase().replace(/^\[|\]$/g, '').replace(/\.$/, '');
+  return host === 'localhost' || host.endsWith('.localhost') || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+}
+
+/**
+ * The address of a server as it is used from then on: http or https, no user, query or fragment, no slash at its end.
+ * Throws `invalid_argument`, or `plain_http_refused` for plain http beyond loopback that nobody allowed.
+ */
+export function serverAddress(text: string, options: { readonly allowPlainHttp?: boolean } = {}): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) throw new HttpError('invalid', 'The server address is not an http or https URL. Give one such as https://happy.example.org.');
+  if (url.username !== '' || url.password !== '') throw new HttpError('invalid', 'The server address holds a user or a password. Give it without.');
+  if (url.protocol === 'http:' && !isLoopback(url.hostname) && options.allowPlainHttp !== true) {
+    throw new HttpError('plain_http', `${url.origin} is plain http: the token would travel in clear. Use https, or allow plain http for this server (allowPlainHttp, --allow-http).`);
+  }
+  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+}
+
+/**
+ * HTTP over undici with a deadline, an abort signal and a bound on what is read. Redirects are not followed: a token must not travel to another host.
+ * Every failure is an HttpError, save an abort, which rejects with the signal's reason. Nothing is retried here (retry.ts).
+ */
+export class HttpClient implements AsyncDisposable {
+  readonly #options: HttpOptions;
+  readonly #clock: Clock;
+  #own: Agent | null = null;
+  #closed = false;
+
+  constructor(options: HttpOptions = {}) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /** Any answer of status 200 to 299; other ones are HttpErrors of failure `status`, redirects too. */
+  async request(request: HttpRequest): Promise<HttpAnswer> {
+    const answer = await this.exchange(request);
+    if (answer.status >= 200 && answer.status < 300) return answer;
+    const excerpt = excerptOf(answer.body, request);
+    const retryAfterMs = retryAfter(answer.headers.get('retry-after'), this.#clock.now());
+    throw new HttpError('status', `${label(request)} was answered with ${answer.status}${excerpt === '' ? '' : `: ${excerpt}`}`, { status: answer.status, excerpt, retryAfterMs });
+  }
+
+  /** The answer's body as JSON; null for an empty one. */
+  async json(request: HttpRequest): Promise<JsonValue> {
+    const answer = await this.request(request);
+    const text = new TextDecoder().decode(answer.body);
+    if (text.trim() === '') return null;
+    try {
+      return JSON.parse(text) as JsonValue;
+    } catch {
+      // The parser's own message quotes the text, secrets and all.
+      throw new HttpError('bad_json', `${label(request)} was answered with something that is not JSON. Is this the address of the right server?`, { status: answer.status, excerpt: excerptOf(answer.body, request) });
+    }
+  }
+
+  /** Whatever the server answers, of any status. */
+  async exchange(request: HttpRequest): Promise<HttpAnswer> {
+    if (request.signal?.aborted === true) throw abortReason(request.signal);
+    if (this.#closed) throw new HttpError('network', `${label(request)} was not sent: this connection is closed.`);
+    const url = `${serverAddress(withoutQuery(request.url), this.#options)}${queryOf(request.url)}`;
+    const stop = new AbortController();
+    const wanted = (): boolean => request.signal?.aborted !== true;
+    const deadlineMs = request.deadlineMs ?? this.#options.deadlineMs ?? 30_000;
+    const late = new AbortController();
+    const timer = this.#clock.setTimeout(() => {
+      late.abort();
+      stop.abort();
+    }, deadlineMs);
+    const onAbort = (): void => stop.abort();
+    request.signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      const answer = await send(url, {
+        dispatcher: this.#dispatcher(), method: request.method, signal: stop.signal, headersTimeout: deadlineMs, bodyTimeout: deadlineMs,
+        headers: { ...(request.json === undefined ? {} : { 'content-type': 'application/json' }), ...request.headers },
+        body: request.json !== undefined ? JSON.stringify(request.json) : request.body === undefined ? null : request.body instanceof Uint8Array ? request.body : (request.body as Exclude<Dispatcher.DispatchOptions['body'], undefined>),
+      });
+      const body = await bounded(answer.body, request.maxBodyBytes ?? this.#options.maxBodyBytes ?? 64 * 1024 * 1024, request, () => stop.abort());
+      const headers = new Map(Object.entries(answer.headers).map(([name, value]) => [name.toLowerCase(), Array.isArray(value) ? value.join(', ') : (value ?? '')]));
+      return { status: answer.statusCode, headers, body };
+    } catch (error) {
+      if (!wanted()) throw abortReason(request.signal);
+      if (error instanceof HttpError) throw error;
+      if (late.signal.aborted || error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) {
+        throw new HttpError('timeout', `${label(request)} took longer than ${Math.round(deadlineMs / 100) / 10} s. Is the server reachable?`);
+      }
+      throw new HttpError('network', `${label(request)} failed: ${reasonOf(error)}. Is the server reachable?`);
+    } finally {
+      timer.cancel();
+      request.signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Drops every open connection: after a sleep or a change of network they are dead, and nothing would say so before the deadline. Requests under way fail. */
+  reset(): void {
+    const agent = this.#own;
+    this.#own = null;
+    agent?.destroy().catch(() => undefined);
+  }
+
+  /** Ends every connection. Requests after it are refused. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    const agent = this.#own;
+    this.#own = null;
+    await agent?.destroy();
+  }
+
+  #dispatcher(): Dispatcher {
+    if (this.#options.dispatcher !== undefined) return this.#options.dispatcher;
+    this.#own ??= new Agent({ connections: 8, keepAliveTimeout: 4_000, connect: { timeout: 10_000 } });
+    return this.#own;
+  }
+}
+
+async function bounded(body: AsyncIterable<Uint8Array>, most: number, request: HttpRequest, stop: () => void): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > most) {
+      stop();
+      throw new HttpError('too_large', `${label(request)} was answered with more than ${most} bytes.`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+/** Method, host and path: the query may hold what is nobody's business. */
+function label(request: HttpRequest): string {
+  const url = URL.canParse(request.url) ? new URL(request.url) : null;
+  return `${request.method} ${url === null ? 'a bad address' : `${url.host}${url.pathname}`}`;
+}
+
+function withoutQuery(url: string): string {
+  return url.split(/[?#]/, 1)[0] ?? '';
+}
+
+function queryOf(url: string): string {
+  const at = url.indexOf('?');
+  return at < 0 ? '' : (url.slice(at).split('#', 1)[0] ?? '');
+}
+
+/** The beginning of an answer with control characters, and every secret that the request carried, taken out. */
+function excerptOf(body: Uint8Array, request: HttpRequest): string {
+  let text = new TextDecoder().decode(body.subarray(0, 4 * EXCERPT));
+  for (const [name, value] of Object.entries(request.headers ?? {})) {
+    if (!/authorization|key|token|secret|cookie/i.test(name)) continue;
+    for (const secret of [value, value.replace(/^\S+\s+/, '')]) if (secret.length >= 4) text = text.replaceAll(secret, '[redacted]');
+  }
+  return redact(text).replaceAll(/\p{C}+|\s+/gu, ' ').trim().slice(0, EXCERPT);
+}
+
+/** undici's message or code, without its chain: for names and addresses it is enough, and nothing of the request is in it. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown reason';
+  const code = (error as { code?: unknown }).code;
+  return redact(error.message === '' ? (typeof code === 'string' ? code : error.name) : error.message);
+}
+
+/** Milliseconds until the time that a `Retry-After` header names, in seconds or as a date; null without a valid one. */
+export function retryAfter(header: string | undefined, now: number): number | null {
+  if (header === undefined) return null;
+  const text = header.trim();
+  if (/^\d{1,9}$/.test(text)) return Number(text) * 1_000;
+  const at = /[a-z]/i.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(at) ? null : Math.max(0, at - now);
+}
