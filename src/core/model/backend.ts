@@ -1,5 +1,5 @@
 import type { Attachment, Entry } from './entry.ts';
-import type { Machine, Session, SessionControls, SystemId, Traits } from './session.ts';
+import type { Choice, Machine, Session, SessionControls, SystemId, Traits } from './session.ts';
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
@@ -36,6 +36,10 @@ export interface Decision {
 export interface SpawnOptions extends CallOptions {
   readonly machineId: string;
   readonly folder: string;
+  /** One of the agents that `places` lists; left out where a connection is one agent. */
+  readonly agent?: string;
+  /** The person agreed that the folder is made. Without it a folder that is missing rejects with `folder_missing`. */
+  readonly createFolder?: boolean;
   readonly title?: string;
   readonly model?: string;
   readonly mode?: string;
@@ -46,6 +50,14 @@ export interface Page<T> {
   readonly items: readonly T[];
   /** Cursor of the page that follows (older items); null at the end. */
   readonly next: string | null;
+}
+
+/** What there is on machines that are not this computer, asked before a session is made there. */
+export interface Places {
+  /** Agents that can be started on a machine, the most likely first. */
+  agents(machineId: string, options?: CallOptions): Promise<readonly Choice[]>;
+  /** Folders within one; `path` null: the home folder. Rejects with `machine_offline` where nobody answers. */
+  folders(machineId: string, path: string | null, options?: CallOptions): Promise<{ readonly path: string; readonly folders: readonly string[] }>;
 }
 
 export type BackendEvent =
@@ -75,8 +87,10 @@ export interface SessionBackend extends AsyncDisposable {
   /** Newest first. */
   sessions(page: { readonly cursor?: string; readonly limit: number; readonly folder?: string } & CallOptions): Promise<Page<Session>>;
   watch(listener: (event: BackendEvent) => void): Disposable;
-  /** Models, modes and efforts to offer before a session exists. */
-  controls(options: { readonly folder: string } & CallOptions): Promise<SessionControls>;
+  /** Present where sessions can be made on other machines. */
+  readonly places?: Places;
+  /** Models, modes and efforts to offer before a session exists. `machineId` and `agent` as for `spawn`. */
+  controls(options: { readonly folder: string; readonly machineId?: string; readonly agent?: string } & CallOptions): Promise<SessionControls>;
   /** Makes a session; nothing is sent yet. */
   spawn(options: SpawnOptions): Promise<Session>;
   /** Handle of one session; cheap, starts nothing. The same id gives the same handle until it is removed. */
@@ -108,6 +122,15 @@ export interface SessionHandle {
   archive(archived: boolean, options?: CallOptions): Promise<void>;
   /** Ends the agent's process; verified: resolves when it is dead. */
   stop(options?: CallOptions): Promise<StopReport>;
+  /** Takes a session over from the person at its own terminal; present where `traits.takeOver`. */
+  takeOver?(options?: CallOptions): Promise<void>;
+  /**
+   * Output of one tool call that the wire does not carry, read from the machine because the person asked; present where `traits.outputOnRequest`. Rejects with
+   * `machine_offline`, and with `output_not_found` when the machine has no record of it.
+   */
+  fetchOutput?(callId: string, options?: CallOptions): Promise<readonly Entry[]>;
+  /** A text file of the session's machine, for reading only; present where that is another machine. */
+  readFile?(path: string, options?: CallOptions): Promise<Uint8Array>;
   /** Starts the agent on this session again. */
   resume(options?: CallOptions): Promise<void>;
   /** A session with the same past that goes its own way. */

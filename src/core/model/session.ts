@@ -100,6 +100,10 @@ export interface Traits {
   readonly remove: boolean;
   readonly images: boolean;
   readonly permissions: boolean;
+  /** A session that a person runs at its own terminal can be taken over. Absent: it cannot. */
+  readonly takeOver?: true;
+  /** The wire carries no output of tools: it is fetched from the machine when the person asks. Absent: the output comes by itself. */
+  readonly outputOnRequest?: true;
 }
 
 /** `${connectionId}\u0000${sessionId}`: one string for maps and for the store. */
