@@ -31,7 +31,7 @@ export function gcmOpen(key: KeyObject, nonce: Uint8Array, sealed: Uint8Array, a
     decipher.setAuthTag(sealed.subarray(sealed.length - TAG));
     const plain = decipher.update(sealed.subarray(0, sealed.length - TAG));
     decipher.final();
-    return plain;
+    return new Uint8Array(plain.buffer, plain.byteOffset, plain.length);
   } catch {
     return null;
   }

@@ -1,7 +1,7 @@
-import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { createHash, createHmac, createPublicKey, randomBytes, verify } from 'node:crypto';
 import nacl from 'tweetnacl';
 import { PilothouseError } from '../../../model/errors.ts';
-import { toBase64 } from './base64.ts';
+import { fromBase64, toBase64 } from './base64.ts';
 import { boxKeyOf, KEY_BYTES, NONCE_BYTES, secretboxOpen, secretboxSeal, TAG_BYTES } from './nacl.ts';
 import { agreementOf } from './x25519.ts';
 
@@ -18,6 +18,8 @@ export type LinkAnswer =
 
 const BOX_HEAD = KEY_BYTES + NONCE_BYTES;
 const WRAP_VERSION = 0;
+// RFC 8410: everything before the 32 raw bytes of an Ed25519 public key in DER.
+const ED25519_SPKI = Buffer.from('302a300506032b6570032100', 'hex');
 const LINK_V2 = 0;
 
 /** Throws `bad_key` when a key does not have `length` bytes. The message says whose key it is, never what is in it. */
@@ -26,14 +28,20 @@ export function requireKey(key: Uint8Array, whose: string, length: number = KEY_
   throw new PilothouseError('bad_key', `${whose} must be ${length} bytes long, not ${key.length}. Sign in to Happy again, or import its credentials again.`, { personMustAct: true });
 }
 
+/** HMAC-SHA512: 64 bytes. */
+export function hmacSha512(key: Uint8Array, data: Uint8Array): Uint8Array {
+  return Uint8Array.from(createHmac('sha512', key).update(data).digest());
+}
+
 /**
  * Happy's key tree: HMAC-SHA512 keyed with "<usage> Master Seed" over the master gives key and chain code (32 bytes each);
  * each index of the path is HMAC-SHA512 keyed with the chain code over 0x00 and the index. Answers 32 bytes.
  */
 export function deriveKey(master: Uint8Array, usage: string, path: readonly string[]): Uint8Array {
-  let node = createHmac('sha512', `${usage} Master Seed`).update(master).digest();
-  for (const index of path) node = createHmac('sha512', node.subarray(32)).update('\0').update(index, 'utf8').digest();
-  return Uint8Array.from(node.subarray(0, 32));
+  const text = new TextEncoder();
+  let node = hmacSha512(text.encode(`${usage} Master Seed`), master);
+  for (const index of path) node = hmacSha512(node.subarray(32), text.encode(`\0${index}`));
+  return node.slice(0, 32);
 }
 
 /** The account's X25519 pair, to whose public key every data key is wrapped; from the master of 32 bytes, seeded as libsodium's `crypto_box_seed_keypair` does. */
@@ -66,14 +74,39 @@ export function answerChallenge(master: Uint8Array): { challenge: string; signat
   return { challenge: toBase64(challenge), signature: toBase64(nacl.sign.detached(challenge, pair.secretKey)), publicKey: toBase64(pair.publicKey) };
 }
 
+/** Whether an Ed25519 signature (64 bytes) is that of the public key's owner; anything malformed is false. Stricter than tweetnacl: it refuses a second form of a signature. */
+export function verifySignature(message: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
+  if (publicKey.length !== KEY_BYTES || signature.length !== 64) return false;
+  try {
+    return verify(null, message, createPublicKey({ key: Buffer.concat([ED25519_SPKI, publicKey]), format: 'der', type: 'spki' }), signature);
+  } catch {
+    return false;
+  }
+}
+
+/** What a server asks of the body of `POST /v1/auth`: true when its signature is the key owner's. */
+export function verifyChallenge(answer: { readonly challenge: string; readonly signature: string; readonly publicKey: string }): boolean {
+  const [challenge, signature, publicKey] = [fromBase64(answer.challenge), fromBase64(answer.signature), fromBase64(answer.publicKey)];
+  return challenge !== null && signature !== null && publicKey !== null && verifySignature(challenge, signature, publicKey);
+}
+
+/** The key that two sides share: X25519, then HSalsa20; null for a public key of another length or of low order. Equals `crypto_box_beforenm` byte for byte otherwise. */
+export function boxKeyBetween(publicKey: Uint8Array, secretKey: Uint8Array): Uint8Array | null {
+  const shared = agreementOf(secretKey)(publicKey);
+  return shared === null ? null : boxKeyOf(shared);
+}
+
 /** Bytes boxed to a public key from a pair made for this one box: that pair's public key (32), nonce (24), box (16 more than the bytes). Throws `bad_key` for a public key that is none. */
 export function sealBox(plain: Uint8Array, publicKey: Uint8Array): Uint8Array {
+  return sealBoxFrom(linkKeyPair(), Uint8Array.from(randomBytes(NONCE_BYTES)), plain, publicKey);
+}
+
+/** `sealBox` from a given pair under a given nonce of 24 bytes, neither of which may serve twice: for vectors. */
+export function sealBoxFrom(own: KeyPair, nonce: Uint8Array, plain: Uint8Array, publicKey: Uint8Array): Uint8Array {
   requireKey(publicKey, 'The public key of the other side');
-  const own = linkKeyPair();
-  const shared = agreementOf(own.secretKey)(publicKey);
-  if (shared === null) throw new PilothouseError('bad_key', 'The public key of the other side is not usable. Start the sign-in again there.', { personMustAct: true });
-  const nonce = Uint8Array.from(randomBytes(NONCE_BYTES));
-  const box = secretboxSeal(plain, nonce, boxKeyOf(shared));
+  const key = boxKeyBetween(publicKey, own.secretKey);
+  if (key === null) throw new PilothouseError('bad_key', 'The public key of the other side is not usable. Start the sign-in again there.', { personMustAct: true });
+  const box = secretboxSeal(plain, nonce, key);
   const bundle = new Uint8Array(BOX_HEAD + box.length);
   bundle.set(own.publicKey, 0);
   bundle.set(nonce, KEY_BYTES);
