@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
 import type { Entry } from '../../../model/entry.ts';
 import { linesForward } from './lineFile.ts';
@@ -5,46 +6,87 @@ import { readerAt } from './pages.ts';
 import type { TranscriptReader } from './transcript.ts';
 import { readLine } from './transcript.ts';
 
-/** Reads on in a transcript that somebody else writes. */
+/** Bytes that are read at once: entries of a long piece leave in several goes. A line that is longer is read whole. */
+const stepBytes = 4 * 1024 * 1024;
+
+/** Reads on in a transcript that somebody else writes. One reading at a time: a second one would read the same lines. */
 export class Follower {
-  readonly #file: string;
+  readonly file: string;
   readonly #folder: string;
   #offset: number;
+  #inode: number | null = null;
   #reader: TranscriptReader | null = null;
 
-  /** @param offset size of the file from which on it is followed. */
+  /** @param offset size of the file from which on it is followed; a line that was unfinished then is read whole. */
   constructor(file: string, folder: string, offset: number) {
-    this.#file = file;
+    this.file = file;
     this.#folder = folder;
     this.#offset = offset;
   }
 
+  /** Up to here the file has been told, or passed over. */
   get offset(): number {
     return this.#offset;
   }
 
-  /** Entries of the lines that came since. `quiet`: skips them (somebody else tells of them). */
-  async read(quiet: boolean): Promise<readonly Entry[]> {
-    const handle = await open(this.#file, 'r').catch(() => null);
-    if (handle === null) return [];
+  /**
+   * Gives `tell` the entries of the lines that came since, piece by piece. `quiet`: passes over them (somebody else tells of them). A file that is shorter
+   * than it was, or another one in its place, is read from its beginning: its entries have the ids that they had.
+   */
+  async read(quiet: boolean, tell: (entries: readonly Entry[]) => void): Promise<void> {
+    const handle = await open(this.file, 'r').catch(() => null);
+    if (handle === null) return;
     try {
-      const { size } = await handle.stat();
-      if (size < this.#offset || quiet) {
-        this.#offset = size;
-        this.#reader = null;
-        return [];
-      }
-      if (size === this.#offset) return [];
-      const reader = (this.#reader ??= await readerAt(handle, this.#folder, this.#offset));
-      for await (const line of linesForward(handle, this.#offset, size)) {
-        this.#offset = line.end;
-        const value = readLine(line.text);
-        if (value !== null) reader.line(value, line.offset, line.end);
-      }
-      reader.finish(false);
-      return reader.flush();
+      const { size, ino } = await handle.stat();
+      const replaced = this.#inode !== null && ino !== this.#inode;
+      this.#inode = ino;
+      if (quiet) this.#pass(size);
+      else if (size < this.#offset || replaced) this.#pass(0);
+      if (size > this.#offset) await this.#readTo(handle, size, tell);
     } finally {
       await handle.close();
     }
   }
+
+  #pass(offset: number): void {
+    this.#offset = offset;
+    this.#reader = null;
+  }
+
+  async #readTo(handle: FileHandle, size: number, tell: (entries: readonly Entry[]) => void): Promise<void> {
+    if (this.#reader === null) {
+      this.#offset = await lineStart(handle, this.#offset);
+      this.#reader = await readerAt(handle, this.#folder, this.#offset);
+    }
+    for (let step = stepBytes; this.#offset < size; ) {
+      const limit = Math.min(size, this.#offset + step);
+      const before = this.#offset;
+      for await (const line of linesForward(handle, before, limit)) {
+        this.#offset = line.end;
+        const value = readLine(line.text);
+        if (value !== null) this.#reader.line(value, line.offset, line.end);
+      }
+      if (this.#offset === before) {
+        if (limit === size) return;
+        step *= 2;
+        continue;
+      }
+      this.#reader.finish(false);
+      const entries = this.#reader.flush();
+      if (entries.length > 0) tell(entries);
+    }
+  }
+}
+
+/** Where the line begins in which `offset` stands; `offset` itself when a line begins there. */
+async function lineStart(handle: FileHandle, offset: number): Promise<number> {
+  const chunk = Buffer.alloc(64 * 1024);
+  for (let end = offset; end > 0; ) {
+    const start = Math.max(0, end - chunk.length);
+    const { bytesRead } = await handle.read(chunk, 0, end - start, start);
+    const cut = chunk.subarray(0, bytesRead).lastIndexOf(10);
+    if (cut >= 0) return start + cut + 1;
+    end = start;
+  }
+  return 0;
 }

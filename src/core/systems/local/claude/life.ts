@@ -28,8 +28,10 @@ export interface LifeHooks {
   mode(mode: string): void;
   title(title: string): void;
   turnEnded(): void;
-  /** The transcript holds what our process wrote. */
-  exited(): Promise<void>;
+  /** A process of ours is about to start: what others wrote until now is to be told. */
+  starting(): Promise<void>;
+  /** The transcript holds what our process wrote. `ready`: it ran; otherwise it ended before it told of anything. */
+  exited(ready: boolean): Promise<void>;
   /** True when the last look found the transcript as our own process left it. */
   leftAs(size: number): boolean;
 }
@@ -144,6 +146,7 @@ export class Life {
       const found = await this.#hooks.file();
       await this.#refuseForeign(found?.file ?? null);
       const program = await this.#desk.program();
+      await this.#hooks.starting();
       const folder = found?.facts?.folder ?? record.folder;
       if (folder === null) throw new PilothouseError('session_not_found', 'The folder of this session is not known any more.');
       const agent = await ClaudeAgent.start({
@@ -211,10 +214,11 @@ export class Life {
   async #exited(error: PilothouseError | null): Promise<void> {
     this.#idle?.cancel();
     this.#idle = null;
+    const ready = this.#agent !== null;
     this.#agent = null;
     if (error !== null) this.#failure = error.message;
     try {
-      await this.#hooks.exited();
+      await this.#hooks.exited(ready);
       await this.#desk.context.leases.release(leaseOf(this.#id));
     } catch (failure) {
       this.#desk.context.log.warn('tidying up after an agent failed', { session: this.#id, error: describeError(failure) });

@@ -11,10 +11,10 @@ import { throwIfAborted } from '../wait.ts';
 import { ControlRefused } from './control.ts';
 import { controlsOf } from './controls.ts';
 import type { Desk } from './desk.ts';
-import { notFound, quietly } from './desk.ts';
+import { leaseOf, notFound, quietly } from './desk.ts';
 import type { Facts, TranscriptFile } from './files.ts';
 import { findTranscript, transcriptAt } from './files.ts';
-import { Follower } from './follow.ts';
+import { Following } from './following.ts';
 import { Life, stateOf } from './life.ts';
 import { noFigures } from './normalise.ts';
 import { historyPage } from './pages.ts';
@@ -26,8 +26,6 @@ import { emptyRecord } from './records.ts';
 import type { Runner } from './runners.ts';
 import { holdsUuid, removalFiles } from './removal.ts';
 
-/** How often a transcript that we do not write is looked at while somebody listens, in milliseconds. */
-const followMs = 700;
 /** How long a transcript is waited for that the agent must have begun, in milliseconds. */
 const savedMs = 3000;
 const untitled = 'New session';
@@ -52,9 +50,7 @@ export class ClaudeSession implements SessionHandle {
   #leftSize: number | null = null;
   #title: string | null = null;
   #seen: Presence = { owner: 'nobody', name: null, busy: null };
-  #follower: Follower | null = null;
-  #following: { cancel(): void } | null = null;
-  #closed = false;
+  readonly #following: Following;
 
   constructor(desk: Desk, id: string) {
     this.id = id;
@@ -73,8 +69,21 @@ export class ClaudeSession implements SessionHandle {
         this.#title = title;
       },
       turnEnded: () => void quietly(desk, id, this.#settle()),
-      exited: () => this.#leave(),
+      starting: () => quietly(desk, id, this.#following.catchUp()),
+      exited: (ready) => this.#leave(ready),
       leftAs: (size) => size === this.#leftSize,
+    });
+    this.#following = new Following({
+      clock: desk.context.clock,
+      find: async () => {
+        const found = await this.#transcript();
+        return found === null ? null : { path: found.file.path, size: found.file.size, folder: found.facts?.folder ?? '/' };
+      },
+      ours: () => this.life.alive,
+      theirs: async () => (await desk.context.leases.holder(leaseOf(id))) === 'other',
+      tell: (entries) => this.#live.emit({ type: 'entries', entries }),
+      changed: () => desk.changed(id),
+      quietly: (work) => quietly(desk, id, work),
     });
   }
 
@@ -119,6 +128,7 @@ export class ClaudeSession implements SessionHandle {
   async history(page: { readonly cursor?: string; readonly limit: number } & CallOptions): Promise<Page<Entry>> {
     throwIfAborted(page.signal);
     const { record, file, facts } = await this.#find();
+    if (page.cursor === undefined) this.#following.reads(file?.size ?? 0);
     const dead = !this.life.alive && this.#seen.owner !== 'foreign' && this.#seen.owner !== 'window';
     if (file !== null) return historyPage(file.path, facts?.folder ?? record.folder ?? '/', page, dead);
     const source = record.fork === null ? null : await findTranscript(this.#desk.configDir, record.fork.from, record.folder);
@@ -129,14 +139,11 @@ export class ClaudeSession implements SessionHandle {
   live(listener: (event: LiveEvent) => void): Disposable {
     const heard = this.#live.on(listener);
     void quietly(this.#desk, this.id, this.#find().then(() => this.#tellControls()));
-    this.#follow(0);
+    this.#following.listen();
     return {
       dispose: () => {
         heard.dispose();
-        if (this.#live.size > 0) return;
-        this.#following?.cancel();
-        this.#following = null;
-        this.#follower = null;
+        if (this.#live.size === 0) this.#following.rest();
       },
     };
   }
@@ -257,13 +264,13 @@ export class ClaudeSession implements SessionHandle {
     this.#path = null;
     this.#last = null;
     this.#title = null;
+    this.#following.forget();
     this.#sends.clear();
     this.#desk.removed(this.id);
   }
 
   async dispose(): Promise<void> {
-    this.#closed = true;
-    this.#following?.cancel();
+    this.#following.close();
     this.#live.clear();
     await this.life.dispose();
   }
@@ -361,36 +368,10 @@ export class ClaudeSession implements SessionHandle {
     this.#live.emit({ type: 'controls', controls: this.controls() });
   }
 
-  async #leave(): Promise<void> {
+  async #leave(ready: boolean): Promise<void> {
     const found = await this.#transcript();
     this.#leftSize = found?.file.size ?? null;
     this.#presence.ours(this.#leftSize);
-    this.#follower = null;
-  }
-
-  #follow(after: number): void {
-    if (this.#closed || this.#following !== null || this.#live.size === 0) return;
-    this.#following = this.#desk.context.clock.setTimeout(() => {
-      void quietly(this.#desk, this.id, this.#readOn()).then(() => {
-        this.#following = null;
-        return this.#follow(followMs);
-      });
-    }, after);
-  }
-
-  /** Tells of what others add to the transcript while our own process does not run. */
-  async #readOn(): Promise<void> {
-    if (this.life.alive) {
-      this.#follower = null;
-      return;
-    }
-    const found = await this.#transcript();
-    if (found === null || this.life.alive) return;
-    const follower = (this.#follower ??= new Follower(found.file.path, found.facts?.folder ?? '/', found.file.size));
-    if (found.file.size === follower.offset) return;
-    const holder = await this.#desk.context.leases.holder(`session:${this.id}`);
-    const entries = await follower.read(holder !== 'nobody');
-    if (entries.length > 0) this.#live.emit({ type: 'entries', entries });
-    this.#desk.changed(this.id);
+    if (ready) this.#following.left(this.#leftSize ?? 0);
   }
 }

@@ -7,6 +7,8 @@ import { RolloutLog } from './rollout.ts';
 import { cutLines, linesBackwards, openRollout } from './rolloutFiles.ts';
 
 const pollMs = 700;
+/** What was written this long before the following began may be behind the reading of the history that it follows on, in milliseconds. */
+const readMs = 5000;
 /** Bytes that are taken at once. */
 const stepBytes = 4 * 1024 * 1024;
 
@@ -21,7 +23,10 @@ export interface FollowOptions {
   readonly changed: () => void;
 }
 
-/** Follows the file of a thread that another program runs: what it writes shows up within a second. Reads only what was added. */
+/**
+ * Follows the file of a thread that another program runs: what it writes shows up within a second. Reads only what was added; at first the last turn, where
+ * the file was written since the history was read (what is told twice is one entry all the same).
+ */
 export class RolloutFollower {
   readonly #options: FollowOptions;
   #timer: { cancel(): void } | null = null;
@@ -29,9 +34,11 @@ export class RolloutFollower {
   #offset = 0;
   #size = -1;
   #disposed = false;
+  readonly #began: number;
 
   constructor(options: FollowOptions) {
     this.#options = options;
+    this.#began = options.clock.now();
     this.#schedule();
   }
 
@@ -56,12 +63,11 @@ export class RolloutFollower {
     const { disk, id } = this.#options;
     const file = await disk.find(id);
     if (file === null || file.packed) return;
-    const size = (await stat(file.path).catch(() => null))?.size ?? -1;
-    if (this.#size < 0) this.#size = size;
-    const grown = size !== this.#size;
-    if (!grown) return;
-    this.#size = size;
-    if (!(await this.#options.wanted())) {
+    const facts = await stat(file.path).catch(() => null);
+    if (facts === null || facts.size === this.#size) return;
+    const unseen = this.#size >= 0 || facts.mtimeMs >= this.#began - readMs;
+    if (!unseen || !(await this.#options.wanted())) {
+      this.#size = facts.size;
       this.#log = null;
       return;
     }
@@ -77,7 +83,7 @@ export class RolloutFollower {
       for (const { line, offset } of cutLines(bytes.subarray(0, whole), this.#offset)) entries.push(...this.#log.push(line, offset));
       this.#offset += whole;
       // What is left of a large piece comes with the next poll.
-      if (this.#offset < source.size && whole > 0) this.#size = this.#offset;
+      this.#size = this.#offset < source.size && whole > 0 ? this.#offset : facts.size;
       if (this.#disposed) return;
       if (entries.length > 0) this.#options.entries(entries);
       this.#options.changed();
