@@ -1,9 +1,12 @@
 import * as vscode from 'vscode';
+import type { Dormant } from '../core/fleet/connection.ts';
 import type { Fleet } from '../core/fleet/fleet.ts';
 import { PilothouseError } from '../core/model/errors.ts';
 import { localConnections } from '../core/systems/local/index.ts';
 import type { AgentSetting, Settings } from './settings.ts';
 
+/** Agents of this computer do not run in a workspace that is not trusted: its files could tell them what to do. */
+export const UNTRUSTED: Dormant = { code: 'untrusted_workspace', message: 'This workspace is not trusted: agents do not run here.' };
 const HIDDEN = 'hiddenConnections';
 
 /** Which connections there are: those of this computer by settings, less the ones that the person removed. */
@@ -25,11 +28,11 @@ export class Connections implements vscode.Disposable {
     );
   }
 
-  /** Makes the fleet's connections those of the settings. An untrusted workspace runs no agents: it has no local connections. */
+  /** Makes the fleet's connections those of the settings. In an untrusted workspace none of them is run: what is stored of them is shown. */
   async apply(): Promise<void> {
     const hidden = this.hidden();
-    const specs = vscode.workspace.isTrusted ? this.all().filter((spec) => !hidden.includes(spec.connectionId)) : [];
-    await this.fleet.setConnections(specs);
+    const specs = this.all().filter((spec) => !hidden.includes(spec.connectionId));
+    await this.fleet.setConnections(vscode.workspace.isTrusted ? specs : specs.map((spec) => ({ ...spec, dormant: UNTRUSTED })));
   }
 
   /** Connections that were removed and can be added again. */

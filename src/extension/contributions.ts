@@ -29,6 +29,7 @@ export const COMMANDS = {
   sendSelection: { title: 'Send Selection to Session…' },
   exportTranscript: { title: 'Export Transcript…', icon: 'export' },
   showLog: { title: 'Show Log', icon: 'output' },
+  manageTrust: { title: 'Manage Workspace Trust', icon: 'workspace-untrusted', palette: '!isWorkspaceTrusted' },
   allowPermission: { title: 'Allow', icon: 'check', palette: false },
   denyPermission: { title: 'Deny', icon: 'close', palette: false },
   loadMoreSessions: { title: 'Show More Sessions', palette: false },
@@ -98,6 +99,7 @@ export const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
   'view/title': [
     { command: 'newSession', when: `view == ${VIEWS.sessions}`, group: 'navigation@1' },
     { command: 'refresh', when: `view == ${VIEWS.sessions}`, group: 'navigation@2' },
+    { command: 'manageTrust', when: `view == ${VIEWS.sessions} && !isWorkspaceTrusted`, group: 'navigation@3' },
     { command: 'addConnection', when: `view == ${VIEWS.connections}`, group: 'navigation@1' },
     { command: 'showLog', when: `view == ${VIEWS.connections}`, group: '1_log' },
   ],
@@ -142,7 +144,7 @@ export function contributes(): Record<string, unknown> {
     viewsWelcome: [
       { view: VIEWS.sessions, contents: 'No sessions yet. Start one with an agent of this computer.\n[New Session…](command:pilothouse.newSession)', when: 'isWorkspaceTrusted && pilothouse.ready && pilothouse.hasConnections' },
       { view: VIEWS.sessions, contents: 'No connections yet.\n[Add Connection…](command:pilothouse.addConnection)', when: 'isWorkspaceTrusted && pilothouse.ready && !pilothouse.hasConnections' },
-      { view: VIEWS.sessions, contents: 'This workspace is not trusted: agents do not run in it.\n[Manage Workspace Trust](command:workbench.trust.manage)', when: '!isWorkspaceTrusted' },
+      { view: VIEWS.sessions, contents: 'This workspace is not trusted: agents do not run here.\n[Manage Trust](command:workbench.trust.manage)', when: '!isWorkspaceTrusted' },
     ],
     menus: {
       ...Object.fromEntries(Object.entries(MENUS).map(([place, entries]) => [place, entries.map(({ command, ...rest }) => ({ command: commandId(command), ...rest }))])),

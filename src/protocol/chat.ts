@@ -43,7 +43,7 @@ export interface ChatState {
   readonly usage: UsageFigures | null;
   /** In the order in which they will go. */
   readonly outbox: readonly OutboxView[];
-  /** False: an untrusted workspace, where local agents do not run. */
+  /** False: an untrusted workspace, where the agent does not run: the session is read only. */
   readonly canRun: boolean;
   /** True while the first page of history is still being read. */
   readonly loading: boolean;
@@ -92,7 +92,7 @@ export type PageRequest =
   | { readonly ask: 'interrupt' }
   | { readonly ask: 'answer'; readonly requestId: string; readonly decision: Decision }
   | { readonly ask: 'set'; readonly what: 'model' | 'mode' | 'effort'; readonly id: string }
-  | { readonly ask: 'run'; readonly command: 'rename' | 'stop' | 'resume' | 'fork' | 'export' | 'openFolder' }
+  | { readonly ask: 'run'; readonly command: 'rename' | 'stop' | 'resume' | 'fork' | 'export' | 'openFolder' | 'manageTrust' }
   | { readonly ask: 'open-diff'; readonly row: string; readonly index: number }
   | { readonly ask: 'open-output'; readonly row: string }
   | { readonly ask: 'open-attachment'; readonly row: string; readonly index: number }

@@ -20,7 +20,7 @@ export function App({ page }: { readonly page: ChatPage }): JSX.Element {
     page.start();
     return () => window.removeEventListener('pagehide', keep);
   }, [page]);
-  const asking = page.asking.value.length > 0;
+  const asking = page.asking.value.length > 0 && page.state.value?.canRun !== false;
   return (
     <div class="app">
       <Header page={page} />

@@ -1,6 +1,14 @@
 import type { ConnectionState, SessionBackend } from '../model/backend.ts';
 import type { BackendContext } from '../model/context.ts';
-import type { SystemId, Traits } from '../model/session.ts';
+import type { Machine, SystemId, Traits } from '../model/session.ts';
+
+/** Why nothing of a connection is run in this window, such as an untrusted workspace. */
+export interface Dormant {
+  /** Code of the error by which everything is refused that would run or change something. */
+  readonly code: string;
+  /** One line for the person. */
+  readonly message: string;
+}
 
 /** One configured connection and how to make its backend. What a system's `…Connections()` gives, and all that the fleet knows of a system. */
 export interface ConnectionSpec {
@@ -10,6 +18,10 @@ export interface ConnectionSpec {
   /** Changes when the configuration does: the backend is then made again. */
   readonly revision: string;
   create(context: BackendContext): SessionBackend;
+  /** Machines that are known without asking anybody, such as this computer. `now` in milliseconds since the epoch. */
+  machines?(now: number): readonly Machine[];
+  /** Set: nothing of it is run here and no backend is made. What is stored of it is shown, and nothing can be done to it. */
+  readonly dormant?: Dormant;
 }
 
 /** A connection as shown. */
@@ -21,6 +33,8 @@ export interface Connection {
   readonly traits: Traits;
   /** True while the list of sessions has more pages than were read. */
   readonly more: boolean;
+  /** True: nothing of it is run in this window, what is stored is shown. */
+  readonly dormant: boolean;
 }
 
 export const CONNECTING: ConnectionState = { status: 'connecting', message: null, remedy: null, version: null };

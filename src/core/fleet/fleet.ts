@@ -10,6 +10,7 @@ import { abortReason } from '../transport/clock.ts';
 import { Emitter } from '../transport/emitter.ts';
 import type { FleetChange, FleetOptions } from './change.ts';
 import type { Connection, ConnectionSpec } from './connection.ts';
+import { DormantBackend, refusalOf } from './dormant.ts';
 import { LiveConnection } from './live.ts';
 import type { RuntimeOptions, SessionRuntime } from './runtime.ts';
 import { Runtimes } from './runtimes.ts';
@@ -200,7 +201,7 @@ export class Fleet implements AsyncDisposable {
     const wanted = new Map(specs.map((spec) => [spec.connectionId, spec]));
     this.wanted = new Set(wanted.keys());
     this.touch({ connections: true });
-    for (const live of [...this.live.values()].filter((each) => wanted.get(each.spec.connectionId)?.revision !== each.spec.revision)) await this.close(live);
+    for (const live of [...this.live.values()].filter((each) => !sameSpec(wanted.get(each.spec.connectionId), each.spec))) await this.close(live);
     await Promise.all(specs.filter((spec) => !this.live.has(spec.connectionId)).map(async (spec) => {
       try {
         await this.start(spec);
@@ -215,16 +216,12 @@ export class Fleet implements AsyncDisposable {
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
     if (this.abort.signal.aborted) return;
     const leases = scopedLeases(this.options.store.leases, spec.connectionId);
-    const backend = spec.create({
-      connectionId: spec.connectionId,
-      log: this.options.log.child(spec.connectionId),
-      clock: this.options.clock,
-      keep: this.options.store.keep(`backend:${spec.connectionId}`),
-      leases,
-      stateDir,
-    });
+    const { log, clock } = this.options;
+    const backend = spec.dormant === undefined
+      ? spec.create({ connectionId: spec.connectionId, log: log.child(spec.connectionId), clock, keep: this.options.store.keep(`backend:${spec.connectionId}`), leases, stateDir })
+      : new DormantBackend(spec, spec.dormant, clock);
     const live = new LiveConnection({
-      spec, backend, leases, store: this.options.store, table: this.table, clock: this.options.clock, log: this.options.log, signal: this.abort.signal,
+      spec, backend, leases, store: this.options.store, table: this.table, clock, log, signal: this.abort.signal,
       changed: () => this.touch({ connections: true, machines: true }),
     });
     this.live.set(spec.connectionId, live);
@@ -234,11 +231,13 @@ export class Fleet implements AsyncDisposable {
       const stored = await this.options.store.sessions(spec.connectionId);
       if (live.isClosed) return;
       this.table.seed(stored);
+      // Nothing but the leases tells here who runs what; a session that no window ran when it was stored is run by none.
+      if (spec.dormant !== undefined) for (const session of stored) if (session.owner === 'this') this.windows.look(sessionKey(session));
     } catch (error) {
-      this.options.log.warn('stored sessions could not be read', { connection: spec.connectionId, error: describeError(error) });
+      log.warn('stored sessions could not be read', { connection: spec.connectionId, error: describeError(error) });
     }
     await live.refresh();
-    if (!live.isClosed) await this.resumeOutboxes(spec.connectionId);
+    if (!live.isClosed && spec.dormant === undefined) await this.resumeOutboxes(spec.connectionId);
   }
 
   /** Prompts that a closed window left behind go on their way without anybody opening the chat. */
@@ -298,7 +297,8 @@ export class Fleet implements AsyncDisposable {
   private parts(key: SessionKey): Omit<RuntimeOptions, 'onClosing'> {
     const { live, id } = this.locate(key);
     const { store, log, clock } = this.options;
-    return { key, id, store, log: log.child('session'), clock, backend: live.backend, leases: live.leases, session: () => this.table.get(key) };
+    const refusal = live.spec.dormant === undefined ? null : refusalOf(live.spec.dormant);
+    return { key, id, store, log: log.child('session'), clock, backend: live.backend, leases: live.leases, session: () => this.table.get(key), refusal };
   }
 
   private async drop(key: SessionKey): Promise<void> {
@@ -348,6 +348,10 @@ export class Fleet implements AsyncDisposable {
     this.pending.structure ||= change.structure ?? false;
     if (change.session !== undefined) this.pending.sessions.add(change.session);
   }
+}
+
+function sameSpec(wanted: ConnectionSpec | undefined, running: ConnectionSpec): boolean {
+  return wanted !== undefined && wanted.revision === running.revision && wanted.dormant?.code === running.dormant?.code;
 }
 
 function connectionGone(): PilothouseError {

@@ -6,6 +6,7 @@ import type { Store } from '../session/store-api.ts';
 import { abortReason, sleep } from '../transport/clock.ts';
 import type { Connection, ConnectionSpec } from './connection.ts';
 import { CONNECTING } from './connection.ts';
+import { refusalOf } from './dormant.ts';
 import type { MailBody } from './mail.ts';
 import { postMail } from './mail.ts';
 import type { SessionTable } from './table.ts';
@@ -55,7 +56,7 @@ export class LiveConnection {
     this.spec = spec;
     this.backend = backend;
     this.leases = leases;
-    this.shown = { connectionId: spec.connectionId, name: spec.name, system: spec.system, state: CONNECTING, traits: backend.traits, more: false };
+    this.shown = { connectionId: spec.connectionId, name: spec.name, system: spec.system, state: CONNECTING, traits: backend.traits, more: false, dormant: spec.dormant !== undefined };
   }
 
   get connection(): Connection {
@@ -112,7 +113,7 @@ export class LiveConnection {
 
   /** What another window left or removed, our own backend looks at again. */
   relistSoon(): void {
-    if (this.isClosed || this.relisting !== null) return;
+    if (this.isClosed || this.spec.dormant !== undefined || this.relisting !== null) return;
     this.relisting = this.options.clock.setTimeout(() => {
       this.relisting = null;
       this.readSessions(this.deadline().signal).catch((error: unknown) => {
@@ -134,8 +135,9 @@ export class LiveConnection {
     this.options.changed();
   }
 
-  /** Hands a request to the window that runs the session; false when no other window does. */
+  /** Hands a request to the window that runs the session; false when no other window does. Rejects where nothing is to be done from here. */
   async passOn(key: SessionKey, id: string, request: MailBody): Promise<boolean> {
+    if (this.spec.dormant !== undefined) throw refusalOf(this.spec.dormant);
     if ((await this.leases.holder(`session:${id}`)) !== 'other') return false;
     await postMail(this.options.store, this.options.clock, key, request);
     return true;
@@ -178,7 +180,7 @@ export class LiveConnection {
       if (this.isClosed) return;
       this.list = machines;
       this.options.changed();
-      await this.readSessions(signal);
+      if (this.spec.dormant === undefined) await this.readSessions(signal);
     } catch (error) {
       if (this.isClosed || this.options.signal.aborted) return;
       log.warn('a connection could not be read', { connection: this.spec.connectionId, error: describeError(error) });

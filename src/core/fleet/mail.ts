@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Decision } from '../model/backend.ts';
+import type { CallOptions, Decision, SessionHandle } from '../model/backend.ts';
 import type { Clock } from '../model/context.ts';
 import type { JsonValue } from '../model/json.ts';
 import type { SessionKey } from '../model/session.ts';
@@ -60,4 +60,28 @@ export function readMail(value: JsonValue): MailBody | null {
     do: 'answer', requestId: mail.requestId,
     decision: { outcome, ...(optionId === undefined ? {} : { optionId }), ...(reason === undefined ? {} : { reason }), ...(answers === undefined ? {} : { answers }) },
   };
+}
+
+/** Does what was asked. `deadline` is made anew for each call. */
+export async function carryOut(request: MailBody, handle: SessionHandle, deadline: () => CallOptions): Promise<void> {
+  switch (request.do) {
+    case 'interrupt':
+      await handle.interrupt(deadline());
+      return;
+    case 'stop':
+      await handle.stop(deadline());
+      return;
+    case 'answer':
+      return handle.answer(request.requestId, request.decision, deadline());
+    case 'rename':
+      return handle.rename(request.title, deadline());
+    case 'archive':
+      return handle.archive(request.archived, deadline());
+    case 'remove':
+      return handle.remove(deadline());
+    case 'set':
+      if (request.what === 'model') return handle.setModel(request.value, deadline());
+      if (request.what === 'mode') return handle.setMode(request.value, deadline());
+      return handle.setEffort(request.value, deadline());
+  }
 }

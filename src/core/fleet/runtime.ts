@@ -12,7 +12,7 @@ import { Emitter } from '../transport/emitter.ts';
 import { FollowStore } from './follow.ts';
 import { importHistory } from './history.ts';
 import type { MailBody } from './mail.ts';
-import { postMail, requestOf } from './mail.ts';
+import { carryOut, postMail, requestOf } from './mail.ts';
 import { retryable } from './retryable.ts';
 
 export interface RuntimeOptions {
@@ -25,6 +25,8 @@ export interface RuntimeOptions {
   readonly leases: Leases;
   /** The session as the fleet knows it now. */
   readonly session: () => Session | null;
+  /** Set: the session is read only here. What would change or run something is refused with it, and nothing that waits is sent or done. */
+  readonly refusal: PilothouseError | null;
   /** It begins to close and is not to be given out any more; the promise settles when it has closed. */
   readonly onClosing: (closed: Promise<void>) => void;
 }
@@ -156,6 +158,7 @@ export class SessionRuntime {
 
   /** Accepts a prompt: it is durable when this resolves, and on its way. */
   async send(prompt: Prompt, how: 'send' | 'queue' | 'steer'): Promise<void> {
+    this.requireRunning();
     const session = this.options.session();
     if (session?.owner === 'foreign') {
       throw new PilothouseError('session_runs_elsewhere', `${session.ownerName ?? 'Another program'} runs this session: a second one would split it. Fork it to go on here.`, { personMustAct: true });
@@ -163,11 +166,13 @@ export class SessionRuntime {
     await this.outbox.enqueue({ text: prompt.text, attachments: prompt.attachments, steer: how === 'steer' && this.traits.steer });
   }
 
-  outboxEdit(clientId: string, text: string): Promise<void> {
+  async outboxEdit(clientId: string, text: string): Promise<void> {
+    this.requireRunning();
     return this.outbox.edit(clientId, text);
   }
 
   async outboxDo(clientId: string, what: 'drop' | 'retry' | 'steer' | 'up' | 'down'): Promise<void> {
+    this.requireRunning();
     switch (what) {
       case 'drop': return this.outbox.drop(clientId);
       case 'retry': return this.outbox.retry(clientId);
@@ -189,7 +194,7 @@ export class SessionRuntime {
 
   async set(what: 'model' | 'mode' | 'effort', value: string): Promise<void> {
     if (await this.passOn({ do: 'set', what, value })) return;
-    await this.setHere(what, value);
+    await carryOut({ do: 'set', what, value }, this.handle, () => this.deadline());
     this.state.emit();
   }
 
@@ -314,6 +319,7 @@ export class SessionRuntime {
 
   /** Prompts of a session go out through the window that runs its agent, or, when none does, through the one that takes the lease. */
   private async mayLead(): Promise<boolean> {
+    if (this.options.refusal !== null) return false;
     if ((await this.options.leases.holder(`session:${this.options.id}`)) === 'other') return false;
     return this.options.leases.acquire(`outbox:${this.options.id}`);
   }
@@ -332,10 +338,15 @@ export class SessionRuntime {
 
   /** Hands a request to the window that runs the session; false when this window should do it itself. */
   private async passOn(body: MailBody): Promise<boolean> {
+    this.requireRunning();
     await this.checkRole();
     if (this.role !== 'other') return false;
     await postMail(this.options.store, this.options.clock, this.key, body);
     return true;
+  }
+
+  private requireRunning(): void {
+    if (this.options.refusal !== null) throw this.options.refusal;
   }
 
   private serveMail(): void {
@@ -345,7 +356,7 @@ export class SessionRuntime {
   }
 
   private async takeMail(): Promise<void> {
-    if (this.isClosed) return;
+    if (this.isClosed || this.options.refusal !== null) return;
     const holder = await this.options.leases.holder(`session:${this.options.id}`);
     if (holder === 'other') return;
     for (const mail of await this.options.store.takeMail(this.key)) {
@@ -355,42 +366,11 @@ export class SessionRuntime {
         continue;
       }
       try {
-        await this.doMail(request);
+        await carryOut(request, this.handle, () => this.deadline());
       } catch (error) {
         this.options.log.warn('a request of another window could not be done', { do: request.do, error: describeError(error) });
       }
     }
-  }
-
-  private async doMail(body: MailBody): Promise<void> {
-    switch (body.do) {
-      case 'interrupt':
-        await this.handle.interrupt(this.deadline());
-        return;
-      case 'stop':
-        await this.handle.stop(this.deadline());
-        return;
-      case 'answer':
-        await this.handle.answer(body.requestId, body.decision, this.deadline());
-        return;
-      case 'rename':
-        await this.handle.rename(body.title, this.deadline());
-        return;
-      case 'archive':
-        await this.handle.archive(body.archived, this.deadline());
-        return;
-      case 'remove':
-        await this.handle.remove(this.deadline());
-        return;
-      case 'set':
-        await this.setHere(body.what, body.value);
-    }
-  }
-
-  private async setHere(what: 'model' | 'mode' | 'effort', value: string): Promise<void> {
-    if (what === 'model') await this.handle.setModel(value, this.deadline());
-    else if (what === 'mode') await this.handle.setMode(value, this.deadline());
-    else await this.handle.setEffort(value, this.deadline());
   }
 
   private deadline(): { signal: AbortSignal } {

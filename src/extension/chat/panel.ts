@@ -46,10 +46,6 @@ export class ChatPanel implements vscode.Disposable {
       this.fleet.onChange((change) => {
         if (change.connections || change.sessions.has(key)) this.refresh();
       }),
-      vscode.workspace.onDidGrantWorkspaceTrust(() => {
-        if (this.runtime === null) this.opened = this.opened.then(() => this.open());
-        else this.refresh();
-      }),
     );
     this.retitle();
     panel.webview.html = chatHtml(panel.webview, services.extensionUri, panel.title);
@@ -110,7 +106,7 @@ export class ChatPanel implements vscode.Disposable {
       this.channel = new ChatChannel({
         session: this.key,
         transcript: runtime.transcript,
-        state: () => chatState(this.fleet, runtime, vscode.workspace.isTrusted),
+        state: () => chatState(this.fleet, runtime),
         config: () => ({ enterKey: this.services.settings.get('chat.enterKey'), thinking: this.services.settings.get('chat.thinking'), mac: process.platform === 'darwin' }),
         draft: () => this.draft,
       }, (message) => void this.post(message));
@@ -122,12 +118,6 @@ export class ChatPanel implements vscode.Disposable {
     } catch (error) {
       if (this.disposed || isAbort(error)) return;
       this.services.log.error('a chat could not be opened', { error: describeError(error) });
-      if (!vscode.workspace.isTrusted) {
-        const manage = 'Manage Workspace Trust';
-        const answer = await vscode.window.showWarningMessage('Agents do not run in an untrusted workspace: this chat opens when you trust it.', manage);
-        if (answer === manage) await vscode.commands.executeCommand('workbench.trust.manage');
-        return;
-      }
       const choice = await vscode.window.showErrorMessage(`This session could not be opened. ${failureText(error, 300)}`, 'Try Again', 'Show Log');
       if (choice === 'Try Again') await this.open();
       else if (choice === 'Show Log') this.services.channel.show();

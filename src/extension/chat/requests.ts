@@ -32,7 +32,6 @@ export async function answerRequest(services: Services, context: RequestContext,
       return { kind: 'rows', start, total: runtime.transcript.total, generation: context.generation(), rows };
     }
     case 'send':
-      requireTrust(runtime);
       if (body.text.trim() === '' && body.attachments.length === 0) throw new PilothouseError('invalid_argument', 'Type a message first.');
       await runtime.send({ text: body.text, attachments: body.attachments }, body.how);
       return DONE;
@@ -95,14 +94,8 @@ export async function answerRequest(services: Services, context: RequestContext,
 }
 
 const RUNNABLE = {
-  rename: 'renameSession', stop: 'stopSession', resume: 'resumeSession', fork: 'forkSession', export: 'exportTranscript', openFolder: 'openSessionFolder',
+  rename: 'renameSession', stop: 'stopSession', resume: 'resumeSession', fork: 'forkSession', export: 'exportTranscript', openFolder: 'openSessionFolder', manageTrust: 'manageTrust',
 } as const;
-
-function requireTrust(runtime: SessionRuntime): void {
-  if (!vscode.workspace.isTrusted && runtime.system === 'local') {
-    throw new PilothouseError('untrusted_workspace', 'Agents do not run in an untrusted workspace. Trust it first (Workspaces: Manage Workspace Trust).', { personMustAct: true });
-  }
-}
 
 const MAX_DIFF_BYTES = 2_000_000;
 

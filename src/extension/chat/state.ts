@@ -4,13 +4,14 @@ import type { ChatState } from '../../protocol/chat.ts';
 import { shortFolder } from '../tree/model.ts';
 
 /** What a chat page shows beside its rows, from the fleet and the session's runtime. */
-export function chatState(fleet: Fleet, runtime: SessionRuntime, trusted: boolean): ChatState {
+export function chatState(fleet: Fleet, runtime: SessionRuntime): ChatState {
   const session = fleet.session(runtime.key);
   const connection = fleet.connections().find((each) => each.connectionId === runtime.connectionId);
   const machine = fleet.machines().find((each) => each.id === session?.machineId);
   const homes = machine?.home === null || machine?.home === undefined ? [] : [machine.home];
+  const dormant = connection?.dormant ?? false;
   const status = connection?.state.status ?? 'offline';
-  const connectionProblem = status === 'ready' || status === 'connecting' ? null : { message: connection?.state.message ?? 'This connection is not available.', remedy: connection?.state.remedy ?? null };
+  const connectionProblem = dormant || status === 'ready' || status === 'connecting' ? null : { message: connection?.state.message ?? 'This connection is not available.', remedy: connection?.state.remedy ?? null };
   const sessionProblem = session?.state === 'failed' && session.error !== null ? { message: session.error, remedy: null } : null;
   return {
     title: session?.title ?? '',
@@ -32,7 +33,7 @@ export function chatState(fleet: Fleet, runtime: SessionRuntime, trusted: boolea
     traits: runtime.traits,
     usage: session?.usage ?? null,
     outbox: runtime.outboxItems().map(({ clientId, text, attachments, delivery, error, steer }) => ({ clientId, text, attachments, delivery, error, steer })),
-    canRun: trusted,
+    canRun: !dormant,
     loading: runtime.loading,
   };
 }

@@ -77,6 +77,9 @@ async function sendSelection(services: Services, target: unknown): Promise<void>
 export const contentCommands = {
   exportTranscript,
   sendSelection,
+  manageTrust: async () => {
+    await vscode.commands.executeCommand('workbench.trust.manage');
+  },
   showLog: (services) => {
     services.channel.show();
     return Promise.resolve();

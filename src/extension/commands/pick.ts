@@ -6,7 +6,7 @@ import { sessionKey } from '../../core/model/session.ts';
 import type { Services } from '../services.ts';
 import { age, pickText, stateWord } from '../tree/text.ts';
 import { shortFolder } from '../tree/model.ts';
-import { STATUS_WORDS } from '../tree/connections.ts';
+import { statusWord } from '../tree/connections.ts';
 import { Dismissed } from './dismissed.ts';
 
 /** The key that a command was called with: a tree item's id, `{key}` or `{connectionId, sessionId}`; null when with none. */
@@ -67,7 +67,7 @@ export async function connectionFor(services: Services, target: unknown, placeHo
   if (only === undefined) throw new PilothouseError('no_connection', 'There is no connection that can do this. Use Add Connection…, or open the Connections view to see what each one needs.');
   if (fitting.length === 1) return only;
   const items = fitting.map((connection) => ({
-    label: pickText(connection.name), description: [STATUS_WORDS[connection.state.status], pickText(connection.state.version ?? '', 40)].filter((word) => word !== '').join(' · '), connection,
+    label: pickText(connection.name), description: [statusWord(connection), pickText(connection.state.version ?? '', 40)].filter((word) => word !== '').join(' · '), connection,
   }));
   const picked = await vscode.window.showQuickPick(items, { placeHolder });
   if (picked === undefined) throw new Dismissed();

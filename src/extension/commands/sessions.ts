@@ -4,6 +4,8 @@ import { PilothouseError } from '../../core/model/errors.ts';
 import type { Session } from '../../core/model/session.ts';
 import { sessionKey } from '../../core/model/session.ts';
 import type { SessionRuntime } from '../../core/fleet/runtime.ts';
+import { refusalOf } from '../../core/fleet/dormant.ts';
+import { UNTRUSTED } from '../connections.ts';
 import type { CommandName } from '../contributions.ts';
 import type { Services } from '../services.ts';
 import { shortFolder } from '../tree/model.ts';
@@ -35,10 +37,11 @@ async function confirm(message: string, detail: string, action: string): Promise
 }
 
 async function newSession(services: Services, target: unknown): Promise<void> {
-  if (!vscode.workspace.isTrusted) throw new PilothouseError('untrusted_workspace', 'Agents do not run in an untrusted workspace. Trust it first (Workspaces: Manage Workspace Trust).', { personMustAct: true });
   const given = typeof target === 'object' && target !== null ? (target as Record<string, unknown>) : {};
   const node = typeof target === 'string' ? services.tree.node(target) : null;
   await progress('Looking for agents…', () => services.ready.then(() => services.fleet.settled()));
+  const all = services.fleet.connections();
+  if (all.length > 0 && all.every((each) => each.dormant)) throw refusalOf(UNTRUSTED);
   const connection = await connectionFor(services, target, 'Which agent?', (each) => each.traits.spawn && each.state.status === 'ready');
   const folder = typeof given['folder'] === 'string' ? given['folder'] : node?.kind === 'group' && node.folder !== null ? node.folder : await pickFolder(services, connection.connectionId);
   const { mode } = given;

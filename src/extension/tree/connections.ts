@@ -34,16 +34,17 @@ export class ConnectionsTree implements vscode.TreeDataProvider<string>, vscode.
     if (connection === undefined) return item;
     const { state } = connection;
     item.id = id;
-    item.description = [STATUS_WORDS[state.status], state.version ?? ''].filter((word) => word !== '').join(' · ');
+    item.description = [statusWord(connection), state.version ?? ''].filter((word) => word !== '').join(' · ');
     item.iconPath = statusIcon(connection);
     const verbs = ['refresh', 'remove', ...(this.editable(id) ? ['edit'] : []), ...(connection.traits.spawn && state.status === 'ready' ? ['new'] : [])];
     item.contextValue = `connection:${state.status}:${verbs.join(':')}`;
     const tooltip = new vscode.MarkdownString();
-    tooltip.appendText([connection.name, STATUS_WORDS[state.status], state.message ?? ''].filter((line) => line !== '').map((line) => oneLine(line, 400)).join('\n'));
+    tooltip.appendText([connection.name, statusWord(connection), state.message ?? ''].filter((line) => line !== '').map((line) => oneLine(line, 400)).join('\n'));
     if (state.remedy !== null) tooltip.appendCodeblock(oneLine(state.remedy, 400), 'shellscript');
     item.tooltip = tooltip;
-    item.accessibilityInformation = { label: `${oneLine(connection.name)}, ${[STATUS_WORDS[state.status], state.message ?? '', state.remedy ?? ''].filter((word) => word !== '').join(', ')}` };
-    if (state.status !== 'ready' && state.status !== 'connecting') item.command = { command: commandId('editConnection'), title: 'What to do', arguments: [id] };
+    item.accessibilityInformation = { label: `${oneLine(connection.name)}, ${[statusWord(connection), state.message ?? '', state.remedy ?? ''].filter((word) => word !== '').join(', ')}` };
+    if (connection.dormant) item.command = { command: commandId('manageTrust'), title: 'Manage Workspace Trust' };
+    else if (state.status !== 'ready' && state.status !== 'connecting') item.command = { command: commandId('editConnection'), title: 'What to do', arguments: [id] };
     return item;
   }
 
@@ -52,11 +53,17 @@ export class ConnectionsTree implements vscode.TreeDataProvider<string>, vscode.
   }
 }
 
-export const STATUS_WORDS = {
+const STATUS_WORDS = {
   'ready': '', 'connecting': 'connecting', 'offline': 'offline', 'needs-sign-in': 'needs sign-in', 'not-installed': 'not installed', 'failed': 'failed',
 } as const;
 
+/** What a connection's state reads as; empty for one that is ready. */
+export function statusWord(connection: Connection): string {
+  return connection.dormant ? 'not run here' : STATUS_WORDS[connection.state.status];
+}
+
 function statusIcon(connection: Connection): vscode.ThemeIcon {
+  if (connection.dormant) return new vscode.ThemeIcon('workspace-untrusted', new vscode.ThemeColor('disabledForeground'));
   switch (connection.state.status) {
     case 'ready': return new vscode.ThemeIcon('plug');
     case 'connecting': return new vscode.ThemeIcon('loading~spin');

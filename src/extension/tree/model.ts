@@ -1,5 +1,5 @@
 import type { Connection } from '../../core/fleet/connection.ts';
-import type { Machine, Session, SessionKey, SessionState, Traits, WaitingPermission } from '../../core/model/session.ts';
+import type { Machine, Session, SessionKey, SessionState, WaitingPermission } from '../../core/model/session.ts';
 import { sessionKey } from '../../core/model/session.ts';
 
 export type GroupBy = 'machine' | 'folder' | 'status' | 'connection';
@@ -145,8 +145,9 @@ export function shortFolder(folder: string, homes: readonly string[]): string {
 }
 
 /** What can be done to a session now, as its context value says it: `session:<state>:open:stop:…`. */
-export function contextValue(session: Session, traits: Traits): string {
+export function contextValue(session: Session, { traits, dormant }: Pick<Connection, 'traits' | 'dormant'>): string {
   const verbs = ['open', 'folder'];
+  if (dormant) return `session:${session.state}:${verbs.join(':')}`;
   const ours = session.owner === 'this' || session.owner === 'window';
   const active = session.state === 'running' || session.state === 'waiting';
   if (traits.interrupt && active && ours) verbs.push('interrupt');

@@ -42,6 +42,7 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
     }, 60_000);
     this.disposables.push({ dispose: () => clearInterval(timer) });
     this.badge();
+    this.tell();
   }
 
   node(id: string): TreeNode | null {
@@ -98,7 +99,7 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
         item.description = node.inNeeds ? asked : PERMISSION_WORDS[node.permission.ask];
         item.iconPath = new vscode.ThemeIcon(node.permission.ask === 'question' ? 'question' : 'shield', new vscode.ThemeColor('list.warningForeground'));
         item.tooltip = `${node.permission.tool}: ${oneLine(node.permission.title, 900)}`;
-        const quick = node.permission.ask === 'tool' && node.permission.title.length <= 200 && !node.permission.title.includes('\n');
+        const quick = this.fleet.connections().some((each) => each.connectionId === node.session.connectionId && !each.dormant) && node.permission.ask === 'tool' && node.permission.title.length <= 200 && !node.permission.title.includes('\n');
         item.contextValue = `permission:${node.permission.ask}${quick ? ':allow:deny' : ''}`;
         item.command = { command: commandId('openSession'), title: 'Open Session', arguments: [node.id] };
         item.accessibilityInformation = { label: `${PERMISSION_WORDS[node.permission.ask]}: ${asked}, session ${oneLine(node.session.title)}` };
@@ -116,15 +117,16 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
     const title = oneLine(session.title) || 'Untitled session';
     const item = new vscode.TreeItem(title, session.waiting.length > 0 ? Expanded : None);
     const now = Date.now();
-    item.description = describeSession(session, session.agent, now);
-    item.iconPath = sessionIcon(session);
-    item.contextValue = connection === undefined ? 'session' : contextValue(session, connection.traits);
+    const dormant = connection?.dormant ?? false;
+    item.description = describeSession(session, session.agent, now, dormant);
+    item.iconPath = dormant && session.state === 'unknown' ? new vscode.ThemeIcon('history', new vscode.ThemeColor('disabledForeground')) : sessionIcon(session);
+    item.contextValue = connection === undefined ? 'session' : contextValue(session, connection);
     item.command = { command: commandId('openSession'), title: 'Open Session', arguments: [id] };
     const tooltip = new vscode.MarkdownString();
     tooltip.appendText(title);
     tooltip.appendMarkdown('\n\n');
     tooltip.appendText([
-      `${agent} · ${stateWord(session)}`, session.folder, session.branch === null ? '' : `branch ${session.branch}`, session.model ?? '', session.error ?? '',
+      dormant ? agent : `${agent} · ${stateWord(session)}`, session.folder, session.branch === null ? '' : `branch ${session.branch}`, session.model ?? '', session.error ?? '',
       `changed ${age(session.updatedAt, now)} ago`,
     ].filter((line) => line !== '').map((line) => oneLine(line, 300)).join('\n'));
     item.tooltip = tooltip;
@@ -134,6 +136,7 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
 
   private onFleetChange(change: FleetChange): void {
     this.badge();
+    this.tell();
     if (!this.view.visible) {
       this.stale = true;
       return;
@@ -183,6 +186,12 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
       connections: this.fleet.connections(), machines: this.fleet.machines(), sessions: this.fleet.sessions(),
       groupBy: this.settings.get('sessions.groupBy'), showArchived: this.settings.get('sessions.showArchived'),
     });
+  }
+
+  /** One plain line over sessions that are only shown. */
+  private tell(): void {
+    const message = this.fleet.sessions().length > 0 ? (this.fleet.connections().find((each) => each.dormant)?.state.message ?? '') : '';
+    if ((this.view.message ?? '') !== message) this.view.message = message;
   }
 
   private badge(): void {

@@ -72,10 +72,11 @@ function activityWord(session: Session): string {
   }
 }
 
-/** `running · claude · 4 m`. */
-export function describeSession(session: Session, agentName: string, now: number): string {
+/** `running · claude · 4 m`. Of a session whose connection is not run here nothing but what was stored is known. */
+export function describeSession(session: Session, agentName: string, now: number, dormant = false): string {
   const owner = session.owner === 'foreign' ? ` · run by ${oneLine(session.ownerName ?? 'another program', 30)}` : session.owner === 'window' ? ' · in another window' : '';
-  return `${stateWord(session)} · ${oneLine(agentName, 30)} · ${age(session.updatedAt, now)}${owner}`;
+  const state = dormant && session.state === 'unknown' ? 'stored' : stateWord(session);
+  return `${state} · ${oneLine(agentName, 30)} · ${age(session.updatedAt, now)}${owner}`;
 }
 
 /** Text without terminal control sequences. */

@@ -12,7 +12,7 @@ const session = (over: Partial<Session>): Session => ({
   archived: false, owner: 'nobody', ownerName: null, branch: null, activity: null, usage: null, model: null, waiting: [], error: null, ...over,
 });
 const machine: Machine = { id: 'this-computer', connectionId: 'local-claude', name: 'This computer', state: 'online', seenAt: 1, home: '/home/ada' };
-const connection = (id: string, name: string, more = false): Connection => ({ connectionId: id, name, system: 'local', state: { status: 'ready', message: null, remedy: null, version: null }, traits: TRAITS, more });
+const connection = (id: string, name: string, more = false): Connection => ({ connectionId: id, name, system: 'local', state: { status: 'ready', message: null, remedy: null, version: null }, traits: TRAITS, more, dormant: false });
 const input = { connections: [connection('local-claude', 'Claude Code'), connection('local-codex', 'Codex')], machines: [machine], groupBy: 'machine' as const, showArchived: false };
 const permission = { requestId: 'r1', tool: 'Bash', title: 'npm test', ask: 'tool' as const, askedAt: 1 };
 
@@ -66,10 +66,18 @@ describe('the sessions tree', () => {
   });
 
   it('says in the context value what can be done', () => {
-    expect(contextValue(session({ state: 'running', owner: 'this' }), TRAITS)).toBe('session:running:open:folder:interrupt:stop:fork:rename:archive:delete');
-    expect(contextValue(session({ state: 'idle' }), TRAITS)).toBe('session:idle:open:folder:resume:fork:rename:archive:delete');
-    expect(contextValue(session({ state: 'running', owner: 'foreign' }), TRAITS)).toBe('session:running:open:folder:fork:rename:archive');
-    expect(contextValue(session({ archived: true }), { ...TRAITS, fork: false, remove: false, resume: false })).toBe('session:idle:open:folder:rename:unarchive');
+    const runs = { traits: TRAITS, dormant: false };
+    expect(contextValue(session({ state: 'running', owner: 'this' }), runs)).toBe('session:running:open:folder:interrupt:stop:fork:rename:archive:delete');
+    expect(contextValue(session({ state: 'idle' }), runs)).toBe('session:idle:open:folder:resume:fork:rename:archive:delete');
+    expect(contextValue(session({ state: 'running', owner: 'foreign' }), runs)).toBe('session:running:open:folder:fork:rename:archive');
+    expect(contextValue(session({ archived: true }), { ...runs, traits: { ...TRAITS, fork: false, remove: false, resume: false } })).toBe('session:idle:open:folder:rename:unarchive');
+    expect(contextValue(session({ state: 'waiting', owner: 'window' }), { ...runs, dormant: true })).toBe('session:waiting:open:folder');
+  });
+
+  it('tells of a session that is only shown that it is stored, unless another window tells more', () => {
+    expect(describeSession(session({ state: 'unknown' }), 'claude', 1, true)).toBe('stored · claude · now');
+    expect(describeSession(session({ state: 'running', owner: 'window' }), 'claude', 1, true)).toBe('running · claude · now · in another window');
+    expect(describeSession(session({ state: 'unknown' }), 'claude', 1)).toBe('no contact · claude · now');
   });
 
   it('shortens folders below a home', () => {

@@ -22,7 +22,7 @@ export function AnsweredLine({ context, row }: { readonly context: RowContext; r
     <>
       <div class={`line can-open ${open.value ? 'open' : ''}`} onClick={toggle}>
         <button type="button" class="line-head" aria-expanded={open.value} aria-label={`${outcomeLine(row)}: ${said}`}>
-          <span class="sign"><Icon name={ICONS[row.outcome ?? 'withdrawn']} /><Icon name="chevron-right" /></span>
+          <span class="sign"><Icon name={row.outcome === null ? 'shield' : ICONS[row.outcome]} /><Icon name="chevron-right" /></span>
           <span class="verb">{outcomeLine(row)}</span>
         </button>
         <span class={row.command !== null ? 'subject mono' : 'subject'}>{said}</span>

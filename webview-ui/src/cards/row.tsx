@@ -16,7 +16,8 @@ export function permissionRow(context: RowContext): RowView {
   const Content = (): JSX.Element | null => {
     const row = shown.value;
     if (row === null) return null;
-    if (row.outcome !== null) return <AnsweredLine context={context} row={row} />;
+    // Where nothing can be answered, a card would only offer to.
+    if (row.outcome !== null || context.page.state.value?.canRun === false) return <AnsweredLine context={context} row={row} />;
     if (row.ask === 'question') return <QuestionCard context={context} row={row} />;
     if (row.ask === 'plan') return <PlanCard context={context} row={row} />;
     return <PermissionCard context={context} row={row} />;

@@ -155,7 +155,7 @@ export function Composer({ page, draft, onReview }: ComposerProps): JSX.Element 
 }
 
 function placeholder(page: ChatPage, state: ChatState): string {
-  if (!state.canRun) return 'Agents do not run in an untrusted workspace';
+  if (!state.canRun) return 'Read only: this workspace is not trusted';
   if (state.owner === 'foreign') return `Read only: ${state.ownerName ?? 'another program'} runs this session`;
   return page.running.value ? 'Queue a message' : `Message ${state.agentName}`;
 }

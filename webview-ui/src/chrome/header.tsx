@@ -18,7 +18,7 @@ export function Header({ page }: { readonly page: ChatPage }): JSX.Element | nul
       <span class="header-space" />
       <ActivityWords state={state} />
       {turns === null ? null : <span class="header-part turns" title={plural(turns, 'turn')}><Icon name="list-tree" />{plural(turns, 'turn')}</span>}
-      <Connection state={state} />
+      {state.canRun ? <Connection state={state} /> : null}
     </header>
   );
 }

@@ -13,7 +13,7 @@ export function Outbox({ page }: { readonly page: ChatPage }): JSX.Element | nul
   if (state === null || state.outbox.length === 0) return null;
   const { outbox } = state;
   const steer = state.traits.steer && page.running.value;
-  return <div class="outbox" role="group" aria-label="Queued messages">{outbox.map((item, place) => <Item key={item.clientId} page={page} item={item} first={place === 0} last={place === outbox.length - 1} steer={steer} />)}</div>;
+  return <div class="outbox" role="group" aria-label="Queued messages">{outbox.map((item, place) => <Item key={item.clientId} page={page} item={item} first={place === 0} last={place === outbox.length - 1} steer={steer} readOnly={!state.canRun} />)}</div>;
 }
 
 interface ItemProps {
@@ -22,9 +22,10 @@ interface ItemProps {
   readonly first: boolean;
   readonly last: boolean;
   readonly steer: boolean;
+  readonly readOnly: boolean;
 }
 
-function Item({ page, item, first, last, steer }: ItemProps): JSX.Element {
+function Item({ page, item, first, last, steer, readOnly }: ItemProps): JSX.Element {
   const editing = useSignal<string | null>(null);
   const act = (what: What): void => void page.ask({ ask: 'outbox', clientId: item.clientId, what });
   const save = async (): Promise<void> => {
@@ -42,7 +43,7 @@ function Item({ page, item, first, last, steer }: ItemProps): JSX.Element {
       {editing.value === null ? (
         <>
           <span class="outbox-words"><span class="outbox-word">{word}</span><span class="outbox-text" dir="auto" title={item.text}>{oneLine(item.text, 300)}{files}</span></span>
-          <span class="outbox-actions">
+          {readOnly ? null : <span class="outbox-actions">
             {failed ? <Button label={`Retry: ${spoken}`} look="text" onPress={() => act('retry')}>retry</Button> : null}
             {movable ? <Button label={`Edit: ${spoken}`} look="text" onPress={() => (editing.value = item.text)}>edit</Button> : null}
             {steer && movable && !item.steer ? <Button label={`Steer now: ${spoken}`} look="text" title="Hand it to the turn that runs" onPress={() => act('steer')}>steer now</Button> : null}
@@ -53,7 +54,7 @@ function Item({ page, item, first, last, steer }: ItemProps): JSX.Element {
                 <Button label={`Move down: ${spoken}`} title="Move down" look="text" className="icon-only" disabled={last} onPress={() => act('down')}><Icon name="arrow-down" /></Button>
               </>
             ) : null}
-          </span>
+          </span>}
           {item.error === null ? null : <span class="outbox-error">{item.error}</span>}
         </>
       ) : (

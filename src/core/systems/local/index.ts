@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { SessionBackend } from '../../model/backend.ts';
 import type { BackendContext } from '../../model/context.ts';
+import type { Machine } from '../../model/session.ts';
 import { createAcpBackend } from './acp/backend.ts';
 import { createClaudeBackend } from './claude/backend.ts';
 import { createCodexBackend } from './codex/backend.ts';
+import { thisComputer } from './machine.ts';
 
 export { createAcpBackend } from './acp/backend.ts';
 export type { AcpBackend, AcpOptions } from './acp/backend.ts';
@@ -34,6 +36,8 @@ export interface LocalConnection {
   /** Changes when its configuration does. */
   readonly revision: string;
   create(context: BackendContext): SessionBackend;
+  /** This computer, known without asking anybody. `now` in milliseconds since the epoch. */
+  machines(now: number): readonly Machine[];
 }
 
 /** A name as a part of an id: lower-case ASCII letters, digits and single hyphens; what has none of these is named by a hash. */
@@ -41,6 +45,8 @@ function slugOf(name: string): string {
   const slug = name.normalize('NFKD').toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-+|-+$/g, '').slice(0, 40);
   return slug === '' ? createHash('sha256').update(name).digest('hex').slice(0, 12) : slug;
 }
+
+const here = (connectionId: string) => (now: number): readonly Machine[] => [thisComputer(connectionId, now)];
 
 function revisionOf(parts: unknown): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
@@ -58,15 +64,15 @@ export function localConnections(options: LocalOptions): readonly LocalConnectio
     let id = `local-acp-${slug}`;
     for (let count = 2; taken.has(id); count += 1) id = `local-acp-${slug}-${count}`;
     taken.add(id);
-    return { connectionId: id, name, system: 'local', revision: revisionOf([name, command, args]), create: (context) => createAcpBackend(context, { name, command, args, env }) };
+    return { connectionId: id, name, system: 'local', revision: revisionOf([name, command, args]), machines: here(id), create: (context) => createAcpBackend(context, { name, command, args, env }) };
   });
   return [
     {
-      connectionId: 'local-claude', name: 'Claude Code', system: 'local', revision: revisionOf([claudePath ?? null]),
+      connectionId: 'local-claude', name: 'Claude Code', system: 'local', revision: revisionOf([claudePath ?? null]), machines: here('local-claude'),
       create: (context) => createClaudeBackend(context, { env, ...(claudePath === undefined ? {} : { path: claudePath }) }),
     },
     {
-      connectionId: 'local-codex', name: 'Codex', system: 'local', revision: revisionOf([codexPath ?? null]),
+      connectionId: 'local-codex', name: 'Codex', system: 'local', revision: revisionOf([codexPath ?? null]), machines: here('local-codex'),
       create: (context) => createCodexBackend(context, { env, ...(codexPath === undefined ? {} : { path: codexPath }) }),
     },
     ...agents,

@@ -1,0 +1,25 @@
+import type { ChatState } from '../types.ts';
+
+/** A notice over the transcript. */
+export interface BannerWords {
+  readonly level: 'info' | 'warning' | 'error';
+  readonly icon: string;
+  readonly text: string;
+  readonly remedy: string | null;
+  readonly action: { readonly label: string; readonly command: 'fork' | 'resume' | 'manageTrust' } | null;
+}
+
+/** What keeps the person from going on as usual, and the way out of it; the most important of it. */
+export function bannerOf(state: ChatState): BannerWords | null {
+  if (!state.canRun) return { level: 'warning', icon: 'workspace-untrusted', text: 'This workspace is not trusted: agents do not run here.', remedy: null, action: { label: 'Manage Trust', command: 'manageTrust' } };
+  if (state.owner === 'foreign') {
+    const who = state.ownerName ?? 'Another program';
+    return { level: 'info', icon: 'eye', text: `${who} runs this session. You can read along; going on here would split it.`, remedy: null, action: state.traits.fork ? { label: 'Fork', command: 'fork' } : null };
+  }
+  if (state.problem !== null) {
+    const stopped = state.state === 'failed' || state.state === 'stopped';
+    return { level: 'error', icon: 'error', text: state.problem.message, remedy: state.problem.remedy, action: stopped && state.traits.resume ? { label: 'Resume', command: 'resume' } : null };
+  }
+  if (state.owner === 'window') return { level: 'info', icon: 'multiple-windows', text: 'Another VS Code window runs this session. What you send here goes through it.', remedy: null, action: null };
+  return null;
+}
