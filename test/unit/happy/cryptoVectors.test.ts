@@ -2,6 +2,7 @@ import { diffieHellman, createPrivateKey, createPublicKey } from 'node:crypto';
 import nacl from 'tweetnacl';
 import { describe, expect, it } from 'vitest';
 import { aesKey, gcmOpen, gcmSeal } from '../../../src/core/systems/happy/crypto/aes.ts';
+import { openBlobWith, sealBlobWith } from '../../../src/core/systems/happy/crypto/blob.ts';
 import { boxKeyBetween, hmacSha512, openBox, sealBoxFrom, signingKeyPair, verifySignature } from '../../../src/core/systems/happy/crypto/keys.ts';
 import { secretboxOpen, secretboxSeal } from '../../../src/core/systems/happy/crypto/nacl.ts';
 import { agreementOf, hasNativeX25519, nativeAgreement, portableAgreement } from '../../../src/core/systems/happy/crypto/x25519.ts';
@@ -14,8 +15,8 @@ interface Signature { readonly tcId: number; readonly pk: string; readonly msg: 
 type Boxed = readonly [first: string, second: string, message: string, box: string];
 
 const files = {
-  aes: vectors<Aead>('wycheproof-aes-256-gcm.json'), hmac: vectors<Mac>('wycheproof-hmac-sha512.json'), x25519: vectors<Exchange>('wycheproof-x25519.json'),
-  ed25519: vectors<Signature>('wycheproof-ed25519.json'), secretbox: vectors<Boxed>('tweetnacl-secretbox.json'), box: vectors<Boxed>('tweetnacl-box.json'),
+  aes: vectors('wycheproof-aes-256-gcm.json') as readonly Aead[], hmac: vectors('wycheproof-hmac-sha512.json') as readonly Mac[], x25519: vectors('wycheproof-x25519.json') as readonly Exchange[],
+  ed25519: vectors('wycheproof-ed25519.json') as readonly Signature[], secretbox: vectors('tweetnacl-secretbox.json') as readonly Boxed[], box: vectors('tweetnacl-box.json') as readonly Boxed[],
 };
 const ZERO = '00'.repeat(32);
 
@@ -89,8 +90,11 @@ describe('the public vectors', () => {
     expect(verifySignature(new Uint8Array(), new Uint8Array(64), new Uint8Array(31))).toBe(false);
   });
 
-  it('tweetnacl-js secretbox: 768, sealed and opened', () => {
+  it('tweetnacl-js secretbox: 768, sealed and opened, in one go and in slices', async () => {
     for (const [key, nonce, message, box] of files.secretbox) {
+      const blob = Buffer.concat([bytes(nonce), bytes(box)]);
+      expect(hex(await sealBlobWith(bytes(key), bytes(message), {}, bytes(nonce)))).toBe(hex(blob));
+      expect(hex(await openBlobWith(bytes(key), blob))).toBe(hex(bytes(message)));
       expect(hex(secretboxSeal(bytes(message), bytes(nonce), bytes(key)))).toBe(hex(bytes(box)));
       expect(hex(secretboxOpen(bytes(box), bytes(nonce), bytes(key)))).toBe(hex(bytes(message)));
     }

@@ -2,8 +2,14 @@ import { randomBytes } from 'node:crypto';
 import type { JsonValue } from '../../../model/json.ts';
 import { aesKey, openBundle, sealBundle } from './aes.ts';
 import { fromBase64, toBase64 } from './base64.ts';
+import { openBlobWith, sealBlobWith } from './blob.ts';
 import { blobKey, requireKey } from './keys.ts';
 import { NONCE_BYTES, secretboxOpen, secretboxSeal } from './nacl.ts';
+import type { SliceOptions } from './slices.ts';
+
+const encoder = new TextEncoder();
+// Not fatal: as Happy's clients do, so that one broken character does not cost the whole record.
+const decoder = new TextDecoder();
 
 /**
  * What reads and writes the records of one session, machine or artifact. It holds a key that no print or inspection of it shows.
@@ -19,10 +25,10 @@ export interface Cipher {
   sealBytes(bytes: Uint8Array): Uint8Array;
   /** The bytes in a record, or null. An RPC handler that answered nothing gives a record around no bytes. */
   openBytes(bytes: Uint8Array): Uint8Array | null;
-  /** An attachment as it is uploaded: nonce of 24 bytes, secretbox under the derived 'Happy Blobs' key; 40 bytes longer than the file. */
-  sealBlob(bytes: Uint8Array): Uint8Array;
-  /** The file in a downloaded attachment, or null. */
-  openBlob(bytes: Uint8Array): Uint8Array | null;
+  /** An attachment as it is uploaded: nonce of 24 bytes, secretbox under the derived 'Happy Blobs' key; 40 bytes longer than the file. Works in slices; rejects when it is aborted. */
+  sealBlob(bytes: Uint8Array, options?: SliceOptions): Promise<Uint8Array>;
+  /** The file in a downloaded attachment, or null. Works in slices; rejects when it is aborted. */
+  openBlob(bytes: Uint8Array, options?: SliceOptions): Promise<Uint8Array | null>;
 }
 
 /** Records under a data key of 32 bytes: AES-256-GCM bundles. Throws `bad_key` for another length. */
@@ -58,7 +64,7 @@ class RecordCipher implements Cipher {
   }
 
   seal(value: JsonValue): string {
-    return toBase64(this.#parts.seal(new TextEncoder().encode(JSON.stringify(value))));
+    return toBase64(this.#parts.seal(encoder.encode(JSON.stringify(value))));
   }
 
   open(text: string): JsonValue | undefined {
@@ -66,8 +72,7 @@ class RecordCipher implements Cipher {
     const plain = bundle === null ? null : this.#parts.open(bundle);
     if (plain === null) return undefined;
     try {
-      // Not fatal: as Happy's clients do, so that one broken character does not cost the whole record.
-      return JSON.parse(new TextDecoder().decode(plain)) as JsonValue;
+      return JSON.parse(decoder.decode(plain)) as JsonValue;
     } catch {
       return undefined;
     }
@@ -81,12 +86,12 @@ class RecordCipher implements Cipher {
     return this.#parts.open(bytes);
   }
 
-  sealBlob(bytes: Uint8Array): Uint8Array {
-    return sealNonced(bytes, this.#blob());
+  sealBlob(bytes: Uint8Array, options?: SliceOptions): Promise<Uint8Array> {
+    return sealBlobWith(this.#blob(), bytes, options);
   }
 
-  openBlob(bytes: Uint8Array): Uint8Array | null {
-    return openNonced(bytes, this.#blob());
+  openBlob(bytes: Uint8Array, options?: SliceOptions): Promise<Uint8Array | null> {
+    return openBlobWith(this.#blob(), bytes, options);
   }
 
   #blob(): Uint8Array {

@@ -2,7 +2,7 @@ import { createHash, createHmac, createPublicKey, randomBytes, verify } from 'no
 import nacl from 'tweetnacl';
 import { PilothouseError } from '../../../model/errors.ts';
 import { fromBase64, toBase64 } from './base64.ts';
-import { boxKeyOf, KEY_BYTES, NONCE_BYTES, secretboxOpen, secretboxSeal, TAG_BYTES } from './nacl.ts';
+import { hsalsa20, KEY_BYTES, NONCE_BYTES, secretboxOpen, secretboxSeal, TAG_BYTES } from './nacl.ts';
 import { agreementOf } from './x25519.ts';
 
 /** Raw keys. An X25519 secret key is 32 bytes, an Ed25519 one 64 (seed, then public key); public keys are 32. */
@@ -93,7 +93,7 @@ export function verifyChallenge(answer: { readonly challenge: string; readonly s
 /** The key that two sides share: X25519, then HSalsa20; null for a public key of another length or of low order. Equals `crypto_box_beforenm` byte for byte otherwise. */
 export function boxKeyBetween(publicKey: Uint8Array, secretKey: Uint8Array): Uint8Array | null {
   const shared = agreementOf(secretKey)(publicKey);
-  return shared === null ? null : boxKeyOf(shared);
+  return shared === null ? null : hsalsa20(shared);
 }
 
 /** Bytes boxed to a public key from a pair made for this one box: that pair's public key (32), nonce (24), box (16 more than the bytes). Throws `bad_key` for a public key that is none. */
@@ -121,7 +121,7 @@ export function boxOpener(secretKey: Uint8Array): (bundle: Uint8Array) => Uint8A
   return (bundle) => {
     if (bundle.length < BOX_HEAD + TAG_BYTES) return null;
     const shared = agree(bundle.subarray(0, KEY_BYTES));
-    return shared === null ? null : secretboxOpen(bundle.subarray(BOX_HEAD), bundle.subarray(KEY_BYTES, BOX_HEAD), boxKeyOf(shared));
+    return shared === null ? null : secretboxOpen(bundle.subarray(BOX_HEAD), bundle.subarray(KEY_BYTES, BOX_HEAD), hsalsa20(shared));
   };
 }
 

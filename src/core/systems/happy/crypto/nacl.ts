@@ -11,10 +11,10 @@ export const KEY_BYTES = 32;
 export const NONCE_BYTES = 24;
 export const TAG_BYTES = 16;
 
-/** The key of `crypto_box` (`crypto_box_beforenm`) from an X25519 shared secret of 32 bytes. */
-export function boxKeyOf(shared: Uint8Array): Uint8Array {
+/** HSalsa20: a key of 32 bytes from one of 32 and an input of 16. With no input it is the key of `crypto_box` (`crypto_box_beforenm`) from an X25519 shared secret. */
+export function hsalsa20(secret: Uint8Array, input: Uint8Array = ZERO): Uint8Array {
   const key = new Uint8Array(KEY_BYTES);
-  lowlevel.crypto_core_hsalsa20(key, ZERO, shared, SIGMA);
+  lowlevel.crypto_core_hsalsa20(key, input, secret, SIGMA);
   return key;
 }
 
