@@ -8,10 +8,13 @@ import { plainLine, UsageError } from './io.ts';
 /** The shape of the setting `pilothouse.local.agents`. */
 const agentsSchema = z.array(z.strictObject({ name: z.string().min(1), command: z.string().min(1), args: z.array(z.string()).default([]), protocol: z.literal('acp').default('acp') }));
 
+/** What others are told who want a session that this command runs. */
+const program = 'pilothouse local chat';
+
 /** Claude Code, Codex and the agents of a file (`--agents`, else PILOTHOUSE_AGENTS) of the same shape as the setting `pilothouse.local.agents`. */
 export async function knownAgents(file: string | undefined, io: CliIo): Promise<readonly LocalConnection[]> {
   const source = file ?? io.env['PILOTHOUSE_AGENTS'];
-  if (source === undefined || source === '') return localConnections({ agents: [], env: io.env });
+  if (source === undefined || source === '') return localConnections({ agents: [], env: io.env, program });
   let value: unknown;
   try {
     value = JSON.parse(await readFile(source, 'utf8'));
@@ -20,7 +23,7 @@ export async function knownAgents(file: string | undefined, io: CliIo): Promise<
   }
   const agents = agentsSchema.safeParse(value);
   if (!agents.success) throw new UsageError(`The agents file ${source} is not a list of {name, command, args}: ${plainLine(z.prettifyError(agents.error))}`);
-  return localConnections({ agents: agents.data, env: io.env });
+  return localConnections({ agents: agents.data, env: io.env, program });
 }
 
 /** The word for a connection on the command line: `claude`, `codex`, or the configured name. */

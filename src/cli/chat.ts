@@ -110,8 +110,9 @@ class Talk {
     } catch (error) {
       this.failed = true;
       this.line();
-      this.io.err(`${plainLine(describeError(error))}\n`);
+      // Whoever ends the command says it.
       if (error instanceof PilothouseError && error.personMustAct) throw error;
+      this.io.err(`${plainLine(describeError(error))}\n`);
     } finally {
       this.ended = null;
     }

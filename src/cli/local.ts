@@ -83,7 +83,7 @@ async function send(args: readonly string[], io: CliIo): Promise<number> {
   if (sandbox !== undefined && !isSandbox(sandbox)) throw new UsageError(`There is no sandbox ${JSON.stringify(sandbox)}: use read-only, workspace-write or danger-full-access.`);
   const prompt = given === '-' ? await readAll(io.stdin) : given;
   await using session = makeSession({
-    cwd: path.resolve(io.cwd, cwd ?? '.'), backend: backend ?? io.env['PILOTHOUSE_BACKEND']?.toLowerCase() ?? (await installed(io)), extraEnv: definedOnly(io.env),
+    cwd: path.resolve(io.cwd, cwd ?? '.'), backend: backend ?? io.env['PILOTHOUSE_BACKEND']?.toLowerCase() ?? (await installed(io)), extraEnv: definedOnly(io.env), program: 'pilothouse local send',
     ...(sandbox === undefined ? {} : { sandbox }), ...(model === undefined ? {} : { model }), ...(resume === undefined ? {} : { sessionId: resume }), ...(timeout === undefined ? {} : { timeoutSec: Number(timeout) }),
   });
   const abort = new AbortController();

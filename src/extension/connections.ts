@@ -76,6 +76,7 @@ export class Connections implements vscode.Disposable {
       ...(codexPath === '' ? {} : { codexPath }),
       agents: this.settings.get('local.agents'),
       env: process.env,
+      program: 'a VS Code window',
     });
   }
 

@@ -31,7 +31,7 @@ async function start(): Promise<Rig> {
       return folder;
     },
     async create(context, world) {
-      const env = { ...process.env, PILOTHOUSE_DEMO_STATE: await world.folder('demo') };
+      const env = { ...process.env, HOME: world.root, PILOTHOUSE_DEMO_STATE: await world.folder('demo') };
       return createAcpBackend(context, { name: 'Demo', command: process.execPath, args: [program], env });
     },
   });

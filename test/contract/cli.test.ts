@@ -1,14 +1,16 @@
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { localConnections } from '../../src/core/systems/local/index.ts';
 import { claudeVariables, codexEnv } from '../loopback/agent-env.ts';
 import { startAnthropic } from '../loopback/anthropic.ts';
 import { startOpenAi } from '../loopback/openai.ts';
 import type { Step } from '../loopback/script.ts';
 import { scripted } from '../loopback/script.ts';
-import { temporary } from '../unit/local/codexRig.ts';
+import { contextIn, Heard, temporary } from '../unit/local/codexRig.ts';
 import { agentProgram } from './agents.ts';
 
 /** The command itself, as a process, over the real agents. */
@@ -97,5 +99,24 @@ describe('pilothouse local', () => {
     expect(ran.stdout).toContain('I will.\n• ');
     expect(ran.stdout).toContain('You said: And goodbye');
     expect(existsSync(path.join(work, 'asked.txt'))).toBe(true);
+  });
+
+  test.each(['claude', 'codex'])('what a window runs with %s is not run a second time, until the window has let it go', async (agent) => {
+    const connection = localConnections({ agents: [], env, program: 'a VS Code window' }).find((one) => one.connectionId === `local-${agent}`);
+    if (connection === undefined) throw new Error('no connection');
+    await using window = connection.create({ ...contextIn(place.path), connectionId: connection.connectionId });
+    const handle = window.session((await window.spawn({ machineId: 'this-computer', folder: work })).id);
+    const heard = new Heard(handle);
+    await handle.send({ text: 'The window says this', attachments: [] }, randomUUID());
+    await heard.turnEnd();
+    const refusal = new RegExp(`^(?:Session .*\n)?A VS Code window \\(process ${process.pid}\\) runs this session: .*\n$`);
+    const chat = await pilothouse(['chat', '--agent', agent, '--resume', handle.id], [['Session ', 'And the terminal this']]);
+    expect(chat).toMatchObject({ code: 1, stderr: expect.stringMatching(refusal) });
+    const sent = await pilothouse(['send', 'And again', '--backend', agent, '--resume', handle.id]);
+    expect(sent).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(refusal) });
+    await handle.stop();
+    const after = await pilothouse(['send', 'And again', '--backend', agent, '--resume', handle.id]);
+    expect(after).toMatchObject({ code: 0 });
+    heard.dispose();
   });
 });

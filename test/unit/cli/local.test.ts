@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { Writable } from 'node:stream';
 import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -9,6 +12,8 @@ import type { CliIo } from '../../../src/cli/io.ts';
 import { LineReader, plainLine, plainText, readAll } from '../../../src/cli/io.ts';
 import { runLocal } from '../../../src/cli/local.ts';
 import { run } from '../../../src/cli/main.ts';
+import { localConnections } from '../../../src/core/systems/local/index.ts';
+import { identify } from '../../../src/core/systems/local/processTree.ts';
 
 let folder = '';
 beforeEach(async () => {
@@ -217,6 +222,78 @@ describe('chat', () => {
     const world = new World({ PATH: path.join(folder, 'bin') });
     expect(await runLocal(['chat', '--agent', 'codex'], world)).toBe(1);
     expect(world.stderr).toBe('Codex: Codex is not installed: there is no codex in PATH. Run: npm install -g @openai/codex\n');
+  });
+});
+
+describe('one session in a VS Code window and in this command', () => {
+  const demo = fileURLToPath(new URL('../../demo/agent.ts', import.meta.url));
+  const main = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
+
+  /** The command as a process of its own. */
+  function command(env: NodeJS.ProcessEnv, ...argv: readonly string[]): { readonly stdin: Writable; readonly pid: number; readonly done: Promise<{ readonly code: number | null; readonly stderr: string }>; until(text: string): Promise<void> } {
+    const child = spawn(process.execPath, [main, 'local', ...argv], { cwd: path.join(folder, 'work'), env, stdio: 'pipe' });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (part: Buffer) => (stdout += part.toString('utf8')));
+    child.stderr.on('data', (part: Buffer) => (stderr += part.toString('utf8')));
+    return {
+      stdin: child.stdin, pid: child.pid ?? 0, done: new Promise((resolve) => child.on('close', (code) => resolve({ code, stderr }))),
+      until: (text) => expect.poll(() => stdout + stderr, { timeout: 30_000 }).toContain(text),
+    };
+  }
+
+  it('each is refused while the other runs it, and gets it afterwards', async () => {
+    const agents = [{ name: 'Demo', command: process.execPath, args: [demo] }];
+    const file = path.join(folder, 'agents.json');
+    await writeFile(file, JSON.stringify(agents));
+    const env = { ...new World({ PILOTHOUSE_AGENTS: file, PILOTHOUSE_DEMO_STATE: path.join(folder, 'demo') }).env };
+    const connection = localConnections({ agents: agents.map((one) => ({ ...one, protocol: 'acp' as const })), env, program: 'a VS Code window' }).find((one) => one.name === 'Demo');
+    if (connection === undefined) throw new Error('no connection');
+    await using window = connection.create({ ...cliContext(connection.connectionId, new World()), stateDir: path.join(folder, 'window') });
+    const { id } = await window.spawn({ machineId: 'this-computer', folder: path.join(folder, 'work') });
+    const handle = window.session(id);
+    await handle.send({ text: 'thanks', attachments: [] }, randomUUID());
+    await expect.poll(async () => (await window.sessions({ limit: 5 })).items.find((one) => one.id === id)?.state, { timeout: 20_000 }).toBe('idle');
+
+    const refused = command(env, 'chat', '--agent', 'Demo', '--resume', id);
+    refused.stdin.end('thanks\n');
+    expect(await refused.done).toEqual({ code: 1, stderr: expect.stringContaining(`A VS Code window (process ${process.pid}) runs this session`) });
+
+    await handle.stop();
+    const chat = command(env, 'chat', '--agent', 'Demo', '--resume', id);
+    chat.stdin.write('thanks\n');
+    await chat.until('welcome');
+    await expect(handle.send({ text: 'thanks', attachments: [] }, randomUUID())).rejects.toMatchObject({ code: 'session_runs_elsewhere', message: expect.stringContaining(`Pilothouse local chat (process ${chat.pid}) runs this session`) });
+    const shown = (await window.sessions({ limit: 5 })).items.find((one) => one.id === id);
+    expect(shown).toMatchObject({ owner: 'foreign', ownerName: `pilothouse local chat (process ${chat.pid})`, state: 'unknown' });
+    chat.stdin.end('/quit\n');
+    expect(await chat.done).toMatchObject({ code: 0 });
+    await handle.send({ text: 'thanks', attachments: [] }, randomUUID());
+    expect((await window.sessions({ limit: 5 })).items.find((one) => one.id === id)?.owner).toBe('this');
+  }, 90_000);
+
+  it('send is refused too, by a window and by what an agent notes of itself', async () => {
+    const id = '01a1f9d6-7206-74c2-bfbf-000000000002';
+    await program('claude', claude);
+    const world = new World({ CLAUDE_CONFIG_DIR: path.join(folder, 'claude') });
+    const holder = spawn(process.execPath, [fileURLToPath(new URL('../local/lockHolder.ts', import.meta.url)), folder, 'a VS Code window', path.join(folder, 'window')], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const dead = new Promise((resolve) => holder.once('exit', resolve));
+    holder.stdin.write(`acquire ${id}\n`);
+    await new Promise((resolve) => holder.stdout.once('data', resolve));
+    expect(await runLocal(['send', 'hello', '--backend', 'claude', '--resume', id], world)).toBe(1);
+    expect(world.stderr).toBe(`A VS Code window (process ${holder.pid}) runs this session: a second process would split it. Use it there, or end it there first.\n`);
+    holder.kill('SIGKILL');
+    await dead;
+
+    await mkdir(path.join(folder, 'claude', 'sessions'), { recursive: true });
+    const note = path.join(folder, 'claude', 'sessions', `${process.pid}.json`);
+    await writeFile(note, JSON.stringify({ pid: process.pid, sessionId: id, entrypoint: 'cli', procStart: (await identify(process.pid))?.start }));
+    const noted = new World({ CLAUDE_CONFIG_DIR: path.join(folder, 'claude') });
+    expect(await runLocal(['send', 'hello', '--backend', 'claude', '--resume', id], noted)).toBe(1);
+    expect(noted.stderr).toContain(`Claude Code in a terminal (process ${process.pid}) runs this session`);
+    await rm(note);
+    const free = new World({ CLAUDE_CONFIG_DIR: path.join(folder, 'claude') });
+    expect(await runLocal(['send', 'hello', '--backend', 'claude', '--resume', id], free)).toBe(0);
   });
 });
 

@@ -53,7 +53,7 @@ export class AcpRig {
   async window(scenario: Scenario, options: { readonly clock?: Clock; readonly agent?: Partial<AcpOptions> } = {}): Promise<{ readonly backend: AcpBackend; end(): void; close(): Promise<void> }> {
     const { context, end } = await this.world.window('local-acp-scripted');
     const args = [program, JSON.stringify({ log: this.log, ...scenario })];
-    const backend = createAcpBackend({ ...context, ...(options.clock === undefined ? {} : { clock: options.clock }) }, { name: 'Scripted', command: process.execPath, args, cwd: this.folder, ...options.agent });
+    const backend = createAcpBackend({ ...context, ...(options.clock === undefined ? {} : { clock: options.clock }) }, { name: 'Scripted', command: process.execPath, args, cwd: this.folder, env: { ...process.env, HOME: this.world.root }, ...options.agent });
     this.open.add(backend);
     return {
       backend,

@@ -6,6 +6,7 @@ import type { Decision } from '../../../src/core/model/backend.ts';
 import type { BackendContext } from '../../../src/core/model/context.ts';
 import type { JsonObject, JsonValue } from '../../../src/core/model/json.ts';
 import { isJsonObject } from '../../../src/core/model/json.ts';
+import { createClaims } from '../../../src/core/systems/local/claims.ts';
 import { controlsOf, defaultSettings } from '../../../src/core/systems/local/claude/controls.ts';
 import { ControlChannel } from '../../../src/core/systems/local/claude/control.ts';
 import { userMessage } from '../../../src/core/systems/local/claude/content.ts';
@@ -296,7 +297,8 @@ describe('who runs a session', () => {
     const clock = new HandClock();
     let holder: 'this' | 'other' | 'nobody' = 'nobody';
     const context = { connectionId: 'c', log: memoryLog(), clock, stateDir: temp.path, leases: { acquire: async () => true, release: async () => undefined, holder: async () => holder } } as unknown as BackendContext;
-    const watch = new PresenceWatch({ context } as unknown as Desk, 's');
+    const claims = createClaims(context, { env: { HOME: temp.path }, scope: 'claude', program: undefined });
+    const watch = new PresenceWatch({ context, claims } as unknown as Desk, 's');
     const file = (size: number): { id: string; path: string; size: number; changedAt: number } => ({ id: 's', path: '/s', size, changedAt: 0 });
     const none = new Map();
     const noted = new Map([['s', { sessionId: 's', pid: 7, busy: true, name: 'Claude Code in a terminal (process 7)' }]]);

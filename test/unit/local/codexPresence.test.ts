@@ -3,6 +3,7 @@ import type { Entry } from '../../../src/core/model/entry.ts';
 import type { JsonValue } from '../../../src/core/model/json.ts';
 import { isJsonObject } from '../../../src/core/model/json.ts';
 import { viewOf } from '../../../src/core/session/view.ts';
+import { createClaims } from '../../../src/core/systems/local/claims.ts';
 import { CodexDisk } from '../../../src/core/systems/local/codex/disk.ts';
 import type { CodexHost } from '../../../src/core/systems/local/codex/host.ts';
 import { Presence } from '../../../src/core/systems/local/codex/presence.ts';
@@ -27,7 +28,7 @@ async function loaded(id: string): Promise<{ readonly presence: Presence; readon
     onExit: () => undefined, busy: () => false,
   });
   const host: CodexHost = {
-    context, disk: new CodexDisk(place.path), server, models: () => [], needModels: () => Promise.resolve(), others: () => ({ loaded: 0, running: false, runningIn: () => false }), changed: () => undefined,
+    context, claims: createClaims(context, { env: { HOME: place.path }, scope: 'codex', program: undefined }), disk: new CodexDisk(place.path), server, models: () => [], needModels: () => Promise.resolve(), others: () => ({ loaded: 0, running: false, runningIn: () => false }), changed: () => undefined,
     gone: () => undefined, adopt: () => Promise.reject(new Error('not here')), endServer: () => server.stop(), needsSignIn: () => undefined,
   };
   const presence = new Presence(id, host, { entries: (some) => entries.push(...some), controls: () => undefined, unreachable: () => undefined });

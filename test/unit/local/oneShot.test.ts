@@ -21,7 +21,7 @@ async function agent(script: string, options: Partial<SessionOptions> = {}): Pro
     await writeFile(path.join(bin, name), `#!${process.execPath}\n${script}\n`);
     await chmod(path.join(bin, name), 0o755);
   }
-  return makeSession({ cwd: path.join(place.path, 'work'), backend: 'claude', timeoutSec: 20, extraEnv: { PATH: `${bin}${path.delimiter}${process.env['PATH'] ?? ''}` }, ...options });
+  return makeSession({ cwd: path.join(place.path, 'work'), backend: 'claude', timeoutSec: 20, extraEnv: { HOME: place.path, PATH: `${bin}${path.delimiter}${process.env['PATH'] ?? ''}` }, ...options });
 }
 /** Prints how it was called as Claude's result. */
 const echo = `let input=''; process.stdin.on('data',(d)=>input+=d).on('end',()=>console.log(JSON.stringify({type:'result',is_error:false,session_id:'01a1f9d6-7206-74c2-bfbf-000000000001',result:JSON.stringify({args:process.argv.slice(2),input,cwd:process.cwd(),extra:process.env.EXTRA,code:process.env.VSCODE_PID,inside:process.env.CLAUDECODE})})));`;
@@ -65,7 +65,7 @@ describe('choosing a backend', () => {
 
 describe('a turn', () => {
   it('hands over the prompt by stdin, the folder, the model, the sandbox and what was added', async () => {
-    await using one = await agent(echo, { model: 'm1', extraArgs: ['--verbose'], extraEnv: { EXTRA: 'yes', VSCODE_PID: '1', CLAUDECODE: '1', PATH: `${path.join(place.path, 'bin')}${path.delimiter}${process.env['PATH'] ?? ''}` } });
+    await using one = await agent(echo, { model: 'm1', extraArgs: ['--verbose'], extraEnv: { HOME: place.path, EXTRA: 'yes', VSCODE_PID: '1', CLAUDECODE: '1', PATH: `${path.join(place.path, 'bin')}${path.delimiter}${process.env['PATH'] ?? ''}` } });
     const prompt = '--not-a-flag\n"quoted" $HOME ü';
     const first = await one.send(prompt, { sandbox: 'read-only' });
     const called = JSON.parse(first.finalMessage) as { readonly args: readonly string[]; readonly input: string; readonly cwd: string; readonly extra: string };
@@ -119,7 +119,7 @@ describe('a turn', () => {
   });
 
   it('a missing program is said, with how to install it', async () => {
-    const one = makeSession({ cwd: path.join(place.path, 'work'), backend: 'codex', extraEnv: { PATH: place.path } });
+    const one = makeSession({ cwd: path.join(place.path, 'work'), backend: 'codex', extraEnv: { HOME: place.path, PATH: place.path } });
     await expect(one.send('x')).rejects.toMatchObject({ code: 'not_installed', personMustAct: true, message: expect.stringContaining('npm install -g @openai/codex') as string });
   });
 

@@ -27,6 +27,8 @@ export interface LocalOptions {
   readonly agents: readonly ConfiguredAgent[];
   /** Whole environment of the agents' processes. */
   readonly env: NodeJS.ProcessEnv;
+  /** This program in a person's words, for those who are refused a session that it runs: `a VS Code window`. */
+  readonly program?: string;
 }
 /** One connection of this computer, and how to make its backend. */
 export interface LocalConnection {
@@ -57,23 +59,24 @@ function revisionOf(parts: unknown): string {
  * number, in the order of the settings. Nothing is started and nothing is looked for: that is done by a backend's `connect`.
  */
 export function localConnections(options: LocalOptions): readonly LocalConnection[] {
-  const { claudePath, codexPath, env } = options;
+  const { claudePath, codexPath } = options;
+  const shared = { env: options.env, ...(options.program === undefined ? {} : { program: options.program }) };
   const taken = new Set<string>();
   const agents = options.agents.map(({ name, command, args }): LocalConnection => {
     const slug = slugOf(name);
     let id = `local-acp-${slug}`;
     for (let count = 2; taken.has(id); count += 1) id = `local-acp-${slug}-${count}`;
     taken.add(id);
-    return { connectionId: id, name, system: 'local', revision: revisionOf([name, command, args]), machines: here(id), create: (context) => createAcpBackend(context, { name, command, args, env }) };
+    return { connectionId: id, name, system: 'local', revision: revisionOf([name, command, args]), machines: here(id), create: (context) => createAcpBackend(context, { name, command, args, ...shared }) };
   });
   return [
     {
       connectionId: 'local-claude', name: 'Claude Code', system: 'local', revision: revisionOf([claudePath ?? null]), machines: here('local-claude'),
-      create: (context) => createClaudeBackend(context, { env, ...(claudePath === undefined ? {} : { path: claudePath }) }),
+      create: (context) => createClaudeBackend(context, { ...shared, ...(claudePath === undefined ? {} : { path: claudePath }) }),
     },
     {
       connectionId: 'local-codex', name: 'Codex', system: 'local', revision: revisionOf([codexPath ?? null]), machines: here('local-codex'),
-      create: (context) => createCodexBackend(context, { env, ...(codexPath === undefined ? {} : { path: codexPath }) }),
+      create: (context) => createCodexBackend(context, { ...shared, ...(codexPath === undefined ? {} : { path: codexPath }) }),
     },
     ...agents,
   ];

@@ -5,6 +5,7 @@ import { describeError, PilothouseError } from '../../../model/errors.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import type { Machine, Session, SessionControls, Traits } from '../../../model/session.ts';
 import { Emitter } from '../../../transport/emitter.ts';
+import { createClaims } from '../claims.ts';
 import { agentEnv } from '../environment.ts';
 import { findExecutable } from '../executable.ts';
 import { createProcessLedger } from '../ledger.ts';
@@ -38,6 +39,8 @@ export interface AcpOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Folder that the program is started in; the home folder by default. Sessions have folders of their own. */
   readonly cwd?: string;
+  /** This program in a person's words, for those who are refused a session that it runs: `a VS Code window`. */
+  readonly program?: string;
 }
 
 /** What an ACP connection can beyond every other backend. */
@@ -83,8 +86,9 @@ class Backend implements AcpBackend {
     this.ledger = createProcessLedger(context.stateDir, context.log);
     this.events = new Emitter((error) => context.log.error('a listener of a backend failed', { error: describeError(error) }));
     this.router = new Router(context.log);
+    const scope = ['acp', options.command, ...options.args].join(' ');
     this.host = {
-      context, label: options.name, env: this.env(), ledger: this.ledger, records: this.records,
+      context, claims: createClaims(context, { env: this.env(), scope, program: options.program }), label: options.name, env: this.env(), ledger: this.ledger, records: this.records,
       connectLink: () => this.running(),
       route: (agentId, session) => this.router.route(agentId, session),
       unroute: (agentId) => this.router.unroute(agentId),
@@ -137,7 +141,7 @@ class Backend implements AcpBackend {
     const link = await this.within(this.running(), page.signal);
     const listed = link.facts.list ? await listAll(link, page.folder ?? null, page.signal) : [];
     const records = await this.records.all();
-    const merged = await mergeListed(this.context, this.options.name, records, listed, (id) => this.sessionsById.get(id) ?? null);
+    const merged = await mergeListed(this.host, records, listed, (id) => this.sessionsById.get(id) ?? null);
     const wanted = merged.filter((session) => page.folder === undefined || session.folder === page.folder);
     const start = page.cursor === undefined ? 0 : wanted.findIndex((session) => cursorOf(session) === page.cursor) + 1;
     const items = wanted.slice(start, start + Math.max(1, page.limit));

@@ -3,6 +3,7 @@ import type { BackendContext } from '../../../model/context.ts';
 import type { PilothouseError } from '../../../model/errors.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import type { Session, SessionControls } from '../../../model/session.ts';
+import type { Claims } from '../claims.ts';
 import type { ProcessLedger } from '../ledger.ts';
 import type { ProcessExit } from '../process.ts';
 import type { RpcId } from '../rpc.ts';
@@ -35,6 +36,7 @@ export interface Routed {
 /** What a session needs of the connection that it belongs to. */
 export interface SessionHost {
   readonly context: BackendContext;
+  readonly claims: Claims;
   /** The agent's name, as the person configured it. */
   readonly label: string;
   readonly env: NodeJS.ProcessEnv;

@@ -1,9 +1,8 @@
-import type { BackendContext } from '../../../model/context.ts';
 import { PilothouseError } from '../../../model/errors.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { Session, SessionOwner } from '../../../model/session.ts';
 import { thisComputerId } from '../machine.ts';
-import type { ListedSession } from './host.ts';
+import type { ListedSession, SessionHost } from './host.ts';
 import type { Link } from './link.ts';
 import { wordsOf } from './outcome.ts';
 import { objects, oneLine, str } from './read.ts';
@@ -36,9 +35,11 @@ export async function listAll(link: Link, folder: string | null, signal?: AbortS
   return [...found.values()];
 }
 
+type ListingHost = Pick<SessionHost, 'context' | 'claims' | 'label'>;
+
 /** Our records and the agent's list as one, newest first. What is both is told by whoever knows more: the title of the agent, unless a person gave one. */
 export async function mergeListed(
-  context: BackendContext, agent: string, records: readonly SessionRecord[], listed: readonly ListedSession[],
+  host: ListingHost, records: readonly SessionRecord[], listed: readonly ListedSession[],
   sessionOf: (id: string) => { readonly presence: { refreshOwner(): Promise<void> }; describe(): Session | null } | null,
 ): Promise<readonly Session[]> {
   const byAgentId = new Map(listed.map((one) => [one.id, one]));
@@ -48,25 +49,25 @@ export async function mergeListed(
     byAgentId.delete(record.agentId);
     const handle = sessionOf(record.id);
     await handle?.presence.refreshOwner();
-    const own = handle?.describe() ?? (await fromRecord(context, agent, record));
+    const own = handle?.describe() ?? (await fromRecord(host, record));
     const title = record.titleBy === 'person' || (twin?.title ?? '') === '' ? own.title : oneLine(twin?.title ?? '');
     sessions.push({ ...own, title, updatedAt: Math.max(own.updatedAt, twin?.updatedAt ?? 0) });
   }
-  for (const one of byAgentId.values()) sessions.push(blank(context, agent, { id: one.id, folder: one.folder, title: oneLine(one.title ?? ''), at: one.updatedAt ?? 0 }));
+  for (const one of byAgentId.values()) sessions.push(blank(host, { id: one.id, folder: one.folder, title: oneLine(one.title ?? ''), at: one.updatedAt ?? 0 }));
   return sessions.sort((a, b) => b.updatedAt - a.updatedAt || (a.id < b.id ? -1 : 1));
 }
 
-async function fromRecord(context: BackendContext, agent: string, record: SessionRecord): Promise<Session> {
-  const holder = await context.leases.holder(`session:${record.id}`);
-  const owner: SessionOwner = holder === 'other' ? 'window' : 'nobody';
-  const state = owner === 'window' ? record.state : record.state === 'failed' ? 'failed' : record.stopped ? 'stopped' : 'idle';
-  const session = blank(context, agent, { id: record.id, folder: record.folder, title: record.title, at: record.updatedAt });
-  return { ...session, createdAt: record.createdAt, archived: record.archived, owner, ownerName: owner === 'window' ? 'another window' : null, state, error: record.error };
+async function fromRecord(host: ListingHost, record: SessionRecord): Promise<Session> {
+  const other = await host.claims.other(record.id);
+  const owner: SessionOwner = other?.owner ?? 'nobody';
+  const state = owner === 'foreign' ? 'unknown' : owner === 'window' ? record.state : record.state === 'failed' ? 'failed' : record.stopped ? 'stopped' : 'idle';
+  const session = blank(host, { id: record.id, folder: record.folder, title: record.title, at: record.updatedAt });
+  return { ...session, createdAt: record.createdAt, archived: record.archived, owner, ownerName: other?.name ?? null, state, error: record.error };
 }
 
-function blank(context: BackendContext, agent: string, known: { readonly id: string; readonly folder: string; readonly title: string; readonly at: number }): Session {
+function blank(host: ListingHost, known: { readonly id: string; readonly folder: string; readonly title: string; readonly at: number }): Session {
   return {
-    id: known.id, connectionId: context.connectionId, machineId: thisComputerId, folder: known.folder, agent, title: known.title, state: 'idle', createdAt: known.at, updatedAt: known.at,
+    id: known.id, connectionId: host.context.connectionId, machineId: thisComputerId, folder: known.folder, agent: host.label, title: known.title, state: 'idle', createdAt: known.at, updatedAt: known.at,
     archived: false, owner: 'nobody', ownerName: null, branch: null, activity: null, usage: null, model: null, waiting: [], error: null,
   };
 }

@@ -3,6 +3,7 @@ import type { Entry } from '../../../model/entry.ts';
 import { PilothouseError } from '../../../model/errors.ts';
 import type { JsonValue } from '../../../model/json.ts';
 import type { SessionOwner } from '../../../model/session.ts';
+import type { HeldElsewhere } from '../claims.ts';
 import { waitFor } from '../wait.ts';
 import type { Routed, SessionHost } from './host.ts';
 import type { Link } from './link.ts';
@@ -28,6 +29,8 @@ export class Presence {
   link: Link | null = null;
   /** Who holds it, as last asked. */
   owner: SessionOwner = 'nobody';
+  /** What that is called, where it is not this window. */
+  ownerName: string | null = null;
   /** The text of the last prompt that a replay had; null where none was taken. */
   lastPrompt: string | null = null;
   /** What a replay gave and nobody has asked for yet. */
@@ -76,7 +79,7 @@ export class Presence {
     return found;
   }
 
-  /** Makes the agent have this session: the lease, the program, the session in it. Joins what is under way. `replay` takes the agent's replay anew. */
+  /** Makes the agent have this session: the claim, the program, the session in it. Joins what is under way. `replay` takes the agent's replay anew. */
   activate(options: { readonly replay?: boolean } & CallOptions = {}): Promise<Link> {
     this.activating ??= this.load(options.replay ?? false).finally(() => {
       this.activating = null;
@@ -85,13 +88,13 @@ export class Presence {
     return this.within(this.activating, options.signal);
   }
 
-  /** The agent's replay, where nobody has its rows and the agent can give one. A session that another window runs is in the store already. */
+  /** The agent's replay, where nobody has its rows and the agent can give one. A session that another window runs is in the store already; what another program runs cannot be had. */
   async ensurePast(stored: number | undefined, signal: AbortSignal | undefined): Promise<void> {
     const record = await this.need();
     const have = stored === undefined ? record.rows : stored > 0;
     if (have || this.past !== null || neverUsed(record)) return;
     const link = await this.within(this.host.connectLink(), signal);
-    if (!link.facts.load || this.routed.running || (await this.owned()) === 'other') return;
+    if (!link.facts.load || this.routed.running || (await this.elsewhere()) !== null) return;
     await this.host.records.change(this.routed.id, () => ({ rows: false }));
     await this.activate({ replay: true, ...(signal === undefined ? {} : { signal }) });
   }
@@ -107,23 +110,24 @@ export class Presence {
     if (this.link !== null) this.host.unroute(this.agentId);
     this.link = null;
     this.owner = 'nobody';
-    await this.host.context.leases.release(`session:${this.routed.id}`);
+    this.ownerName = null;
+    await this.host.claims.release(this.routed.id);
   }
 
-  /** Who holds the lease. */
-  owned(): Promise<'this' | 'other' | 'nobody'> {
-    return this.host.context.leases.holder(`session:${this.routed.id}`);
+  /** Who else holds it. */
+  elsewhere(): Promise<HeldElsewhere | null> {
+    return this.host.claims.other(this.routed.id);
   }
 
   async refreshOwner(): Promise<void> {
-    const holder = await this.owned();
-    this.owner = holder === 'other' ? 'window' : holder === 'this' ? 'this' : 'nobody';
+    const other = await this.elsewhere();
+    this.owner = other?.owner ?? (this.link === null ? 'nobody' : 'this');
+    this.ownerName = other?.name ?? null;
   }
 
-  /** Takes the lease, or rejects with `session_runs_elsewhere`. */
-  async own(): Promise<void> {
-    if (await this.host.context.leases.acquire(`session:${this.routed.id}`)) return;
-    throw new PilothouseError('session_runs_elsewhere', 'Another window runs this session. Use it there, or close it there first.', { personMustAct: true });
+  /** Claims the session, or rejects with `session_runs_elsewhere`. */
+  own(): Promise<void> {
+    return this.host.claims.take(this.routed.id);
   }
 
   within<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
@@ -141,7 +145,7 @@ export class Presence {
       await this.host.records.change(this.routed.id, () => ({ stopped: false }));
       return link;
     } catch (error) {
-      if (this.link === null) await this.host.context.leases.release(`session:${this.routed.id}`);
+      if (this.link === null) await this.host.claims.release(this.routed.id);
       if (isAuthRequired(error)) throw this.host.needsSignIn(error);
       throw error;
     }

@@ -64,7 +64,7 @@ export class AcpSession implements SessionHandle, Routed {
     const owner: SessionOwner = this.link === null ? this.presence.owner : 'this';
     return {
       id: this.id, connectionId: context.connectionId, machineId: 'this-computer', folder: record.folder, agent: label, title: record.title, state: this.state(record),
-      createdAt: record.createdAt, updatedAt: record.updatedAt, archived: record.archived, owner, ownerName: owner === 'window' ? 'another window' : null, branch: null,
+      createdAt: record.createdAt, updatedAt: record.updatedAt, archived: record.archived, owner, ownerName: owner === 'this' ? null : this.presence.ownerName, branch: null,
       activity: conversation.activity, usage: conversation.usage, model: this.controls().model, waiting: conversation.asks.waiting, error: this.link === null ? record.error : conversation.error,
     };
   }
@@ -82,7 +82,7 @@ export class AcpSession implements SessionHandle, Routed {
       presence.past = null;
       await this.host.records.change(this.id, () => ({ rows: true }));
     }
-    const unfinished = page.cursor === undefined && !this.running && (await presence.owned()) !== 'other' ? await this.conversation.unfinished.read() : [];
+    const unfinished = page.cursor === undefined && !this.running && (await presence.elsewhere()) === null ? await this.conversation.unfinished.read() : [];
     return { items: [...entries.slice(start, end), ...unfinished], next: start === 0 ? null : String(start) };
   }
 
@@ -226,7 +226,7 @@ export class AcpSession implements SessionHandle, Routed {
   onExit(exit: ProcessExit, link: Link): void {
     if (this.link !== link) return;
     this.conversation.died(exit);
-    void this.presence.unload().catch((error: unknown) => this.host.context.log.warn('a lease could not be given back', { error: describeError(error) }));
+    void this.presence.unload().catch((error: unknown) => this.host.context.log.warn('a claim could not be given back', { error: describeError(error) }));
     this.stateChanged();
   }
 
@@ -240,6 +240,7 @@ export class AcpSession implements SessionHandle, Routed {
   private state(record: SessionRecord): SessionState {
     if (this.presence.starting && !this.running) return 'starting';
     if (this.running) return this.conversation.asks.waiting.length > 0 ? 'waiting' : 'running';
+    if (this.link === null && this.presence.owner === 'foreign') return 'unknown';
     if (this.link === null && this.presence.owner === 'window') return record.state;
     if (this.conversation.error !== null || record.state === 'failed') return 'failed';
     return record.stopped ? 'stopped' : 'idle';

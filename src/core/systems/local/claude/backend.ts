@@ -5,6 +5,7 @@ import { describeError, PilothouseError } from '../../../model/errors.ts';
 import { canonicalJson } from '../../../model/json.ts';
 import type { Machine, Session, SessionControls, Traits } from '../../../model/session.ts';
 import { Emitter } from '../../../transport/emitter.ts';
+import { createClaims } from '../claims.ts';
 import { agentEnv } from '../environment.ts';
 import { createProcessLedger } from '../ledger.ts';
 import { thisComputer, thisComputerId } from '../machine.ts';
@@ -34,6 +35,8 @@ export interface ClaudeOptions {
   readonly configDir?: string;
   /** How long a process without work stays, in milliseconds; five minutes by default. */
   readonly idleMs?: number;
+  /** This program in a person's words, for those who are refused a session that it runs: `a VS Code window`. */
+  readonly program?: string;
 }
 
 /** For how long changes of a session gather before it is told of, and the longest that a probe may take, in milliseconds. */
@@ -73,7 +76,8 @@ class Backend implements SessionBackend {
     const env = { ...agentEnv(options.env ?? process.env), ...(options.configDir === undefined ? {} : { CLAUDE_CONFIG_DIR: options.configDir }) };
     const own = (): Initialized | null => this.#initialized;
     this.#desk = {
-      context, env, configDir: configFolder(env), ledger: createProcessLedger(context.stateDir, context.log), facts: new FactsCache(), records: new Records(context.keep),
+      context, env, configDir: configFolder(env), ledger: createProcessLedger(context.stateDir, context.log),
+      claims: createClaims(context, { env, scope: 'claude', program: options.program }), facts: new FactsCache(), records: new Records(context.keep),
       idleMs: options.idleMs ?? 5 * 60_000,
       get lastInitialized() {
         return own();

@@ -1,6 +1,7 @@
 import type { BackendContext } from '../../../model/context.ts';
 import { describeError, PilothouseError } from '../../../model/errors.ts';
 import type { Session } from '../../../model/session.ts';
+import type { Claims } from '../claims.ts';
 import type { ProcessLedger } from '../ledger.ts';
 import type { FactsCache } from './files.ts';
 import type { Program } from './launch.ts';
@@ -14,6 +15,7 @@ export interface Desk {
   readonly env: NodeJS.ProcessEnv;
   readonly configDir: string;
   readonly ledger: ProcessLedger;
+  readonly claims: Claims;
   readonly facts: FactsCache;
   readonly records: Records;
   /** How long a process without work stays, in milliseconds. */
@@ -48,11 +50,6 @@ export function leaseOf(id: string): string {
 
 export function notFound(): PilothouseError {
   return new PilothouseError('session_not_found', 'This session is not there any more. Refresh the list.');
-}
-
-export function runsElsewhere(who: string): PilothouseError {
-  const name = who.charAt(0).toUpperCase() + who.slice(1);
-  return new PilothouseError('session_runs_elsewhere', `${name} runs this session: a second process would split it. Fork it to go on here.`, { personMustAct: true });
 }
 
 /** For work that nobody waits for: what goes wrong with it is only logged. */

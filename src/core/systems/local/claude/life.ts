@@ -2,10 +2,10 @@ import type { StopReport } from '../../../model/backend.ts';
 import type { Entry } from '../../../model/entry.ts';
 import { describeError, PilothouseError } from '../../../model/errors.ts';
 import type { SessionState } from '../../../model/session.ts';
+import { runsElsewhere } from '../sessionLock.ts';
 import { waitFor } from '../wait.ts';
 import { ClaudeAgent } from './agent.ts';
 import type { Desk } from './desk.ts';
-import { leaseOf, runsElsewhere } from './desk.ts';
 import type { Facts, TranscriptFile } from './files.ts';
 import { findTranscript } from './files.ts';
 import type { LaunchOptions } from './launch.ts';
@@ -36,7 +36,7 @@ export interface LifeHooks {
   leftAs(size: number): boolean;
 }
 
-/** The process of one session: started when it is needed, ended when it has been idle for long, one at a time by a lease. */
+/** The process of one session: started when it is needed, ended when it has been idle for long, one at a time by a claim. */
 export class Life {
   readonly #desk: Desk;
   readonly #id: string;
@@ -137,10 +137,9 @@ export class Life {
   }
 
   async #start(): Promise<ClaudeAgent> {
-    const { context, ledger, env } = this.#desk;
-    const lease = leaseOf(this.#id);
+    const { context, claims, ledger, env } = this.#desk;
     this.#hooks.changed();
-    if (!(await context.leases.acquire(lease))) throw runsElsewhere('another window');
+    await claims.take(this.#id);
     try {
       const record = await this.#hooks.record();
       const found = await this.#hooks.file();
@@ -172,7 +171,7 @@ export class Life {
       return agent;
     } catch (error) {
       this.#failure = error instanceof PilothouseError && error.code === 'session_runs_elsewhere' ? this.#failure : describeError(error);
-      await context.leases.release(lease);
+      await claims.release(this.#id);
       throw error;
     }
   }
@@ -219,7 +218,7 @@ export class Life {
     if (error !== null) this.#failure = error.message;
     try {
       await this.#hooks.exited(ready);
-      await this.#desk.context.leases.release(leaseOf(this.#id));
+      await this.#desk.claims.release(this.#id);
     } catch (failure) {
       this.#desk.context.log.warn('tidying up after an agent failed', { session: this.#id, error: describeError(failure) });
     }

@@ -1,6 +1,5 @@
 import type { SessionOwner } from '../../../model/session.ts';
 import type { Desk } from './desk.ts';
-import { leaseOf } from './desk.ts';
 import type { TranscriptFile } from './files.ts';
 import type { Runner } from './runners.ts';
 
@@ -15,7 +14,7 @@ export interface Presence {
 }
 
 /**
- * Who runs a session: this window (`mine`), another one of ours (the lease), a process that left a note (`<configDir>/sessions`), or one that makes its
+ * Who runs a session: this window (`mine`), another one of ours or another program (the claims), a process that left a note (`<configDir>/sessions`), or one that makes its
  * transcript grow.
  */
 export class PresenceWatch {
@@ -43,13 +42,13 @@ export class PresenceWatch {
     const now = this.#desk.context.clock.now();
     const size = file?.size ?? null;
     const runner = runners.get(this.#id);
-    const holder = mine ? 'this' : await this.#desk.context.leases.holder(leaseOf(this.#id));
+    const other = mine ? null : await this.#desk.claims.other(this.#id);
     const grew = this.#size !== null && size !== null && size > this.#size;
     this.#size = size;
-    if (mine || holder === 'other') {
+    if (mine || other !== null) {
       this.#grewAt = null;
-      this.#last = mine ? 'this' : 'window';
-      return { owner: this.#last, name: null, busy: mine ? null : (runner?.busy ?? null) };
+      this.#last = other?.owner ?? 'this';
+      return { owner: this.#last, name: other?.owner === 'foreign' ? other.name : null, busy: mine ? null : (runner?.busy ?? null) };
     }
     // What grew since the last look may still be the work of the window that ran it then.
     if (this.#noted) this.#grewAt = null;

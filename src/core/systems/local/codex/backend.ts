@@ -8,6 +8,7 @@ import type { JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { Machine, Session, SessionControls, Traits } from '../../../model/session.ts';
 import { Emitter } from '../../../transport/emitter.ts';
+import { createClaims } from '../claims.ts';
 import { agentEnv } from '../environment.ts';
 import { createProcessLedger } from '../ledger.ts';
 import { thisComputer, thisComputerId } from '../machine.ts';
@@ -38,6 +39,8 @@ export interface CodexOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Its folder; `$CODEX_HOME` or `~/.codex` when absent. */
   readonly codexHome?: string;
+  /** This program in a person's words, for those who are refused a session that it runs: `a VS Code window`. */
+  readonly program?: string;
 }
 
 /** Codex of this computer: one `codex app-server` for all of its sessions, started when it is needed; the list and the past are read from Codex's files without it. */
@@ -84,7 +87,7 @@ class Backend implements SessionBackend {
       onNotification: (method, params) => this.#onNotification(method, params), onRequest: (method, params, id) => this.#onRequest(method, params, id), onExit: (exit) => this.#onExit(exit),
     });
     this.#host = {
-      context, disk: this.#disk, server: this.#server, models: () => this.#models, needModels: (signal) => this.#needModels(signal), others: (id) => this.#others(id),
+      context, claims: createClaims(context, { env: this.#env, scope: 'codex', program: options.program }), disk: this.#disk, server: this.#server, models: () => this.#models, needModels: (signal) => this.#needModels(signal), others: (id) => this.#others(id),
       changed: (id) => this.#changed(id), gone: (id) => this.#gone(id), adopt: (answer) => this.#adopt(answer), endServer: () => this.#endServer(), needsSignIn: (message) => this.#needsSignIn(message),
     };
   }
@@ -199,7 +202,7 @@ class Backend implements SessionBackend {
   async #adopt(answer: ThreadAnswer): Promise<Session> {
     const { id } = answer.thread;
     const session = this.#session(id);
-    await this.#context.leases.acquire(`session:${id}`);
+    await this.#host.claims.take(id);
     await session.presence.adopt(answer);
     const file = await this.#disk.find(id);
     const record = file === null ? null : await describeSession(this.#disk, session, file, this.connectionId);

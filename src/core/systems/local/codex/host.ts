@@ -1,6 +1,7 @@
 import type { StopReport } from '../../../model/backend.ts';
 import type { BackendContext } from '../../../model/context.ts';
 import type { Session } from '../../../model/session.ts';
+import type { Claims } from '../claims.ts';
 import type { CodexDisk } from './disk.ts';
 import type { CodexServer } from './server.ts';
 import type { LiveThread } from './thread.ts';
@@ -15,6 +16,7 @@ export interface Routed {
 /** What a session needs of the connection that it belongs to. */
 export interface CodexHost {
   readonly context: BackendContext;
+  readonly claims: Claims;
   readonly disk: CodexDisk;
   readonly server: CodexServer;
   /** Models as last told by the server; empty before. */

@@ -5,6 +5,7 @@ import { isJsonObject } from '../../../model/json.ts';
 import type { SessionControls, SessionOwner } from '../../../model/session.ts';
 import type { ProcessExit } from '../process.ts';
 import type { RpcId } from '../rpc.ts';
+import { runsElsewhere } from '../sessionLock.ts';
 import { sessionNotFound } from './disk.ts';
 import { agentRow, oneLine } from './entries.ts';
 import type { CodexHost } from './host.ts';
@@ -88,7 +89,8 @@ export class Presence {
   /** Who runs the thread, as far as can be known. */
   async owner(): Promise<{ readonly owner: SessionOwner; readonly name: string | null }> {
     if (this.thread !== null) return { owner: 'this', name: null };
-    if ((await this.#host.context.leases.holder(`session:${this.#id}`)) === 'other') return { owner: 'window', name: 'another window' };
+    const other = await this.#host.claims.other(this.#id);
+    if (other !== null) return other;
     const writer = await writerOf(this.#host.disk.home, this.#id);
     if (writer === null) return { owner: 'nobody', name: null };
     const { pid } = this.#host.server;
@@ -104,11 +106,10 @@ export class Presence {
   /** Rejects with `session_runs_elsewhere` where another window or program runs the thread. */
   async mayTouch(): Promise<void> {
     const { owner, name } = await this.owner();
-    if (owner === 'window') throw new PilothouseError('session_runs_elsewhere', 'Another window runs this session. Use it there, or close it there first.', { personMustAct: true });
-    if (owner === 'foreign') throw foreign(name);
+    if (owner === 'window' || owner === 'foreign') throw runsElsewhere(name ?? 'another program');
   }
 
-  /** Makes the app-server have the thread: the lease, the server, the thread in it. Joins what is under way. */
+  /** Makes the app-server have the thread: the claim, the server, the thread in it. Joins what is under way. */
   load(): Promise<LiveThread> {
     if (this.thread !== null && this.#loading === null) return Promise.resolve(this.thread);
     this.#loading ??= this.#load().finally(() => {
@@ -215,7 +216,7 @@ export class Presence {
     this.startedTurn = null;
     this.#children.clear();
     await this.tidy();
-    await this.#host.context.leases.release(`session:${this.#id}`);
+    await this.#host.claims.release(this.#id);
     this.#host.changed(this.#id);
   }
 
@@ -229,11 +230,11 @@ export class Presence {
   }
 
   async #load(): Promise<LiveThread> {
-    const { context, server, disk } = this.#host;
+    const { context, claims, server, disk } = this.#host;
     this.#host.changed(this.#id);
     await this.need();
     await this.mayTouch();
-    if (!(await context.leases.acquire(`session:${this.#id}`))) throw new PilothouseError('session_runs_elsewhere', 'Another window runs this session. Use it there, or close it there first.', { personMustAct: true });
+    await claims.take(this.#id);
     try {
       const kept = settingsOf(await context.keep.get(`set:${this.#id}`));
       const mode = kept.mode === null ? null : modeOf(kept.mode);
@@ -243,14 +244,14 @@ export class Presence {
       this.delivered = new Set(await disk.promptIds(this.#id));
       return await this.adopt(answer);
     } catch (error) {
-      await context.leases.release(`session:${this.#id}`);
+      await claims.release(this.#id);
       throw this.#loadError(error);
     }
   }
 
   #loadError(error: unknown): Error {
     if (error instanceof PilothouseError && error.code === 'rpc_error') {
-      if (/active writer/.test(error.message)) return foreign('Another program');
+      if (/active writer/.test(error.message)) return runsElsewhere('another program');
       if (/no rollout found/.test(error.message)) return sessionNotFound(error);
       return new PilothouseError('load_failed', `Codex could not bring the session back: ${error.message}`, { cause: error });
     }
@@ -297,10 +298,6 @@ export class Presence {
       this.#children.set(child, this.#made(item['type'] === 'subAgentActivity' ? agentRow(child) : item['id']));
     }
   }
-}
-
-function foreign(name: string | null): PilothouseError {
-  return new PilothouseError('session_runs_elsewhere', `${name ?? 'Another program'} runs this session: a second one would split it. Fork it to go on here.`, { personMustAct: true });
 }
 
 function settingsOf(text: string | null): Settings {

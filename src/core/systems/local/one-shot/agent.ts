@@ -1,6 +1,12 @@
 import type { Entry } from '../../../model/entry.ts';
+import { PilothouseError } from '../../../model/errors.ts';
 import type { JsonValue } from '../../../model/json.ts';
+import { silentLogger } from '../../../transport/logger.ts';
 import { presentIn, removeLeftovers } from '../codex/leftovers.ts';
+import type { ProcessLedger } from '../ledger.ts';
+import { createProcessLedger } from '../ledger.ts';
+import type { SessionLocks } from '../sessionLock.ts';
+import { createSessionLocks, runsElsewhere, sharedStateDir } from '../sessionLock.ts';
 import { runTurn } from './run.ts';
 import { compareSnapshots, takeSnapshot } from './snapshot.ts';
 import type { AgentResult, AgentSession, BackendOptions, Sandbox, SendOptions } from './types.ts';
@@ -39,6 +45,8 @@ export interface Driver {
   readonly label: string;
   readonly program: string;
   readonly install: string;
+  /** Who runs a session by the agent's own notes, in a person's words; null where nobody does or that cannot be known. */
+  runBy(sessionId: string, env: NodeJS.ProcessEnv): Promise<string | null>;
   /** Throws or rejects with AgentError `invalid_argument` where the turn makes no sense to the agent. */
   begin(turn: Turn): Promise<TurnReader>;
 }
@@ -49,6 +57,8 @@ export class CommandSession implements AgentSession {
   readonly backend: string;
   readonly #driver: Driver;
   readonly #options: BackendOptions;
+  readonly #ledger: ProcessLedger;
+  readonly #locks: SessionLocks;
   #sessionId: string | null;
   #turns = 0;
   #running: { readonly abort: AbortController; readonly done: Promise<unknown> } | null = null;
@@ -56,6 +66,9 @@ export class CommandSession implements AgentSession {
   constructor(driver: Driver, options: BackendOptions) {
     this.#driver = driver;
     this.#options = options;
+    const stateDir = sharedStateDir(options.env);
+    this.#ledger = createProcessLedger(stateDir, silentLogger);
+    this.#locks = createSessionLocks({ env: options.env, scope: driver.name, program: options.program, stateDir, log: silentLogger });
     this.cwd = options.cwd;
     this.backend = driver.name;
     this.#sessionId = options.sessionId;
@@ -77,7 +90,7 @@ export class CommandSession implements AgentSession {
     const onAbort = (): void => abort.abort(options.signal?.reason);
     if (options.signal?.aborted === true) onAbort();
     else options.signal?.addEventListener('abort', onAbort, { once: true });
-    const done = this.#turn(prompt, sandbox, timeoutSec, abort.signal, options.onEntry);
+    const done = this.#alone(abort.signal, () => this.#turn(prompt, sandbox, timeoutSec, abort.signal, options.onEntry));
     this.#running = { abort, done };
     try {
       return await done;
@@ -92,6 +105,24 @@ export class CommandSession implements AgentSession {
     await this.#running?.done.catch(() => undefined);
   }
 
+  /** Two programs on one session split it: while the work goes on, no other one of ours gets it. What dead ones left running is ended first. */
+  async #alone<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    await this.#ledger.reapDead().catch(() => undefined);
+    const id = this.#sessionId;
+    if (id === null) return work();
+    try {
+      await this.#locks.acquire(id, { signal });
+      const other = await this.#driver.runBy(id, this.#options.env);
+      if (other !== null) throw runsElsewhere(other);
+      return await work();
+    } catch (error) {
+      if (error instanceof PilothouseError && !(error instanceof AgentError)) throw new AgentError(error.code, error.message, { cause: error, personMustAct: error.personMustAct });
+      throw error;
+    } finally {
+      await this.#locks.release(id);
+    }
+  }
+
   async #turn(prompt: string, sandbox: Sandbox, timeoutSec: number, signal: AbortSignal, onEntry: ((entry: Entry) => void) | undefined): Promise<AgentResult> {
     const { cwd, env, model, extraArgs } = this.#options;
     const { label, program, install } = this.#driver;
@@ -100,7 +131,7 @@ export class CommandSession implements AgentSession {
     const reader = await this.#driver.begin({ prompt, sandbox, model, sessionId: this.#sessionId, extraArgs, number });
     try {
       const outcome = await runTurn({
-        program, label, install, args: reader.args, cwd, env, input: prompt, timeoutSec, signal,
+        program, label, install, args: reader.args, cwd, env, input: prompt, timeoutSec, signal, ledger: this.#ledger,
         onLine: (line) => {
           for (const entry of reader.line(line)) onEntry?.(entry);
         },

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { Entry } from '../../../model/entry.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
+import { configFolder } from '../claude/launch.ts';
+import { listRunners } from '../claude/runners.ts';
 import { parseJsonLine } from '../lines.ts';
 import type { Driver, Turn } from './agent.ts';
 import { BACKEND_CLAUDE, needUuid, SANDBOX_READ_ONLY } from './types.ts';
@@ -19,6 +21,9 @@ export const claudeDriver: Driver = {
   label: 'Claude Code',
   program: 'claude',
   install: 'npm install -g @anthropic-ai/claude-code',
+  async runBy(sessionId, env) {
+    return (await listRunners(configFolder(env))).get(sessionId.toLowerCase())?.name ?? null;
+  },
   begin(turn) {
     // Anything else might be read as a flag.
     needUuid(turn.sessionId, 'Claude Code');

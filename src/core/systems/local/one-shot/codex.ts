@@ -17,6 +17,8 @@ export const codexDriver: Driver = {
   label: 'Codex',
   program: 'codex',
   install: 'npm install -g @openai/codex',
+  // Codex itself refuses a second one.
+  runBy: () => Promise.resolve(null),
   async begin(turn) {
     // Codex takes an unknown name for a wish to begin anew, and says nothing.
     needUuid(turn.sessionId, 'Codex');

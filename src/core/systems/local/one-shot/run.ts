@@ -2,6 +2,7 @@ import { isAbort } from '../../../model/errors.ts';
 import { sleep, systemClock } from '../../../transport/clock.ts';
 import { silentLogger } from '../../../transport/logger.ts';
 import { findExecutable } from '../executable.ts';
+import type { ProcessLedger } from '../ledger.ts';
 import type { AgentProcess } from '../process.ts';
 import { startAgentProcess } from '../process.ts';
 import { abortError } from '../wait.ts';
@@ -22,6 +23,8 @@ export interface RunOptions {
   readonly input: string;
   readonly timeoutSec: number;
   readonly signal: AbortSignal;
+  /** Notes the process, so that it can be ended when this program dies before it. */
+  readonly ledger: ProcessLedger;
   readonly onLine: (line: string) => void;
 }
 export interface RunOutcome {
@@ -49,7 +52,7 @@ export async function runTurn(options: RunOptions): Promise<RunOutcome> {
   let child: AgentProcess;
   try {
     child = await startAgentProcess({
-      command: file, args: options.args, cwd: options.cwd, env: options.env, log: silentLogger, ledger: null, label,
+      command: file, args: options.args, cwd: options.cwd, env: options.env, log: silentLogger, ledger: options.ledger, label,
       onLine: (line) => {
         lines.push(line);
         options.onLine(line);

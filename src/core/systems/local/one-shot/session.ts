@@ -55,6 +55,8 @@ export interface SessionOptions extends PickOptions {
   readonly backend?: string;
   /** Session of the agent to go on with. */
   readonly sessionId?: string;
+  /** This program in a person's words, within a sentence, for those who want the session meanwhile; `another program` by default. */
+  readonly program?: string;
 }
 
 /** A session with a command-line agent. Nothing is started before the first `send`. Throws AgentError `invalid_argument` or `unknown_backend`. */
@@ -66,7 +68,7 @@ export function makeSession(options: SessionOptions): AgentSession {
   const cwd = path.resolve(options.cwd);
   const checked = {
     cwd, sandbox: checkedSandbox(options.sandbox ?? SANDBOX_WORKSPACE_WRITE), model: options.model ?? null, timeoutSec: checkedTimeout(options.timeoutSec ?? 3600), extraArgs: options.extraArgs ?? [],
-    env: agentEnv({ ...process.env, ...options.extraEnv }), sessionId: options.sessionId ?? null,
+    env: agentEnv({ ...process.env, ...options.extraEnv }), sessionId: options.sessionId ?? null, program: options.program ?? 'another program',
   };
   try {
     mkdirSync(cwd, { recursive: true });

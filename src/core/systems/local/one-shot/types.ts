@@ -50,8 +50,8 @@ export interface AgentSession extends AsyncDisposable {
   readonly turnCount: number;
   readonly backend: string;
   /**
-   * One turn. Rejects with AgentError: `busy` while another one runs, `invalid_argument`, `not_installed`, `unreadable_output`; an aborted call with
-   * the signal's reason, once nothing of the agent is left running. A time-out is no rejection.
+   * One turn. Rejects with AgentError: `busy` while another one runs, `session_runs_elsewhere` while another program of this computer runs the session,
+   * `invalid_argument`, `not_installed`, `unreadable_output`; an aborted call with the signal's reason, once nothing of the agent is left running. A time-out is no rejection.
    */
   send(prompt: string, options?: SendOptions): Promise<AgentResult>;
 }
@@ -68,6 +68,8 @@ export interface BackendOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Session to go on with. */
   readonly sessionId: string | null;
+  /** The program that runs it, in a person's words within a sentence: told to others who want the session meanwhile. */
+  readonly program: string;
 }
 
 /** Root of what this module throws. `output` is what an agent printed that could not be read, `stderr` what it said beside it. */
