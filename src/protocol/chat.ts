@@ -71,6 +71,8 @@ export type HostMessage =
   | { readonly type: 'patch'; readonly generation: number; readonly seq: number; readonly total: number; readonly ops: readonly PatchOp[] }
   | { readonly type: 'state'; readonly generation: number; readonly state: Partial<ChatState> }
   | { readonly type: 'config'; readonly config: ChatConfig }
+  /** The session can't be shown: why, and what can be done. A later snapshot takes it back. */
+  | { readonly type: 'unavailable'; readonly session: string; readonly message: string; readonly remedy: string | null }
   /** Answer to a request of the page. */
   | { readonly type: 'reply'; readonly request: number; readonly ok: true; readonly value: ReplyValue }
   | { readonly type: 'reply'; readonly request: number; readonly ok: false; readonly code: string; readonly message: string }
@@ -104,6 +106,8 @@ export type PageRequest =
 
 export type PageMessage =
   | { readonly type: 'ready' }
+  /** Try again to open a session that was unavailable: a snapshot or `unavailable` follows. */
+  | { readonly type: 'reopen' }
   /** A gap in seq or a patch that does not fit: the host sends one snapshot. */
   | { readonly type: 'resync'; readonly generation: number; readonly reason: string }
   | { readonly type: 'draft'; readonly session: string; readonly text: string }

@@ -10,6 +10,8 @@ export interface FakeSession {
   readonly state: ChatState;
   readonly config?: ChatConfig;
   readonly draft?: string;
+  /** In place of a snapshot. */
+  readonly unavailable?: { readonly message: string; readonly remedy: string | null };
   /** Answers requests that are not for rows; without one they are done. Throws to refuse. */
   readonly answer?: (body: PageRequest) => ReplyValue | null;
 }
@@ -63,6 +65,10 @@ export class FakeHost implements Host {
   }
 
   snapshot(): void {
+    if (this.session.unavailable !== undefined) {
+      this.listener({ type: 'unavailable', session: 'gallery', ...this.session.unavailable });
+      return;
+    }
     this.generation += 1;
     this.seq = 0;
     const start = Math.max(0, this.total - SNAPSHOT_ROWS);

@@ -7,6 +7,7 @@ import { Draft } from './chrome/draft.ts';
 import { Empty } from './chrome/empty.tsx';
 import { Header } from './chrome/header.tsx';
 import { Outbox } from './chrome/outbox.tsx';
+import { UnavailablePage } from './chrome/unavailable.tsx';
 import type { ChatPage } from './page.ts';
 import { createControl, Transcript } from './transcript/transcript.tsx';
 
@@ -21,25 +22,29 @@ export function App({ page }: { readonly page: ChatPage }): JSX.Element {
     return () => window.removeEventListener('pagehide', keep);
   }, [page]);
   const asking = page.asking.value.length > 0 && page.state.value?.canRun !== false;
+  const gone = page.unavailable.value !== null;
   return (
-    <div class="app">
-      <Header page={page} />
-      <Banner page={page} />
-      <main class="main">
-        <Transcript page={page} control={control} />
-        <Empty page={page} draft={draft} />
-        {control.following.value ? null : (
-          <button type="button" class={`jump ${asking ? 'asking' : ''}`} aria-label="Jump to Latest" onClick={() => (asking ? control.review() : control.jumpToLatest())}>
-            <Icon name={asking ? 'shield' : 'arrow-down'} />{asking ? 'Waiting for you' : 'Jump to Latest'}
-          </button>
-        )}
-      </main>
-      <footer class="dock">
-        <FeedbackLine page={page} />
-        <Outbox page={page} />
-        <Composer page={page} draft={draft} onReview={control.review} />
-      </footer>
-      <div class="sr-only" role="status" aria-label="Updates">{page.announcement.value}</div>
-    </div>
+    <>
+      <div class="app" inert={gone}>
+        <Header page={page} />
+        <Banner page={page} />
+        <main class="main">
+          <Transcript page={page} control={control} />
+          <Empty page={page} draft={draft} />
+          {control.following.value ? null : (
+            <button type="button" class={`jump ${asking ? 'asking' : ''}`} aria-label="Jump to Latest" onClick={() => (asking ? control.review() : control.jumpToLatest())}>
+              <Icon name={asking ? 'shield' : 'arrow-down'} />{asking ? 'Waiting for you' : 'Jump to Latest'}
+            </button>
+          )}
+        </main>
+        <footer class="dock">
+          <FeedbackLine page={page} />
+          <Outbox page={page} />
+          <Composer page={page} draft={draft} onReview={control.review} />
+        </footer>
+        <div class="sr-only" role="status" aria-label="Updates">{page.announcement.value}</div>
+      </div>
+      <UnavailablePage page={page} />
+    </>
   );
 }

@@ -1,7 +1,7 @@
 import './style/main.css';
 import { render } from 'preact';
 import { App } from './app.tsx';
-import { createHost } from './host.ts';
+import { createHost } from './vscode.ts';
 import { ChatPage } from './page.ts';
 
 const root = document.getElementById('root');

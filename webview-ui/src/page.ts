@@ -23,10 +23,18 @@ export interface Feedback {
   readonly text: string;
 }
 
+/** In place of a session that could not be opened. */
+export interface Unavailable {
+  readonly message: string;
+  readonly remedy: string | null;
+  /** True while it is tried again. */
+  readonly trying: boolean;
+}
+
 interface Waiting {
   readonly resolve: (value: ReplyValue) => void;
   readonly reject: (error: RequestError) => void;
-  readonly timer: number;
+  readonly timer: ReturnType<typeof setTimeout>;
 }
 
 const DEADLINE_MS = 60_000;
@@ -41,6 +49,8 @@ const NO_CARD: CardDraft = { reason: '', reasonOpen: false, picked: {}, typed: {
 export class ChatPage {
   readonly state = signal<ChatState | null>(null);
   readonly config = signal<ChatConfig>({ enterKey: 'send', thinking: 'collapsed', mac: false });
+  /** Why the session can't be shown; null while it can, and `trying` while it is being opened again. */
+  readonly unavailable = signal<Unavailable | null>(null);
   readonly feedback = signal<Feedback | null>(null);
   /** Words for a screen reader, said once. */
   readonly announcement = signal('');
@@ -67,7 +77,7 @@ export class ChatPage {
   private cards: Map<string, CardDraft>;
   private anchor: Anchor | null;
   private readonly keptSession: string | null;
-  private keepTimer = 0;
+  private keepTimer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(host: Host) {
     this.host = host;
@@ -88,7 +98,7 @@ export class ChatPage {
     this.lastRequest += 1;
     const request = this.lastRequest;
     return new Promise((resolve, reject) => {
-      const timer = window.setTimeout(() => {
+      const timer = setTimeout(() => {
         this.waiting.delete(request);
         reject(new RequestError('no_reply', 'VS Code did not answer. Try again, or reload the window.'));
       }, DEADLINE_MS);
@@ -111,6 +121,14 @@ export class ChatPage {
 
   tell(level: Feedback['level'], text: string): void {
     this.feedback.value = { level, text };
+  }
+
+  /** Asks the host to open the session again. */
+  reopen(): void {
+    const { value } = this.unavailable;
+    if (value === null || value.trying) return;
+    this.unavailable.value = { ...value, trying: true };
+    this.host.post({ type: 'reopen' });
   }
 
   sendDraft(text: string): void {
@@ -152,13 +170,13 @@ export class ChatPage {
   }
 
   private keepSoon(): void {
-    if (this.keepTimer !== 0) return;
-    this.keepTimer = window.setTimeout(() => this.keepNow(), KEEP_MS);
+    if (this.keepTimer !== null) return;
+    this.keepTimer = setTimeout(() => this.keepNow(), KEEP_MS);
   }
 
   keepNow(): void {
-    window.clearTimeout(this.keepTimer);
-    this.keepTimer = 0;
+    if (this.keepTimer !== null) clearTimeout(this.keepTimer);
+    this.keepTimer = null;
     if (this.session === '') return;
     const state: KeptState = { session: this.session, anchor: this.anchor, folds: [...this.folds].map(([key, open]) => `${open ? '+' : '-'}${key}`), cards: Object.fromEntries(this.cards) };
     this.host.keep(state);
@@ -168,6 +186,7 @@ export class ChatPage {
     switch (message.type) {
       case 'snapshot': {
         const first = this.session === '';
+        this.unavailable.value = null;
         this.session = message.session;
         if (first && this.keptSession !== message.session) this.forgetKept();
         this.resyncing = -1;
@@ -197,6 +216,11 @@ export class ChatPage {
       case 'state':
         if (this.state.value !== null) this.state.value = { ...this.state.value, ...message.state };
         return;
+      case 'unavailable':
+        this.unavailable.value = { message: message.message, remedy: message.remedy, trying: false };
+        // A reload of the window finds the tab's session by what is kept.
+        if (this.session === '' && this.keptSession !== message.session) this.host.keep({ session: message.session, anchor: null, folds: [], cards: {} });
+        return;
       case 'config':
         this.config.value = message.config;
         return;
@@ -204,7 +228,7 @@ export class ChatPage {
         const waiting = this.waiting.get(message.request);
         if (waiting === undefined) return;
         this.waiting.delete(message.request);
-        window.clearTimeout(waiting.timer);
+        clearTimeout(waiting.timer);
         if (message.ok) waiting.resolve(message.value);
         else waiting.reject(new RequestError(message.code, message.message));
         return;

@@ -9,6 +9,7 @@ import type { Services } from '../services.ts';
 import { failureText, oneLine } from '../tree/text.ts';
 import { ChatChannel } from './channel.ts';
 import { chatHtml } from './html.ts';
+import { Opening } from './opening.ts';
 import { answerRequest } from './requests.ts';
 import { readPageMessage, refusedRequest } from './schema.ts';
 import { chatState } from './state.ts';
@@ -29,7 +30,7 @@ export class ChatPanel implements vscode.Disposable {
   private pageReady = false;
   private draft = '';
   private readonly inserts: string[] = [];
-  private opened: Promise<void>;
+  private readonly opening: Opening;
 
   constructor(services: Services, key: SessionKey, panel: vscode.WebviewPanel) {
     this.services = services;
@@ -49,7 +50,8 @@ export class ChatPanel implements vscode.Disposable {
     );
     this.retitle();
     panel.webview.html = chatHtml(panel.webview, services.extensionUri, panel.title);
-    this.opened = this.open();
+    this.opening = new Opening({ fleet: this.fleet, key, log: services.log, opened: (runtime) => this.attach(runtime), failed: () => this.tellUnavailable() });
+    void this.opening.open();
   }
 
   reveal(column?: vscode.ViewColumn): void {
@@ -58,8 +60,7 @@ export class ChatPanel implements vscode.Disposable {
   }
 
   /** Puts text into the composer, behind the draft that is kept: as soon as the page is there and has that. */
-  async insert(text: string): Promise<void> {
-    await this.opened;
+  insert(text: string): void {
     this.inserts.push(text);
     this.flushInserts();
   }
@@ -75,6 +76,7 @@ export class ChatPanel implements vscode.Disposable {
   detach(): void {
     this.disposed = true;
     for (const each of this.disposables.splice(0).reverse()) each.dispose();
+    this.opening.dispose();
     this.letGo();
   }
 
@@ -92,36 +94,31 @@ export class ChatPanel implements vscode.Disposable {
     this.runtime = null;
   }
 
-  private async open(): Promise<void> {
-    if (this.disposed || this.runtime !== null) return;
-    try {
-      await this.fleet.whenKnown(this.key);
-      this.draft = (await this.services.drafts.get(this.key).catch(() => null)) ?? '';
-      const runtime = await this.fleet.open(this.key);
-      if (this.disposed) {
-        runtime.release();
-        return;
-      }
-      this.runtime = runtime;
-      this.channel = new ChatChannel({
-        session: this.key,
-        transcript: runtime.transcript,
-        state: () => chatState(this.fleet, runtime),
-        config: () => ({ enterKey: this.services.settings.get('chat.enterKey'), thinking: this.services.settings.get('chat.thinking'), mac: process.platform === 'darwin' }),
-        draft: () => this.draft,
-      }, (message) => void this.post(message));
-      this.watchingRuntime = runtime.onState(() => this.refresh());
-      this.channel.setVisible(this.panel.visible);
-      if (this.pageReady) this.channel.pageReady();
-      this.flushInserts();
-      this.refresh();
-    } catch (error) {
-      if (this.disposed || isAbort(error)) return;
-      this.services.log.error('a chat could not be opened', { error: describeError(error) });
-      const choice = await vscode.window.showErrorMessage(`This session could not be opened. ${failureText(error, 300)}`, 'Try Again', 'Show Log');
-      if (choice === 'Try Again') await this.open();
-      else if (choice === 'Show Log') this.services.channel.show();
+  /** The session is open: its page is served from now on. */
+  private async attach(runtime: SessionRuntime): Promise<void> {
+    this.draft = (await this.services.drafts.get(this.key).catch(() => null)) ?? this.draft;
+    if (this.disposed || this.runtime !== null) {
+      runtime.release();
+      return;
     }
+    this.runtime = runtime;
+    this.channel = new ChatChannel({
+      session: this.key,
+      transcript: runtime.transcript,
+      state: () => chatState(this.fleet, runtime),
+      config: () => ({ enterKey: this.services.settings.get('chat.enterKey'), thinking: this.services.settings.get('chat.thinking'), mac: process.platform === 'darwin' }),
+      draft: () => this.draft,
+    }, (message) => void this.post(message));
+    this.watchingRuntime = runtime.onState(() => this.refresh());
+    this.channel.setVisible(this.panel.visible);
+    if (this.pageReady) this.channel.pageReady();
+    this.flushInserts();
+    this.refresh();
+  }
+
+  private tellUnavailable(): void {
+    const { unavailable } = this.opening;
+    if (unavailable !== null && this.pageReady) void this.post({ type: 'unavailable', session: this.key, ...unavailable });
   }
 
   private onViewState(): void {
@@ -144,7 +141,11 @@ export class ChatPanel implements vscode.Disposable {
       case 'ready':
         this.pageReady = true;
         this.channel?.pageReady();
+        this.tellUnavailable();
         this.flushInserts();
+        return;
+      case 'reopen':
+        if (this.runtime === null) void this.opening.open();
         return;
       case 'resync':
         this.services.log.info('the chat page asked for a snapshot', { generation: message.generation });
@@ -185,9 +186,10 @@ export class ChatPanel implements vscode.Disposable {
       return;
     }
     this.wasKnown = known;
+    this.opening.lookAgain();
     if (this.runtime?.isClosed === true) {
       this.letGo();
-      this.opened = this.open();
+      void this.opening.open();
       return;
     }
     this.retitle();

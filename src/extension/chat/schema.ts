@@ -36,6 +36,7 @@ const request = z.discriminatedUnion('ask', [
 
 const message = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('ready') }),
+  z.strictObject({ type: z.literal('reopen') }),
   z.strictObject({ type: z.literal('resync'), generation: index, reason: z.string().max(1_000) }),
   z.strictObject({ type: z.literal('draft'), session: id, text }),
   z.strictObject({ type: z.literal('request'), session: id, request: index, body: request }),

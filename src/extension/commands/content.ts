@@ -71,7 +71,7 @@ async function sendSelection(services: Services, target: unknown): Promise<void>
   // The editor's menu passes a Uri, which names no session: the chat that was used last is meant, else one is picked.
   const key = named ? (await sessionFor(services, target, 'Send to which session?')).key : (recent?.key ?? sessionKey(await pickSession(services, 'Send to which session?', (session) => !session.archived)));
   const panel = services.panels.open(key, { beside: true });
-  await panel.insert(selectionText(editor.document, editor.selection, services.fleet.session(key)?.folder ?? ''));
+  panel.insert(selectionText(editor.document, editor.selection, services.fleet.session(key)?.folder ?? ''));
 }
 
 export const contentCommands = {

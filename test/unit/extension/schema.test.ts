@@ -10,6 +10,7 @@ const request = (body: unknown, over: object = {}): unknown => ({ type: 'request
 describe('messages of the page', () => {
   it('are read when they are one of the protocol', () => {
     expect(readPageMessage({ type: 'ready' })).toEqual({ type: 'ready' });
+    expect(readPageMessage({ type: 'reopen' })).toEqual({ type: 'reopen' });
     expect(readPageMessage(request({ ask: 'rows', start: 0, end: 10 }))).toEqual(request({ ask: 'rows', start: 0, end: 10 }));
     expect(readPageMessage(request({ ask: 'answer', requestId: 'r', decision: { outcome: 'deny', reason: 'no' } }))).toEqual(request({ ask: 'answer', requestId: 'r', decision: { outcome: 'deny', reason: 'no' } }));
   });

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { KeptState } from '../../../webview-ui/src/host.ts';
 import { bannerOf } from '../../../webview-ui/src/model/banner.ts';
-import type { ChatState } from '../../../webview-ui/src/types.ts';
+import { ChatPage } from '../../../webview-ui/src/page.ts';
+import type { ChatState, HostMessage, PageMessage } from '../../../webview-ui/src/types.ts';
 
 const state = (extra: Partial<ChatState>): ChatState => ({ canRun: true, owner: 'this', ownerName: null, state: 'idle', problem: null, traits: { fork: true, resume: true }, ...extra }) as ChatState;
 
@@ -9,5 +11,43 @@ describe('what keeps the person from going on', () => {
     const shown = bannerOf(state({ canRun: false, owner: 'foreign', problem: { message: 'It is offline.', remedy: null } }));
     expect(shown).toMatchObject({ level: 'warning', text: 'This workspace is not trusted: agents do not run here.', action: { label: 'Manage Trust', command: 'manageTrust' } });
     expect(bannerOf(state({}))).toBeNull();
+  });
+});
+
+/** The page with a host that the test plays. */
+function pageOf(kept: KeptState | null = null) {
+  const posted: PageMessage[] = [];
+  const stored: KeptState[] = [];
+  let tell: (message: HostMessage) => void = () => undefined;
+  const page = new ChatPage({
+    post: (message) => void posted.push(message), onMessage: (listener) => void (tell = listener), load: () => kept, keep: (one) => void stored.push(one),
+  });
+  page.start();
+  return { page, posted, stored, tell: (message: HostMessage) => tell(message) };
+}
+const snapshot: HostMessage = { type: 'snapshot', session: 'k', generation: 1, total: 0, start: 0, rows: [], state: state({}), config: { enterKey: 'send', thinking: 'collapsed', mac: false }, draft: '' };
+
+describe('a session that can’t be opened', () => {
+  it('is said so, tried again once for each press, and taken back by a snapshot', () => {
+    const { page, posted, tell } = pageOf();
+    tell({ type: 'unavailable', session: 'k', message: 'It is gone.', remedy: 'Add it again.' });
+    expect(page.unavailable.value).toEqual({ message: 'It is gone.', remedy: 'Add it again.', trying: false });
+    page.reopen();
+    page.reopen();
+    expect(posted).toEqual([{ type: 'ready' }, { type: 'reopen' }]);
+    expect(page.unavailable.value?.trying).toBe(true);
+    tell({ type: 'unavailable', session: 'k', message: 'Still gone.', remedy: null });
+    expect(page.unavailable.value).toEqual({ message: 'Still gone.', remedy: null, trying: false });
+    tell(snapshot);
+    expect(page.unavailable.value).toBeNull();
+  });
+
+  it('is found again by its tab after a reload, with what was kept of it', () => {
+    const fresh = pageOf();
+    fresh.tell({ type: 'unavailable', session: 'k', message: 'It is gone.', remedy: null });
+    expect(fresh.stored).toEqual([{ session: 'k', anchor: null, folds: [], cards: {} }]);
+    const known = pageOf({ session: 'k', anchor: null, folds: ['+a'], cards: {} });
+    known.tell({ type: 'unavailable', session: 'k', message: 'It is gone.', remedy: null });
+    expect(known.stored).toEqual([]);
   });
 });
