@@ -6,7 +6,7 @@ import type { CliIo } from './io.ts';
 import { plainLine, UsageError } from './io.ts';
 
 /** The shape of the setting `pilothouse.local.agents`. */
-const agentsSchema = z.array(z.strictObject({ name: z.string().min(1), command: z.string().min(1), args: z.array(z.string()).default([]), protocol: z.literal('acp').default('acp') }));
+const agentsSchema = z.array(z.strictObject({ id: z.string().optional(), name: z.string().min(1), command: z.string().min(1), args: z.array(z.string()).default([]), protocol: z.literal('acp').default('acp') }));
 
 /** What others are told who want a session that this command runs. */
 const program = 'pilothouse local chat';

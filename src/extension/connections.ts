@@ -3,6 +3,7 @@ import type { Dormant } from '../core/fleet/connection.ts';
 import type { Fleet } from '../core/fleet/fleet.ts';
 import { PilothouseError } from '../core/model/errors.ts';
 import { localConnections } from '../core/systems/local/index.ts';
+import { withAgent, withChange } from './agents.ts';
 import type { AgentSetting, Settings } from './settings.ts';
 
 /** Agents of this computer do not run in a workspace that is not trusted: its files could tell them what to do. */
@@ -57,11 +58,16 @@ export class Connections implements vscode.Disposable {
     return place < 0 ? null : (this.settings.get('local.agents')[place] ?? null);
   }
 
-  /** Puts another agent in the place of the one behind a connection, or takes it out of the settings. */
-  async setAgent(connectionId: string, agent: AgentSetting | null): Promise<void> {
+  /** Adds an agent to the settings. */
+  async addAgent(agent: Omit<AgentSetting, 'id'>): Promise<void> {
+    await this.settings.set('local.agents', withAgent(this.settings.get('local.agents'), agent));
+  }
+
+  /** Puts another agent in the place of the one behind a connection, which keeps its id and its sessions, or takes it out of the settings. */
+  async setAgent(connectionId: string, agent: Omit<AgentSetting, 'id'> | null): Promise<void> {
     const place = this.placeOf(connectionId);
     if (place < 0) throw new PilothouseError('connection_gone', 'This connection is not in the settings any more. Refresh the Connections view.');
-    await this.settings.set('local.agents', this.settings.get('local.agents').flatMap((each, index) => (index !== place ? [each] : agent === null ? [] : [agent])));
+    await this.settings.set('local.agents', withChange(this.settings.get('local.agents'), place, agent));
   }
 
   dispose(): void {

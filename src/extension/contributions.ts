@@ -52,6 +52,7 @@ export const SETTINGS = {
     items: {
       type: 'object', required: ['name', 'command'], additionalProperties: false,
       properties: {
+        id: { type: 'string', pattern: '^[a-z0-9][a-z0-9-]{0,59}$', description: 'Keeps the connection and its sessions together when the name changes. Add Connection… and Edit Connection… write it; without it the name counts.' },
         name: { type: 'string', minLength: 1, description: 'Name shown for the connection and its sessions.' },
         command: { type: 'string', minLength: 1, description: 'Program to run: a name on PATH or an absolute path. It is started without a shell.' },
         args: { type: 'array', items: { type: 'string' }, default: [], description: 'Arguments of the program.' },

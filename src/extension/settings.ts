@@ -3,6 +3,7 @@ import type { SettingName } from './contributions.ts';
 import { SETTINGS } from './contributions.ts';
 
 export interface AgentSetting {
+  readonly id?: string;
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
@@ -59,15 +60,17 @@ function accepts(name: SettingName, value: unknown): boolean {
   }
 }
 
+const AGENT_ID = new RegExp(SETTINGS['local.agents'].items.properties.id.pattern);
+
 function readAgents(value: unknown): readonly AgentSetting[] {
   if (!Array.isArray(value)) return [];
   const agents: AgentSetting[] = [];
   for (const each of value as readonly unknown[]) {
     if (typeof each !== 'object' || each === null) continue;
-    const { name, command, args } = each as Record<string, unknown>;
+    const { id, name, command, args } = each as Record<string, unknown>;
     if (typeof name !== 'string' || name.trim() === '' || typeof command !== 'string' || command.trim() === '') continue;
     const list = Array.isArray(args) ? (args as readonly unknown[]).filter((arg) => typeof arg === 'string') : [];
-    agents.push({ name: name.trim(), command: command.trim(), args: list, protocol: 'acp' });
+    agents.push({ ...(typeof id === 'string' && AGENT_ID.test(id) ? { id } : {}), name: name.trim(), command: command.trim(), args: list, protocol: 'acp' });
   }
   return agents;
 }

@@ -17,7 +17,7 @@ async function ask(options: vscode.InputBoxOptions): Promise<string> {
 
 const needed = (what: string) => (value: string): string | null => (value.trim() === '' ? `${what} is needed.` : null);
 
-async function askAgent(services: Services, before: AgentSetting | null): Promise<AgentSetting> {
+async function askAgent(services: Services, before: AgentSetting | null): Promise<Omit<AgentSetting, 'id'>> {
   const others = services.settings.get('local.agents').filter((agent) => agent.name !== before?.name).map((agent) => agent.name);
   const name = await ask({
     title: 'Agent (1/2): name', prompt: 'Name shown for the connection.', value: before?.name ?? '',
@@ -42,8 +42,7 @@ async function addConnection(services: Services): Promise<void> {
     await services.connections.show(picked.id);
     return;
   }
-  const agent = await askAgent(services, null);
-  await services.settings.set('local.agents', [...services.settings.get('local.agents'), agent]);
+  await services.connections.addAgent(await askAgent(services, null));
 }
 
 async function editConnection(services: Services, target: unknown): Promise<void> {

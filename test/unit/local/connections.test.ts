@@ -11,6 +11,13 @@ it('names the connections of this computer, each once', () => {
   ]);
 });
 
+it('keeps an agent’s own id whatever its name is, and gives it to no other', () => {
+  const ids = (...agents: readonly { readonly id?: string; readonly name: string }[]): readonly string[] => localConnections({ env: {}, agents: agents.map(({ id, name }) => ({ ...agent(name), id })) }).slice(2).map((one) => one.connectionId);
+  expect(ids({ id: 'gemini-cli', name: 'Gemini of mine' })).toEqual(['local-acp-gemini-cli']);
+  expect(ids({ name: 'Gemini CLI' }, { id: 'gemini-cli', name: 'Renamed' })).toEqual(['local-acp-gemini-cli-2', 'local-acp-gemini-cli']);
+  expect(ids({ id: 'a', name: 'One' }, { id: 'a', name: 'Two' })).toEqual(['local-acp-a', 'local-acp-a-2']);
+});
+
 it('has another revision where the configuration is another', () => {
   const revisions = (options: Partial<Parameters<typeof localConnections>[0]>): readonly string[] => localConnections({ env: {}, agents: [agent('A')], ...options }).map((one) => one.revision);
   const [claude, codex, acp] = revisions({});

@@ -14,6 +14,8 @@ export { createCodexBackend } from './codex/backend.ts';
 
 /** An agent that the person configured by its command. */
 export interface ConfiguredAgent {
+  /** Names its connection, whatever its name becomes: lower-case ASCII letters, digits and hyphens. Without it the id comes from the name. */
+  readonly id?: string | undefined;
   readonly name: string;
   /** A program's name, looked for in PATH, or its absolute path. */
   readonly command: string;
@@ -55,18 +57,35 @@ function revisionOf(parts: unknown): string {
 }
 
 /**
- * The connections of this computer: Claude Code, Codex, and each configured agent. Two agents whose names come to the same id are told apart by a
- * number, in the order of the settings. Nothing is started and nothing is looked for: that is done by a backend's `connect`.
+ * The ids of configured agents, in their order: their own, else their names' ones. Those that would be the same are told apart by a number, in the order
+ * of the settings; an id of its own is never given to another.
+ */
+export function agentIds(agents: readonly Pick<ConfiguredAgent, 'id' | 'name'>[]): readonly string[] {
+  const taken = new Set<string>();
+  const take = (id: string): string => {
+    taken.add(id);
+    return id;
+  };
+  const own = agents.map(({ id }) => (id === undefined || taken.has(id) ? null : take(id)));
+  return agents.map(({ id, name }, place) => {
+    const known = own[place] ?? null;
+    if (known !== null) return known;
+    const wanted = id ?? slugOf(name);
+    let free = wanted;
+    for (let count = 2; taken.has(free); count += 1) free = `${wanted}-${count}`;
+    return take(free);
+  });
+}
+
+/**
+ * The connections of this computer: Claude Code, Codex, and each configured agent by its id (`agentIds`). Nothing is started and nothing is looked for: that is done by a backend's `connect`.
  */
 export function localConnections(options: LocalOptions): readonly LocalConnection[] {
   const { claudePath, codexPath } = options;
   const shared = { env: options.env, ...(options.program === undefined ? {} : { program: options.program }) };
-  const taken = new Set<string>();
-  const agents = options.agents.map(({ name, command, args }): LocalConnection => {
-    const slug = slugOf(name);
-    let id = `local-acp-${slug}`;
-    for (let count = 2; taken.has(id); count += 1) id = `local-acp-${slug}-${count}`;
-    taken.add(id);
+  const ids = agentIds(options.agents);
+  const agents = options.agents.map(({ name, command, args }, place): LocalConnection => {
+    const id = `local-acp-${ids[place]}`;
     return { connectionId: id, name, system: 'local', revision: revisionOf([name, command, args]), machines: here(id), create: (context) => createAcpBackend(context, { name, command, args, ...shared }) };
   });
   return [
