@@ -52,7 +52,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   };
   const connected = Promise.withResolvers<void>();
   const settings = new Settings();
-  const connections = new Connections(fleet, settings, context.globalState);
+  const connections = new Connections(fleet, settings, path.join(stateDir, 'removed'), log);
   const panels = new ChatPanels();
   const documents = new ReadOnlyDocuments();
   const attachments = new AttachmentFiles(path.join(stateDir, 'attachments'), log);

@@ -1,55 +1,58 @@
 import * as vscode from 'vscode';
 import type { Dormant } from '../core/fleet/connection.ts';
 import type { Fleet } from '../core/fleet/fleet.ts';
+import type { Logger } from '../core/model/context.ts';
 import { PilothouseError } from '../core/model/errors.ts';
 import { localConnections } from '../core/systems/local/index.ts';
 import { withAgent, withChange } from './agents.ts';
+import { RemovedConnections } from './removed.ts';
 import type { AgentSetting, Settings } from './settings.ts';
 
 /** Agents of this computer do not run in a workspace that is not trusted: its files could tell them what to do. */
 export const UNTRUSTED: Dormant = { code: 'untrusted_workspace', message: 'This workspace is not trusted: agents do not run here.' };
-const HIDDEN = 'hiddenConnections';
 
 /** Which connections there are: those of this computer by settings, less the ones that the person removed. */
 export class Connections implements vscode.Disposable {
   private readonly fleet: Fleet;
   private readonly settings: Settings;
-  private readonly state: vscode.Memento;
-  private readonly disposables: vscode.Disposable[] = [];
+  private readonly hidden: RemovedConnections;
+  private readonly disposables: { dispose(): unknown }[] = [];
 
-  constructor(fleet: Fleet, settings: Settings, state: vscode.Memento) {
+  /** `folder`: where it is kept which connections were removed. */
+  constructor(fleet: Fleet, settings: Settings, folder: string, log: Logger) {
     this.fleet = fleet;
     this.settings = settings;
-    this.state = state;
+    this.hidden = new RemovedConnections(folder, log, () => void this.apply());
     this.disposables.push(
       settings.onChange((name) => {
         if (name.startsWith('local.')) void this.apply();
       }),
       vscode.workspace.onDidGrantWorkspaceTrust(() => void this.apply()),
+      vscode.window.onDidChangeWindowState((state) => {
+        if (state.focused) this.hidden.refresh();
+      }),
+      this.hidden,
     );
   }
 
   /** Makes the fleet's connections those of the settings. In an untrusted workspace none of them is run: what is stored of them is shown. */
   async apply(): Promise<void> {
-    const hidden = this.hidden();
-    const specs = this.all().filter((spec) => !hidden.includes(spec.connectionId));
+    const specs = this.all().filter((spec) => !this.hidden.has(spec.connectionId));
     await this.fleet.setConnections(vscode.workspace.isTrusted ? specs : specs.map((spec) => ({ ...spec, dormant: UNTRUSTED })));
   }
 
   /** Connections that were removed and can be added again. */
   removed(): readonly { readonly connectionId: string; readonly name: string }[] {
-    const hidden = this.hidden();
-    return this.all().filter((spec) => hidden.includes(spec.connectionId));
+    return this.all().filter((spec) => this.hidden.has(spec.connectionId));
   }
 
-  async hide(connectionId: string): Promise<void> {
-    await this.state.update(HIDDEN, [...new Set([...this.hidden(), connectionId])]);
-    await this.apply();
+  /** Takes a connection that needs no setting off the list, in every window. Throws `not_removed`. */
+  hide(connectionId: string): void {
+    this.hidden.add(connectionId);
   }
 
-  async show(connectionId: string): Promise<void> {
-    await this.state.update(HIDDEN, this.hidden().filter((each) => each !== connectionId));
-    await this.apply();
+  show(connectionId: string): void {
+    this.hidden.delete(connectionId);
   }
 
   /** The setting behind a connection of a configured agent; null for Claude Code and Codex. */
@@ -91,10 +94,5 @@ export class Connections implements vscode.Disposable {
     const specs = this.all();
     const before = specs.length - this.settings.get('local.agents').length;
     return Math.max(-1, specs.findIndex((spec) => spec.connectionId === connectionId) - before);
-  }
-
-  private hidden(): readonly string[] {
-    const value: unknown = this.state.get(HIDDEN);
-    return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
   }
 }

@@ -39,7 +39,7 @@ async function addConnection(services: Services): Promise<void> {
   const picked = items.length === 1 ? acp : await vscode.window.showQuickPick(items, { placeHolder: 'Connect to what?' });
   if (picked === undefined) throw new Dismissed();
   if (picked.id !== null) {
-    await services.connections.show(picked.id);
+    services.connections.show(picked.id);
     return;
   }
   await services.connections.addAgent(await askAgent(services, null));
@@ -74,7 +74,7 @@ async function removeConnection(services: Services, target: unknown): Promise<vo
     ? 'Its sessions leave the list; nothing of the agent is touched. Add Connection… brings it back.'
     : 'Its sessions leave the list and its command is removed from the settings; nothing of the agent is touched.';
   if ((await vscode.window.showWarningMessage(`Remove the connection “${oneLine(connection.name, 60)}”?`, { modal: true, detail }, 'Remove')) !== 'Remove') throw new Dismissed();
-  if (agent === null) await services.connections.hide(connection.connectionId);
+  if (agent === null) services.connections.hide(connection.connectionId);
   else await services.connections.setAgent(connection.connectionId, null);
 }
 
