@@ -1,0 +1,346 @@
+import { randomUUID } from 'node:crypto';
+import type { CallOptions } from '../../model/backend.ts';
+import type { Logger } from '../../model/context.ts';
+import type { JsonObject } from '../../model/json.ts';
+import { Emitter } from '../../transport/emitter.ts';
+import { silentLogger } from '../../transport/logger.ts';
+import type { Cipher } from './crypto/cipher.ts';
+import type { Keyring } from './crypto/keyring.ts';
+import { inSlices } from './crypto/slices.ts';
+import type { SessionsPage } from './http.ts';
+import type { Mirrored, MirrorChange, MirroredMachine, MirroredSession, MirrorSource, Readable, Sealed } from './mirrored.ts';
+import { keyed, newer, objectOf, readableOf, same } from './mirrored.ts';
+import type { MachineRow, SessionRow } from './wire/bodies.ts';
+import type { Ephemeral, Update, UpdateBody } from './wire/pushes.ts';
+
+interface Held<T> {
+  row: T;
+  /** What `row` was decrypted from, kept for a key that comes later. */
+  readonly sealed: { metadata: string; other: string | null };
+}
+
+/**
+ * The account as one state: all sessions and machines, whatever order lists and pushes come in. A version never goes back (P7); a row that cannot be read is there all the
+ * same and says so; what is not in the list any more is gone after `load`; presence is unknown without contact.
+ */
+export class Mirror {
+  readonly onChange: Emitter<MirrorChange>;
+  readonly #source: MirrorSource;
+  readonly #log: Logger;
+  #keyring: Keyring;
+  readonly #sessions = new Map<string, Held<MirroredSession>>();
+  readonly #machines = new Map<string, Held<MirroredMachine>>();
+  /** Deleted while a list was being read, which may still have them. Ids are never used again. */
+  readonly #deleted = new Set<string>();
+  /** Heard of by push while a list was being read, which may not have them yet. */
+  readonly #fresh = new Set<string>();
+  readonly #fetching = new Set<string>();
+  #online = false;
+  #loading: { readonly id: string; readonly work: Promise<void> } | null = null;
+  #version = 0;
+
+  constructor(source: MirrorSource, keyring: Keyring, log: Logger = silentLogger) {
+    this.#source = source;
+    this.#keyring = keyring;
+    this.#log = log;
+    this.onChange = new Emitter((error) => log.error('a listener of the account failed', { error }));
+  }
+
+  /** Grows with every change. */
+  get version(): number {
+    return this.#version;
+  }
+  get online(): boolean {
+    return this.#online;
+  }
+  sessions(): readonly MirroredSession[] {
+    return Array.from(this.#sessions.values(), ({ row }) => row);
+  }
+  machines(): readonly MirroredMachine[] {
+    return Array.from(this.#machines.values(), ({ row }) => row);
+  }
+  session(id: string): MirroredSession | null {
+    return this.#sessions.get(id)?.row ?? null;
+  }
+  machine(id: string): MirroredMachine | null {
+    return this.#machines.get(id)?.row ?? null;
+  }
+
+  /** Contact came or went. While it is away nothing is known of what is active or thinking. */
+  setOnline(online: boolean): void {
+    if (this.#online === online) return;
+    this.#online = online;
+    if (!online) {
+      for (const held of this.#sessions.values()) held.row = { ...held.row, active: null, thinking: null };
+      for (const held of this.#machines.values()) held.row = { ...held.row, active: null };
+    }
+    this.#tell({ type: 'presence', online });
+  }
+
+  /**
+   * Reads every list to its end: what is in them is taken in, what we have and they have not is removed. To be called after each contact, pushes going to `apply` meanwhile.
+   * A call while one runs joins it. Rejects as the source does; nothing is removed then.
+   */
+  load(options: CallOptions = {}): Promise<void> {
+    if (this.#loading !== null) return this.#loading.work;
+    const id = randomUUID();
+    const work = this.#load(options).finally(() => {
+      if (this.#loading?.id === id) this.#loading = null;
+    });
+    this.#loading = { id, work };
+    return work;
+  }
+
+  /** One pushed update; messages are not looked at but for their seq. Unknown sessions and machines are fetched. */
+  apply(update: Update): void {
+    if (update.kind === 'known') this.#applyBody(update.body, update.createdAt);
+  }
+
+  applyEphemeral(event: Ephemeral): void {
+    if (event.type === 'activity') {
+      const held = this.#sessions.get(event.id);
+      if (held === undefined) return this.#fetchSession(event.id);
+      // Older than what we know: out of order.
+      if (held.row.active !== null && event.activeAt < held.row.activeAt) return;
+      this.#putSession(held, { ...held.row, active: event.active, activeAt: event.activeAt, thinking: event.active && event.thinking === true });
+    } else if (event.type === 'machine-activity') {
+      const held = this.#machines.get(event.id);
+      if (held === undefined) return this.#fetchMachine(event.id);
+      if (held.row.active !== null && event.activeAt < held.row.activeAt) return;
+      this.#putMachine(held, { ...held.row, active: event.active, activeAt: event.activeAt });
+    }
+  }
+
+  /** Takes a row that was read elsewhere, a single one. */
+  takeSession(row: SessionRow): MirroredSession {
+    return this.#takeSession(row, this.#keyring.cipherFor({ id: row.id, dataEncryptionKey: row.dataEncryptionKey, sample: row.metadata }));
+  }
+  takeMachine(row: MachineRow): MirroredMachine {
+    return this.#takeMachine(row, this.#keyring.cipherFor({ id: row.id, dataEncryptionKey: row.dataEncryptionKey, sample: row.metadata }));
+  }
+
+  /** Other keys: every row that could not be read is tried again. */
+  async rekey(keyring: Keyring, options: CallOptions = {}): Promise<void> {
+    this.#keyring = keyring;
+    const { signal } = options;
+    await inSlices(Array.from(this.#sessions.values()), (held) => {
+      if (held.row.readable === 'yes') return;
+      const opened = this.#openBoth(held.row, held.sealed);
+      this.#putSession(held, { ...held.row, metadata: opened.metadata, agentState: opened.other, readable: opened.readable });
+    }, { signal });
+    await inSlices(Array.from(this.#machines.values()), (held) => {
+      if (held.row.readable === 'yes') return;
+      const opened = this.#openBoth(held.row, held.sealed);
+      this.#putMachine(held, { ...held.row, metadata: opened.metadata, daemonState: opened.other, readable: opened.readable });
+    }, { signal });
+  }
+
+  async #load(options: CallOptions): Promise<void> {
+    this.#deleted.clear();
+    this.#fresh.clear();
+    const { signal } = options;
+    const known = { sessions: new Set(this.#sessions.keys()), machines: new Set(this.#machines.keys()) };
+    const machines = await this.#source.machines(options);
+    const keys = await this.#keyring.unwrapAll(machines.rows.map(keyed), { signal });
+    for (const row of machines.rows) this.#takeMachine(row, keys.get(row.id) ?? null);
+    // An empty list is what a server in trouble answers too: each machine is asked for before it is forgotten.
+    const gone = Array.from(known.machines).filter((id) => !machines.rows.some((row) => row.id === id) && !this.#fresh.has(id));
+    for (const id of gone) if (machines.bad === 0 && (machines.rows.length > 0 || (await this.#source.machine(id, options)) === null)) this.#removeMachine(id);
+
+    const listed = new Set<string>();
+    let bad = 0;
+    for (let cursor: string | null = null; ;) {
+      const page: SessionsPage = await this.#source.sessions({ ...options, cursor });
+      bad += page.bad;
+      const ciphers = await this.#keyring.unwrapAll(page.rows.map(keyed), { signal });
+      await inSlices(page.rows, (row) => {
+        listed.add(row.id);
+        this.#takeSession(row, ciphers.get(row.id) ?? null);
+      }, { signal });
+      if (page.next === null || page.next === cursor) break;
+      cursor = page.next;
+    }
+    // A row without a shape may be any session: then nothing is known to be gone.
+    if (bad === 0) for (const id of known.sessions) if (!listed.has(id) && !this.#fresh.has(id)) this.#removeSession(id);
+    if (bad > 0) this.#log.warn('the server listed sessions without a readable shape', { count: bad });
+    this.#tell({ type: 'loaded' });
+  }
+
+  #applyBody(body: UpdateBody, at: number | null): void {
+    switch (body.t) {
+      case 'new-session':
+        this.#fresh.add(body.id);
+        this.takeSession(body);
+        break;
+      case 'update-session': {
+        this.#fresh.add(body.id);
+        const held = this.#sessions.get(body.id);
+        if (held === undefined) return this.#fetchSession(body.id);
+        this.#changeSession(held, body.metadata, body.agentState, at);
+        break;
+      }
+      case 'delete-session':
+        this.#deleted.add(body.sid);
+        this.#removeSession(body.sid);
+        break;
+      case 'new-message': {
+        const held = this.#sessions.get(body.sid);
+        if (held === undefined) return this.#fetchSession(body.sid);
+        if (body.message.seq > held.row.seq) this.#putSession(held, { ...held.row, seq: body.message.seq, updatedAt: Math.max(held.row.updatedAt, body.message.createdAt) });
+        break;
+      }
+      case 'new-machine':
+        this.#fresh.add(body.machineId);
+        this.takeMachine({ ...body, id: body.machineId });
+        break;
+      case 'update-machine': {
+        this.#fresh.add(body.machineId);
+        const held = this.#machines.get(body.machineId);
+        if (held === undefined) return this.#fetchMachine(body.machineId);
+        this.#changeMachine(held, body.metadata, body.daemonState, { active: body.active ?? null, activeAt: body.activeAt ?? null });
+        break;
+      }
+      case 'delete-machine':
+        this.#deleted.add(body.machineId);
+        this.#removeMachine(body.machineId);
+        break;
+      default:
+        break;
+    }
+  }
+
+  #takeSession(row: SessionRow, cipher: Cipher | null): MirroredSession {
+    const held = this.#sessions.get(row.id);
+    if (held === undefined) {
+      const metadata = objectOf(cipher, row.metadata);
+      const session: MirroredSession = {
+        id: row.id, seq: row.seq, createdAt: row.createdAt, updatedAt: row.updatedAt, active: this.#online ? row.active : null, activeAt: row.activeAt, thinking: null,
+        metadata, metadataVersion: row.metadataVersion, agentState: objectOf(cipher, row.agentState), agentStateVersion: row.agentStateVersion,
+        readable: readableOf(cipher, metadata), dataEncryptionKey: row.dataEncryptionKey,
+      };
+      // A list that was asked for before the deletion still has it.
+      if (this.#deleted.has(row.id)) return session;
+      const made: Held<MirroredSession> = { row: session, sealed: { metadata: row.metadata, other: row.agentState } };
+      this.#sessions.set(row.id, made);
+      this.#tell({ type: 'session', session });
+      return session;
+    }
+    const late = held.row.active !== null && row.activeAt < held.row.activeAt;
+    const presence = !this.#online || late ? {} : { active: row.active, activeAt: row.activeAt, ...(row.active ? {} : { thinking: false }) };
+    this.#putSession(held, { ...held.row, seq: Math.max(held.row.seq, row.seq), updatedAt: Math.max(held.row.updatedAt, row.updatedAt), createdAt: row.createdAt, dataEncryptionKey: row.dataEncryptionKey ?? held.row.dataEncryptionKey, ...presence });
+    this.#changeSession(held, { value: row.metadata, version: row.metadataVersion }, { value: row.agentState, version: row.agentStateVersion }, null);
+    return held.row;
+  }
+
+  #takeMachine(row: MachineRow, cipher: Cipher | null): MirroredMachine {
+    const held = this.#machines.get(row.id);
+    if (held === undefined) {
+      const metadata = objectOf(cipher, row.metadata);
+      const machine: MirroredMachine = {
+        id: row.id, createdAt: row.createdAt, updatedAt: row.updatedAt, active: this.#online ? row.active : null, activeAt: row.activeAt, metadata, metadataVersion: row.metadataVersion,
+        daemonState: objectOf(cipher, row.daemonState), daemonStateVersion: row.daemonStateVersion, readable: readableOf(cipher, metadata), dataEncryptionKey: row.dataEncryptionKey,
+      };
+      if (this.#deleted.has(row.id)) return machine;
+      this.#machines.set(row.id, { row: machine, sealed: { metadata: row.metadata, other: row.daemonState } });
+      this.#tell({ type: 'machine', machine });
+      return machine;
+    }
+    this.#putMachine(held, { ...held.row, updatedAt: Math.max(held.row.updatedAt, row.updatedAt), dataEncryptionKey: row.dataEncryptionKey ?? held.row.dataEncryptionKey });
+    this.#changeMachine(held, { value: row.metadata, version: row.metadataVersion }, { value: row.daemonState, version: row.daemonStateVersion }, { active: row.active, activeAt: row.activeAt });
+    return held.row;
+  }
+
+  /** Newer versions only, each of the two for itself. */
+  #changeSession(held: Held<MirroredSession>, metadata: Sealed, agentState: Sealed, at: number | null): void {
+    let { row } = held;
+    if (newer(metadata, row.metadataVersion) && metadata.value !== null) {
+      held.sealed.metadata = metadata.value;
+      row = { ...row, ...this.#opened(row, metadata.value), metadataVersion: metadata.version };
+    }
+    if (newer(agentState, row.agentStateVersion)) {
+      held.sealed.other = agentState.value;
+      row = { ...row, agentState: objectOf(this.#cipherOf(row, held.sealed.metadata), agentState.value), agentStateVersion: agentState.version };
+    }
+    if (row !== held.row && at !== null) row = { ...row, updatedAt: Math.max(row.updatedAt, at) };
+    this.#putSession(held, row);
+  }
+
+  #changeMachine(held: Held<MirroredMachine>, metadata: Sealed, daemonState: Sealed, presence: { readonly active: boolean | null; readonly activeAt: number | null }): void {
+    let { row } = held;
+    if (newer(metadata, row.metadataVersion) && metadata.value !== null) {
+      held.sealed.metadata = metadata.value;
+      row = { ...row, ...this.#opened(row, metadata.value), metadataVersion: metadata.version };
+    }
+    if (newer(daemonState, row.daemonStateVersion)) {
+      held.sealed.other = daemonState.value;
+      row = { ...row, daemonState: objectOf(this.#cipherOf(row, held.sealed.metadata), daemonState.value), daemonStateVersion: daemonState.version };
+    }
+    const at = presence.activeAt ?? row.activeAt;
+    if (this.#online && presence.active !== null && (row.active === null || at >= row.activeAt)) row = { ...row, active: presence.active, activeAt: at };
+    this.#putMachine(held, row);
+  }
+
+  #cipherOf(row: Mirrored, sample: string): Cipher | null {
+    return this.#keyring.cipherFor({ id: row.id, dataEncryptionKey: row.dataEncryptionKey, sample });
+  }
+
+  #opened(row: Mirrored, text: string): { readonly metadata: JsonObject | null; readonly readable: Readable } {
+    const cipher = this.#cipherOf(row, text);
+    const metadata = objectOf(cipher, text);
+    return { metadata, readable: readableOf(cipher, metadata) };
+  }
+
+  #openBoth(row: Mirrored, sealed: { readonly metadata: string; readonly other: string | null }): { readonly metadata: JsonObject | null; readonly other: JsonObject | null; readonly readable: Readable } {
+    const cipher = this.#cipherOf(row, sealed.metadata);
+    const metadata = objectOf(cipher, sealed.metadata);
+    return { metadata, other: objectOf(cipher, sealed.other), readable: readableOf(cipher, metadata) };
+  }
+
+  #putSession(held: Held<MirroredSession>, row: MirroredSession): void {
+    if (same(held.row, row)) return;
+    held.row = row;
+    this.#tell({ type: 'session', session: row });
+  }
+
+  #putMachine(held: Held<MirroredMachine>, row: MirroredMachine): void {
+    if (same(held.row, row)) return;
+    held.row = row;
+    this.#tell({ type: 'machine', machine: row });
+  }
+
+  #removeSession(id: string): void {
+    if (this.#sessions.delete(id)) this.#tell({ type: 'session-removed', sessionId: id });
+  }
+
+  #removeMachine(id: string): void {
+    if (this.#machines.delete(id)) this.#tell({ type: 'machine-removed', machineId: id });
+  }
+
+  /** A push named a row that we do not have: one look, however many pushes name it meanwhile. A list that is being read brings it anyway. */
+  #fetchSession(id: string): void {
+    this.#fetch(id, async () => {
+      const row = await this.#source.session(id);
+      if (row !== null) this.takeSession(row);
+    });
+  }
+
+  #fetchMachine(id: string): void {
+    this.#fetch(id, async () => {
+      const row = await this.#source.machine(id);
+      if (row !== null) this.takeMachine(row);
+    });
+  }
+
+  #fetch(id: string, work: () => Promise<void>): void {
+    if (this.#fetching.has(id) || this.#deleted.has(id) || !this.#online) return;
+    this.#fetching.add(id);
+    work()
+      .catch((error: unknown) => this.#log.debug('a row that a push named could not be read', { id, error }))
+      .finally(() => this.#fetching.delete(id));
+  }
+
+  #tell(change: MirrorChange): void {
+    this.#version += 1;
+    this.onChange.emit(change);
+  }
+}
