@@ -6,7 +6,7 @@ import { dataKeyCipher, legacyCipher } from '../../../src/core/systems/happy/cry
 import type { KeyedRow } from '../../../src/core/systems/happy/crypto/keyring.ts';
 import { Keyring } from '../../../src/core/systems/happy/crypto/keyring.ts';
 import { contentKeyPair, wrapKey } from '../../../src/core/systems/happy/crypto/keys.ts';
-import { openAll } from '../../../src/core/systems/happy/crypto/openAll.ts';
+import { openAll, openEach } from '../../../src/core/systems/happy/crypto/openAll.ts';
 import { inSlices, SLICE_MS } from '../../../src/core/systems/happy/crypto/slices.ts';
 import type * as x25519 from '../../../src/core/systems/happy/crypto/x25519.ts';
 import { bytes, CountedPace, flipped, happy } from './cryptoSupport.ts';
@@ -141,16 +141,16 @@ describe('a keyring', () => {
 });
 
 describe('slices', () => {
-  it('hold the event loop for 8 ms and one item, however many rows there are', async () => {
+  it('hold the event loop for a slice and one item, however many rows there are', async () => {
     const { rows, keys } = rowsWith(60);
-    // 2.5 ms go by with each row: a slice ends with the fourth, at 10 ms of the 16.
+    // 2.5 ms go by with each row.
     const pace = new CountedPace(2.5);
     const ciphers = await new Keyring({ master }).unwrapAll(rows, { pace });
     expect([...ciphers.keys()]).toEqual([...keys.keys()]);
     expect([...ciphers.values()].every((cipher) => cipher?.kind === 'dataKey')).toBe(true);
     expect(Math.max(...pace.slices) * 2.5).toBeLessThanOrEqual(16);
     expect(pace.slices.length).toBeGreaterThanOrEqual(60 / 5);
-    expect(SLICE_MS).toBe(8);
+    expect(SLICE_MS).toBeLessThanOrEqual(8);
   });
 
   it('let timers and input through between them on the real clock', async () => {
@@ -191,6 +191,15 @@ describe('slices', () => {
       expect(await openAll(cipher, [])).toEqual([]);
       await expect(openAll(cipher, texts, { signal: AbortSignal.abort() })).rejects.toMatchObject({ name: 'AbortError' });
     }
+  });
+
+  it('open one record of each of many rows, with undefined where a row has no cipher', async () => {
+    const ciphers = Array.from({ length: 40 }, (_cipher, index) => (index % 9 === 4 ? null : dataKeyCipher(random(32))));
+    const records = ciphers.map((cipher, index) => ({ cipher, text: cipher?.seal({ index }) ?? 'AAAA' }));
+    const pace = new CountedPace(3);
+    expect(await openEach(records, { pace })).toEqual(ciphers.map((cipher, index) => (cipher === null ? undefined : { index })));
+    expect(Math.max(...pace.slices) * 3).toBeLessThanOrEqual(16);
+    expect(pace.slices.length).toBeGreaterThan(8);
   });
 
   it('give a big record a slice of its own', async () => {

@@ -1,7 +1,7 @@
 import { fromBase64 } from './base64.ts';
 import type { Cipher } from './cipher.ts';
 import { dataKeyCipher, legacyCipher } from './cipher.ts';
-import { contentKeyPair, keyUnwrapper, requireKey } from './keys.ts';
+import { contentSecretKey, keyUnwrapper } from './keys.ts';
 import { KEY_BYTES } from './nacl.ts';
 import type { SliceOptions } from './slices.ts';
 import { inSlices } from './slices.ts';
@@ -40,8 +40,7 @@ export class Keyring implements Disposable {
   constructor(keys: KeyringKeys) {
     const { master, machineKey, knownKeys } = keys;
     if (master !== undefined && master !== null) {
-      requireKey(master, 'The Happy account secret');
-      this.#unwrap = keyUnwrapper(contentKeyPair(master).secretKey);
+      this.#unwrap = keyUnwrapper(contentSecretKey(master));
       this.#legacy = legacyCipher(master);
     }
     if (machineKey !== undefined && machineKey !== null) this.#machine = dataKeyCipher(machineKey);

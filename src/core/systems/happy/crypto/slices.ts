@@ -15,30 +15,48 @@ export interface SliceOptions {
   readonly pace?: Pace | undefined;
 }
 
-/** Half of the 16 ms that nothing may exceed: the rest is for the last item of a slice and for what else the loop has to do. */
-export const SLICE_MS = 8;
+/** Well under the 16 ms that nothing may exceed: what is left is for the last step of a slice and for what else the loop has to do. */
+export const SLICE_MS = 6;
 
 const systemPace: Pace = { monotonic: () => performance.now(), rest: () => nextTurn() };
 
-/**
- * Works through `items` in order, in slices of at most SLICE_MS plus one item. `heavy` says which items get a slice of their own.
- * An abort is seen between slices. What `work` throws rejects the call: it is for work that does not throw.
- */
-export async function inSlices<T>(items: readonly T[], work: (item: T, index: number) => void, options: SliceOptions & { readonly heavy?: (item: T) => boolean }): Promise<void> {
-  const { signal, pace = systemPace, heavy } = options;
-  refuseAborted(signal);
-  let started = pace.monotonic();
-  for (const [index, item] of items.entries()) {
-    const spent = pace.monotonic() - started;
-    if (spent >= SLICE_MS || (spent > 0 && heavy?.(item) === true)) {
-      await pace.rest();
-      refuseAborted(signal);
-      started = pace.monotonic();
-    }
-    work(item, index);
+/** Divides one piece of work into slices of at most SLICE_MS plus one step. The work asks before each step; an abort is seen between slices. */
+export class Slicer {
+  readonly #signal: AbortSignal | undefined;
+  readonly #pace: Pace;
+  #started: number;
+
+  /** Throws the signal's reason when it is aborted already. */
+  constructor(options: SliceOptions) {
+    this.#signal = options.signal;
+    this.#pace = options.pace ?? systemPace;
+    this.#refuseAborted();
+    this.#started = this.#pace.monotonic();
+  }
+
+  /** True when the slice is used up; or, for a heavy step, when it was begun. Then `rest` comes before the step. */
+  due(heavy = false): boolean {
+    const spent = this.#pace.monotonic() - this.#started;
+    return spent >= SLICE_MS || (heavy && spent > 0);
+  }
+
+  /** Lets the event loop have its turn and begins a slice. Rejects with the signal's reason when it was aborted. */
+  async rest(): Promise<void> {
+    await this.#pace.rest();
+    this.#refuseAborted();
+    this.#started = this.#pace.monotonic();
+  }
+
+  #refuseAborted(): void {
+    if (this.#signal?.aborted === true) throw abortReason(this.#signal);
   }
 }
 
-function refuseAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) throw abortReason(signal);
+/** Works through `items` in order, in slices. `heavy` says which items get a slice of their own. What `work` throws rejects the call: it is for work that does not throw. */
+export async function inSlices<T>(items: readonly T[], work: (item: T, index: number) => void, options: SliceOptions & { readonly heavy?: (item: T) => boolean }): Promise<void> {
+  const slicer = new Slicer(options);
+  for (const [index, item] of items.entries()) {
+    if (slicer.due(options.heavy?.(item))) await slicer.rest();
+    work(item, index);
+  }
 }
