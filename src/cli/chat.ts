@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Decision, SessionBackend, SessionHandle } from '../core/model/backend.ts';
-import type { Entry, PermissionEntry, Question, TurnEntry } from '../core/model/entry.ts';
+import type { DecisionScope, Entry, PermissionEntry, Question, TurnEntry } from '../core/model/entry.ts';
 import { describeError, PilothouseError } from '../core/model/errors.ts';
+import { sleep, systemClock } from '../core/transport/clock.ts';
 import type { CliIo } from './io.ts';
 import { exitFailed, exitOk, LineReader, plainLine, plainText } from './io.ts';
 
@@ -19,6 +20,8 @@ export interface ChatOptions {
 /** How long a prompt may take to reach the agent, which may have to be started first. */
 const sendMs = 120_000;
 const closeMs = 20_000;
+/** How long a turn is waited for that the reason of a refusal makes. */
+const furtherMs = 3000;
 const scopes: Readonly<Record<string, Decision['outcome']>> = { y: 'allow', s: 'allow-session', a: 'allow-always', n: 'deny' };
 
 /**
@@ -26,7 +29,7 @@ const scopes: Readonly<Record<string, Decision['outcome']>> = { y: 'allow', s: '
  * no turn runs (while one runs, it is interrupted). Gives 1 when the last turn failed.
  */
 export async function chat(backend: SessionBackend, options: ChatOptions, io: CliIo): Promise<number> {
-  const handle = backend.session(options.resume ?? (await spawn(backend, options, io.ending)));
+  const handle = options.resume === undefined ? backend.session(await spawn(backend, options, io.ending)) : await resumed(backend.session(options.resume), options, io.ending);
   const lines = new LineReader(io.stdin);
   const talk = new Talk(handle, options.json, lines, io);
   const interrupts = io.onInterrupt(() => {
@@ -64,6 +67,18 @@ async function spawn(backend: SessionBackend, options: ChatOptions, ending: Abor
   return (await backend.spawn({ machineId: machine.id, folder, ...chosen, signal: AbortSignal.any([ending, AbortSignal.timeout(sendMs)]) })).id;
 }
 
+/** The session with the settings that were asked for. */
+async function resumed(handle: SessionHandle, options: ChatOptions, ending: AbortSignal): Promise<SessionHandle> {
+  const { model, mode, effort } = options;
+  const signal = AbortSignal.any([ending, AbortSignal.timeout(sendMs)]);
+  // What there is to choose is known for certain only where the agent has the session.
+  if (model !== undefined || mode !== undefined || effort !== undefined) await handle.resume({ signal });
+  if (model !== undefined) await handle.setModel(model, { signal });
+  if (mode !== undefined) await handle.setMode(mode, { signal });
+  if (effort !== undefined) await handle.setEffort(effort, { signal });
+  return handle;
+}
+
 /** Prints what one session tells, and asks the person what it asks. */
 class Talk {
   failed = false;
@@ -77,6 +92,11 @@ class Talk {
   private open: string | null = null;
   private ended: ((end: TurnEntry | null) => void) | null = null;
   private asking: Promise<void> = Promise.resolve();
+  /** What waits for a line, by the request's id. */
+  private readonly asked = new Map<string, AbortController>();
+  /** A refusal was given a reason that the agent gets as a prompt. */
+  private refused = false;
+  private turnRuns = false;
 
   constructor(handle: SessionHandle, json: boolean, lines: LineReader, io: CliIo) {
     this.handle = handle;
@@ -94,19 +114,14 @@ class Talk {
   }
 
   async turn(text: string): Promise<void> {
-    const end = new Promise<TurnEntry | null>((resolve) => {
-      this.ended = resolve;
-    });
     try {
+      const end = this.nextEnd();
       await this.handle.send({ text, attachments: [] }, randomUUID(), { signal: AbortSignal.any([this.io.ending, AbortSignal.timeout(sendMs)]) });
-      const turn = await end;
-      if (turn === null) return;
-      const { state, error } = turn;
-      await this.asking;
-      this.failed = state === 'failed';
-      this.line();
-      if (state === 'failed') this.io.err(`${plainLine(error ?? 'The turn failed.')}\n`);
-      if (state === 'cancelled' && !this.json) this.io.err('Interrupted.\n');
+      await this.over(await end);
+      while (this.refused) {
+        this.refused = false;
+        await this.over(await this.furtherTurn());
+      }
     } catch (error) {
       this.failed = true;
       this.line();
@@ -116,6 +131,30 @@ class Talk {
     } finally {
       this.ended = null;
     }
+  }
+
+  /** The end of the turn that runs or begins next; null when the command is to end. */
+  private nextEnd(): Promise<TurnEntry | null> {
+    return new Promise((resolve) => {
+      this.ended = resolve;
+    });
+  }
+
+  /** Where an agent takes no reason with a refusal, the reason makes a turn of its own. Null where it does not after all. */
+  private async furtherTurn(): Promise<TurnEntry | null> {
+    const end = this.nextEnd();
+    const first = await Promise.race([end, sleep(systemClock, furtherMs, this.io.ending).then(() => 'late' as const, () => null)]);
+    return first === 'late' ? (this.turnRuns ? end : null) : first;
+  }
+
+  private async over(turn: TurnEntry | null): Promise<void> {
+    if (turn === null) return;
+    const { state, error } = turn;
+    await this.asking;
+    this.failed = state === 'failed';
+    this.line();
+    if (state === 'failed') this.io.err(`${plainLine(error ?? 'The turn failed.')}\n`);
+    if (state === 'cancelled' && !this.json) this.io.err('Interrupted.\n');
   }
 
   interrupt(): void {
@@ -135,7 +174,10 @@ class Talk {
     if (this.json) this.io.out(`${JSON.stringify(entry)}\n`);
     else this.print(entry);
     if (entry.kind === 'permission') this.ask(entry);
-    if (entry.kind === 'turn' && entry.phase === 'end') this.ended?.(entry);
+    if (entry.kind === 'answer') this.asked.get(entry.requestId)?.abort();
+    if (entry.kind !== 'turn') return;
+    this.turnRuns = entry.phase === 'start';
+    if (entry.phase === 'end') this.ended?.(entry);
   }
 
   private print(entry: Entry): void {
@@ -180,34 +222,44 @@ class Talk {
   }
 
   private async answer(entry: PermissionEntry): Promise<void> {
-    const decision = entry.ask === 'question' ? await this.questions(entry.questions) : await this.permission(entry);
-    await this.handle.answer(entry.requestId, decision, { signal: AbortSignal.timeout(sendMs) });
+    const over = new AbortController();
+    this.asked.set(entry.requestId, over);
+    try {
+      const decision = entry.ask === 'question' ? await this.questions(entry.questions, over.signal) : await this.permission(entry, over.signal);
+      if (over.signal.aborted) return;
+      await this.handle.answer(entry.requestId, decision, { signal: AbortSignal.timeout(sendMs) });
+      if (decision.reason !== undefined && !entry.takesReason) this.refused = true;
+    } finally {
+      this.asked.delete(entry.requestId);
+    }
   }
 
-  /** At the end of the input nothing is allowed. */
-  private async permission(entry: PermissionEntry): Promise<Decision> {
+  /** At the end of the input nothing is allowed. An agent that takes its request back needs no line: that is the next prompt. */
+  private async permission(entry: PermissionEntry, over: AbortSignal): Promise<Decision> {
     this.line();
     const what = entry.ask === 'plan' ? plainText(entry.plan ?? entry.title) : plainLine(entry.command ?? entry.title);
-    const always = entry.options.some((option) => option.scope === 'always') ? ', [a]lways' : '';
+    const offered = (scope: DecisionScope): boolean => entry.options.some((option) => option.scope === scope);
+    const choices = `[y]es${offered('session') ? ', for the [s]ession' : ''}${offered('always') ? ', [a]lways' : ''}, [n]o and why: `;
     for (;;) {
-      this.io.err(`? ${entry.tool}: ${what}${entry.reason === null ? '' : `\n  ${plainLine(entry.reason)}`}\n  [y]es, for the [s]ession${always}, [n]o and why: `);
-      const line = (await this.lines.next())?.trim() ?? 'n';
+      this.io.err(`? ${plainLine(entry.tool)}: ${what}${entry.reason === null ? '' : `\n  ${plainLine(entry.reason)}`}\n  ${choices}`);
+      const line = (await this.lines.next(over))?.trim() ?? 'n';
       this.io.err('\n');
       const [word = '', ...rest] = line.split(/\s+/);
       const outcome = scopes[word.toLowerCase().slice(0, 1)];
       if (outcome === undefined || !/^(?:y|yes|s|session|a|always|n|no)$/i.test(word)) continue;
+      if ((outcome === 'allow-session' && !offered('session')) || (outcome === 'allow-always' && !offered('always'))) continue;
       if (outcome !== 'deny') return { outcome };
       return rest.length === 0 ? { outcome } : { outcome, reason: rest.join(' ') };
     }
   }
 
-  private async questions(questions: readonly Question[]): Promise<Decision> {
+  private async questions(questions: readonly Question[], over: AbortSignal): Promise<Decision> {
     const answers: Record<string, readonly string[]> = {};
     for (const question of questions) {
       this.line();
       const options = question.options.map((option, index) => `  ${index + 1}. ${plainLine(option.label)}${option.description === null ? '' : ` — ${plainLine(option.description)}`}\n`).join('');
       this.io.err(`? ${plainLine(question.text)}\n${options}  `);
-      const line = await this.lines.next();
+      const line = await this.lines.next(over);
       this.io.err('\n');
       if (line === null) return { outcome: 'deny' };
       const chosen = line.split(',').map((part) => question.options[Number(part.trim()) - 1]?.label);

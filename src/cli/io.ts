@@ -48,12 +48,24 @@ export class LineReader {
     this.reader.on('close', () => this.end());
   }
 
-  /** The next line; null at the end of the input. */
-  next(): Promise<string | null> {
+  /** The next line; null at the end of the input, and when nobody wants it any more: it is somebody else's then. */
+  next(signal?: AbortSignal): Promise<string | null> {
+    if (signal?.aborted === true) return Promise.resolve(null);
     const line = this.lines.shift();
     if (line !== undefined) return Promise.resolve(line);
     if (this.ended) return Promise.resolve(null);
-    return new Promise((resolve) => this.waiting.push(resolve));
+    return new Promise((resolve) => {
+      const onAbort = (): void => {
+        this.waiting.splice(this.waiting.indexOf(given), 1);
+        resolve(null);
+      };
+      const given = (found: string | null): void => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve(found);
+      };
+      this.waiting.push(given);
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
   }
 
   close(): void {

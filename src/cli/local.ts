@@ -13,9 +13,10 @@ import type { CliIo } from './io.ts';
 import { exitFailed, exitOk, exitUsage, plainLine, plainText, readAll, UsageError } from './io.ts';
 
 const connectMs = 60_000;
+const verbs: readonly string[] = ['agents', 'send', 'chat'];
 
 export const localUsage = `pilothouse local agents [--agents FILE] [--json]
-  The agents of this computer and whether they can be used.
+  The agents of this computer and whether they can be used; where not, what is missing.
 pilothouse local send PROMPT [--cwd D] [--backend ${ALL_BACKENDS.join('|')}] [--sandbox read-only|workspace-write|danger-full-access] [--model M] [--resume ID] [--timeout S] [--json]
   One turn of a command-line agent; PROMPT - is read from stdin. Without --backend the one that PILOTHOUSE_BACKEND names, else any that is installed.
 pilothouse local chat [--agent claude|codex|NAME] [--agents FILE] [--cwd D] [--model M] [--mode M] [--effort E] [--resume ID] [--json]
@@ -25,6 +26,11 @@ pilothouse local chat [--agent claude|codex|NAME] [--agents FILE] [--cwd D] [--m
 /** `pilothouse local …`. Gives the exit code: 0, 1 (failed, with one line on stderr) or 2 (usage). Never rejects. */
 export async function runLocal(argv: readonly string[], io: CliIo): Promise<number> {
   const [verb, ...rest] = argv;
+  const own = rest.slice(0, rest.includes('--') ? rest.indexOf('--') : rest.length);
+  if (verb !== undefined && verbs.includes(verb) && (own.includes('--help') || own.includes('-h'))) {
+    io.out(localUsage);
+    return exitOk;
+  }
   try {
     switch (verb) {
       case 'agents': return await agents(rest, io);
@@ -66,8 +72,8 @@ async function agents(args: readonly string[], io: CliIo): Promise<number> {
   const known = await knownAgents(values.agents, io);
   const found = await Promise.all(known.map(async (one) => ({ agent: agentWord(one), name: one.name, ...(await stateOf(one, io)) })));
   if (values.json === true) io.out(`${JSON.stringify(found)}\n`);
-  else for (const { agent, status, version, message, remedy } of found) io.out(`${plainLine(agent)}\t${status}${version === null ? '' : ` ${version}`}${message === null ? '' : `\t${plainLine(message)}`}${remedy === null ? '' : `\t${remedy}`}\n`);
-  return found.some((one) => one.status === 'ready') ? exitOk : exitFailed;
+  else for (const { agent, status, version, message, remedy } of found) io.out(`${plainLine(agent)}\t${status}${version === null ? '' : ` ${version}`}${message === null ? '' : `\t${plainLine(message)}`}${remedy === null ? '' : `\t${plainLine(remedyLine(remedy))}`}\n`);
+  return exitOk;
 }
 
 async function stateOf(connection: LocalConnection, io: CliIo): Promise<ConnectionState> {
@@ -81,9 +87,10 @@ async function send(args: readonly string[], io: CliIo): Promise<number> {
   if (given === undefined) throw new UsageError('There is no prompt. Give one, or - to read it from stdin.');
   const { cwd, backend, sandbox, model, resume, timeout } = values;
   if (sandbox !== undefined && !isSandbox(sandbox)) throw new UsageError(`There is no sandbox ${JSON.stringify(sandbox)}: use read-only, workspace-write or danger-full-access.`);
+  const chosen = backend ?? (await preferred(io));
   const prompt = given === '-' ? await readAll(io.stdin) : given;
   await using session = makeSession({
-    cwd: path.resolve(io.cwd, cwd ?? '.'), backend: backend ?? io.env['PILOTHOUSE_BACKEND']?.toLowerCase() ?? (await installed(io)), extraEnv: definedOnly(io.env), program: 'pilothouse local send',
+    cwd: path.resolve(io.cwd, cwd ?? '.'), backend: chosen, extraEnv: definedOnly(io.env), program: 'pilothouse local send',
     ...(sandbox === undefined ? {} : { sandbox }), ...(model === undefined ? {} : { model }), ...(resume === undefined ? {} : { sessionId: resume }), ...(timeout === undefined ? {} : { timeoutSec: Number(timeout) }),
   });
   const abort = new AbortController();
@@ -109,6 +116,14 @@ function failureOf(result: { readonly finalMessage: string; readonly stderr: str
   return said === '' ? `${result.backend} ended with ${result.exitCode}.` : `${result.backend}: ${said}`;
 }
 
+/** The backend that PILOTHOUSE_BACKEND names, in any case; else one that is installed. Throws UsageError. */
+async function preferred(io: CliIo): Promise<string> {
+  const named = (io.env['PILOTHOUSE_BACKEND'] ?? '').trim().toLowerCase();
+  if (named === '') return installed(io);
+  if (ALL_BACKENDS.includes(named)) return named;
+  throw new UsageError(`PILOTHOUSE_BACKEND names ${JSON.stringify(plainLine(named))}, which is no backend: use ${ALL_BACKENDS.join(', ')}.`);
+}
+
 /** Any of the backends whose program is in PATH; the first of all where none is, which then says how to install it. */
 async function installed(io: CliIo): Promise<string> {
   const found: string[] = [];
@@ -122,11 +137,12 @@ function definedOnly(env: NodeJS.ProcessEnv): Record<string, string> {
 
 async function talk(args: readonly string[], io: CliIo): Promise<number> {
   const { values } = parsed(args, { json: flag, agent: text, agents: text, cwd: text, model: text, mode: text, effort: text, resume: text }, 0);
+  if (values.resume !== undefined && values.cwd !== undefined) throw new UsageError('A session that is resumed works in its own folder: leave --cwd out.');
   const known = await knownAgents(values.agents, io);
   const connection = namedAgent(known, values.agent ?? (await installed(io)));
   await using backend = connection.create(cliContext(connection.connectionId, io));
   const state = await backend.connect({ signal: AbortSignal.any([io.ending, AbortSignal.timeout(connectMs)]) });
-  if (state.status !== 'ready') throw new PilothouseError('agent_unusable', `${connection.name}: ${state.message ?? state.status}${state.remedy === null ? '' : ` Run: ${state.remedy}`}`, { personMustAct: true });
+  if (state.status !== 'ready') throw new PilothouseError('agent_unusable', `${connection.name}: ${state.message ?? state.status}${state.remedy === null ? '' : ` ${remedyLine(state.remedy)}`}`, { personMustAct: true });
   const { cwd, model, mode, effort, resume } = values;
   return await chat(backend, {
     folder: path.resolve(io.cwd, cwd ?? '.'), json: values.json ?? false,

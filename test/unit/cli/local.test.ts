@@ -89,7 +89,12 @@ describe('usage', () => {
     const help = new World();
     expect(await run(['--help'], help)).toBe(0);
     expect(help.stdout).toContain('pilothouse local send PROMPT');
-    for (const argv of [[], ['nonsense'], ['toString'], ['local'], ['local', 'frob'], ['local', 'send'], ['local', 'send', 'a', 'b'], ['local', 'send', 'x', '--sandbox', 'loose'], ['local', 'send', 'x', '--timeout', 'soon'], ['local', 'send', 'x', '--backend', 'nobody'], ['local', 'send', '   ', '--backend', 'claude'], ['local', 'chat', '--agent', 'nobody'], ['local', 'agents', '--frob'], ['local', 'agents', '--agents', '/nowhere.json']]) {
+    for (const argv of [['local', '--help'], ['local', 'send', '--help'], ['local', 'chat', '--agent', 'codex', '-h'], ['local', 'agents', '--help']]) {
+      const asked = new World();
+      expect(await run(argv, asked), argv.join(' ')).toBe(0);
+      expect(asked.stdout).toContain('pilothouse local chat');
+    }
+    for (const argv of [[], ['nonsense'], ['toString'], ['local'], ['local', 'frob'], ['local', 'send'], ['local', 'send', 'a', 'b'], ['local', 'send', 'x', '--sandbox', 'loose'], ['local', 'send', 'x', '--timeout', 'soon'], ['local', 'send', 'x', '--backend', 'nobody'], ['local', 'send', '   ', '--backend', 'claude'], ['local', 'chat', '--agent', 'nobody'], ['local', 'chat', '--resume', 'x', '--cwd', '.'], ['local', 'agents', '--frob'], ['local', 'agents', '--agents', '/nowhere.json']]) {
       const world = new World();
       await program('claude', claude);
       expect(await run(argv, world), argv.join(' ')).toBe(2);
@@ -138,6 +143,17 @@ describe('send', () => {
     expect(missing.stderr).toMatch(/^Claude Code is not installed.*npm install -g @anthropic-ai\/claude-code\.\n$/);
   });
 
+  it('the environment may name the backend: nothing is no name, and another name is wrong usage', async () => {
+    await program('codex', 'process.exit(3)');
+    const only = path.join(folder, 'bin');
+    const empty = new World({ PATH: only, PILOTHOUSE_BACKEND: ' ' });
+    expect(await runLocal(['send', 'x'], empty)).toBe(1);
+    expect(empty.stderr).toMatch(/^codex/);
+    const wrong = new World({ PATH: only, PILOTHOUSE_BACKEND: 'clod' });
+    expect(await runLocal(['send', 'x'], wrong)).toBe(2);
+    expect(wrong.stderr).toBe('PILOTHOUSE_BACKEND names "clod", which is no backend: use claude, codex.\n');
+  });
+
   it('Ctrl+C ends the turn', async () => {
     await program('claude', `require('node:fs').writeFileSync('begun', String(process.pid)); setInterval(()=>{},1000)`);
     const world = new World();
@@ -152,8 +168,12 @@ describe('send', () => {
 describe('agents', () => {
   it('tells each one, its state and what to do', async () => {
     const world = new World({ PATH: path.join(folder, 'bin') });
-    expect(await runLocal(['agents', '--json'], world)).toBe(1);
-    expect(JSON.parse(world.stdout)).toMatchObject([{ agent: 'claude', status: 'not-installed' }, { agent: 'codex', status: 'not-installed', remedy: 'npm install -g @openai/codex' }]);
+    expect(await runLocal(['agents', '--json'], world)).toBe(0);
+    expect(JSON.parse(world.stdout)).toMatchObject([{ agent: 'claude', status: 'not-installed' }, { agent: 'codex', status: 'not-installed', remedy: { command: 'npm install -g @openai/codex' } }]);
+    expect(world.stderr).toBe('');
+    const read = new World({ PATH: path.join(folder, 'bin') });
+    expect(await runLocal(['agents'], read)).toBe(0);
+    expect(read.stdout.split('\n')[1]).toBe('codex\tnot-installed\tCodex is not installed: there is no codex in PATH.\tnpm install -g @openai/codex');
   });
 
   it('a file of agents that is not one is refused in one line', async () => {
@@ -207,6 +227,47 @@ describe('chat', () => {
     await expect.poll(() => world.stderr, { timeout: 20_000 }).toContain('Interrupted.');
     world.interrupt();
     expect(await done).toBe(0);
+  }, 60_000);
+
+  it('a session that is gone on with takes the settings that are asked for, and refuses those that it has not', async () => {
+    const first = await demoWorld();
+    first.when('Session ', 'thanks').when('welcome', null);
+    expect(await runLocal(['chat', '--agent', 'Demo'], first)).toBe(0);
+    const id = /Session (\S+)/.exec(first.stderr)?.[1] ?? '';
+    const second = await demoWorld();
+    second.stdin.end('run touch planned.txt\n');
+    expect(await runLocal(['chat', '--agent', 'Demo', '--resume', id, '--mode', 'plan'], second)).toBe(0);
+    expect(second.stderr).not.toContain('[y]es');
+    expect(await stat(path.join(folder, 'work', 'planned.txt')).then(() => true, () => false)).toBe(false);
+    const third = await demoWorld();
+    third.stdin.end('thanks\n');
+    expect(await runLocal(['chat', '--agent', 'Demo', '--resume', id, '--mode', 'reckless'], third)).toBe(2);
+    expect(third.stdout).toBe('');
+    expect(third.stderr.trimEnd().split('\n')).toHaveLength(1);
+  }, 60_000);
+
+  it('what an agent takes back waits for no line: that is the next prompt', async () => {
+    const world = await demoWorld();
+    world.when('Session ', 'run touch never.txt');
+    const done = runLocal(['chat', '--agent', 'Demo'], world);
+    await expect.poll(() => world.stderr, { timeout: 20_000 }).toContain('[y]es');
+    expect(world.stderr).not.toContain('[s]ession');
+    world.interrupt();
+    await expect.poll(() => world.stderr, { timeout: 20_000 }).toContain('Interrupted.');
+    world.stdin.end('thanks\n');
+    expect(await done).toBe(0);
+    expect(world.stdout).toContain('welcome');
+    expect(await stat(path.join(folder, 'work', 'never.txt')).then(() => true, () => false)).toBe(false);
+  }, 60_000);
+
+  it('the reason of a refusal reaches an agent that takes none with the answer, before the next line and before the end', async () => {
+    const world = await demoWorld();
+    world.when('Session ', 'run touch never.txt').when('[y]es', 'n thanks');
+    const done = runLocal(['chat', '--agent', 'Demo'], world);
+    await expect.poll(() => world.stdout, { timeout: 20_000 }).toContain('welcome');
+    world.stdin.end('write 20 words\n');
+    expect(await done).toBe(0);
+    expect(world.stderr).not.toContain('A turn is running');
   }, 60_000);
 
   it('the wish to end gives up the turn and ends the agent', async () => {
