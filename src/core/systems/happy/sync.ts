@@ -206,7 +206,8 @@ export class SessionSync {
       const page = await this.#page({ before: NEWEST }, FIRST_PAGE, options);
       const rows = ascending(page.rows);
       const all = await this.#opened(rows);
-      const untold = all.filter((message) => this.#isNew(message.seq));
+      // Where another read was first, the catch-up that follows tells what is beyond it.
+      const untold = this.#watermark === null ? all.filter((message) => this.#isNew(message.seq)) : [];
       const floor = rows[0]?.seq ?? 1;
       const last = rows.at(-1)?.seq ?? 0;
       if (this.#watermark === null) {
