@@ -27,10 +27,13 @@ export interface SeenCall {
   readonly at: number;
 }
 
-/** Serves the routes, with faults where they are asked for. `told` gets every request as it comes and again each time that more is known of it. */
-export function createHttp(world: World, router: Router, told: (call: SeenCall, last: SeenCall | null) => void): Server {
+/**
+ * Serves the routes, with faults where they are asked for. `told` gets every request as it comes and again each time that more is known of it.
+ * While `frozen` answers a promise, a request waits for it, as if it had not come yet.
+ */
+export function createHttp(world: World, router: Router, frozen: () => Promise<void> | undefined, told: (call: SeenCall, last: SeenCall | null) => void): Server {
   return createServer((request, response) => {
-    serve(world, router, told, request, response).catch(() => response.destroy());
+    Promise.resolve(frozen()).then(() => serve(world, router, told, request, response)).catch(() => response.destroy());
   });
 }
 

@@ -107,6 +107,7 @@ export async function startHappyServer(options: HappyServerOptions = {}): Promis
   let http: Server | null = null;
   let port = options.port ?? 0;
   let frozen = false;
+  let thawed: PromiseWithResolvers<void> | null = null;
   const connections = new Set<TcpSocket>();
   const stop = (socket: TcpSocket): void => {
     socket.pause();
@@ -115,7 +116,7 @@ export async function startHappyServer(options: HappyServerOptions = {}): Promis
 
   const up = async (): Promise<void> => {
     if (http !== null) return;
-    const server = createHttp(world, router, (call, last) => {
+    const server = createHttp(world, router, () => thawed?.promise, (call, last) => {
       if (!call.known) unknown.add(`${call.method} ${call.path}`);
       const at = last === null ? -1 : requests.lastIndexOf(last);
       if (at === -1) return keep(requests, call);
@@ -240,12 +241,15 @@ export async function startHappyServer(options: HappyServerOptions = {}): Promis
     },
     freeze: () => {
       frozen = true;
+      thawed ??= Promise.withResolvers();
       for (const socket of connections) stop(socket);
     },
     thaw: () => {
       frozen = false;
+      thawed?.resolve();
+      thawed = null;
       for (const socket of connections) {
-        socket.uncork();
+        while (socket.writableCorked > 0) socket.uncork();
         socket.resume();
       }
     },

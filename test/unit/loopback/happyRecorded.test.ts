@@ -21,7 +21,7 @@ afterEach(() => lab.close());
 /** A value without what differs from run to run: ids, times, addresses, tokens, amounts; null fits any type. */
 function shapeOf(value: unknown): unknown {
   if (Array.isArray(value)) return value.length === 0 ? [] : [shapeOf(value[0])];
-  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== null).map(([key, each]) => [key, shapeOf(each)]).sort());
+  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== null).map(([key, each]) => [key, shapeOf(each)]));
   return typeof value;
 }
 
