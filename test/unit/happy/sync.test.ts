@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { dataKeyCipher } from '../../../src/core/systems/happy/crypto/cipher.ts';
@@ -298,13 +299,17 @@ describe('P3', () => {
       world.back();
       for (let round = 0; round < 40; round += 1) {
         await scheduler.waitIdle();
+        // A slice that took long under load rests for a real turn of the event loop.
+        await nextTurn();
         world.clock.advance(2_000);
       }
+      await nextTurn();
       await scheduler.waitIdle();
       await opening;
       if (world.sync.watermark === null) throw new Error('never opened');
       while (!world.sync.complete) {
         const page = world.older();
+        await nextTurn();
         await scheduler.waitIdle();
         await page;
       }
