@@ -72,7 +72,7 @@ async function agents(args: readonly string[], io: CliIo): Promise<number> {
   const known = await knownAgents(values.agents, io);
   const found = await Promise.all(known.map(async (one) => ({ agent: agentWord(one), name: one.name, ...(await stateOf(one, io)) })));
   if (values.json === true) io.out(`${JSON.stringify(found)}\n`);
-  else for (const { agent, status, version, message, remedy } of found) io.out(`${plainLine(agent)}\t${status}${version === null ? '' : ` ${version}`}${message === null ? '' : `\t${plainLine(message)}`}${remedy === null ? '' : `\t${plainLine(remedyLine(remedy))}`}\n`);
+  else for (const { agent, status, version, message, remedy } of found) io.out(`${plainLine(agent)}\t${status}${version === null ? '' : ` ${version}`}${message === null ? '' : `\t${plainLine(message)}`}${remedy === null ? '' : `\t${plainLine(remedy.command ?? remedy.text)}`}\n`);
   return exitOk;
 }
 
@@ -142,7 +142,7 @@ async function talk(args: readonly string[], io: CliIo): Promise<number> {
   const connection = namedAgent(known, values.agent ?? (await installed(io)));
   await using backend = connection.create(cliContext(connection.connectionId, io));
   const state = await backend.connect({ signal: AbortSignal.any([io.ending, AbortSignal.timeout(connectMs)]) });
-  if (state.status !== 'ready') throw new PilothouseError('agent_unusable', `${connection.name}: ${state.message ?? state.status}${state.remedy === null ? '' : ` ${remedyLine(state.remedy)}`}`, { personMustAct: true });
+  if (state.status !== 'ready') throw new PilothouseError('agent_unusable', `${connection.name}: ${state.message ?? state.status}${state.remedy === null ? '' : state.remedy.command === null ? ` ${state.remedy.text}` : ` Run: ${state.remedy.command}`}`, { personMustAct: true });
   const { cwd, model, mode, effort, resume } = values;
   return await chat(backend, {
     folder: path.resolve(io.cwd, cwd ?? '.'), json: values.json ?? false,

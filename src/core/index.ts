@@ -4,6 +4,7 @@ export * from './model/context.ts';
 export * from './model/entry.ts';
 export * from './model/errors.ts';
 export * from './model/json.ts';
+export * from './model/remedy.ts';
 export * from './model/row.ts';
 export * from './model/session.ts';
 export * from './transport/clock.ts';

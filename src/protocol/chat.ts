@@ -1,6 +1,7 @@
 /** The messages between the extension and one chat page. The page trusts the host; the host checks every message of the page by schema and authorises it again. */
 import type { Attachment } from '../core/model/entry.ts';
 import type { Decision } from '../core/model/backend.ts';
+import type { Remedy } from '../core/model/remedy.ts';
 import type { Row } from '../core/model/row.ts';
 import type { Activity, SessionControls, SessionOwner, SessionState, Traits } from '../core/model/session.ts';
 import type { Delivery, UsageFigures } from '../core/model/entry.ts';
@@ -37,7 +38,7 @@ export interface ChatState {
   readonly connection: 'online' | 'reconnecting' | 'offline';
   readonly connectionDetail: string | null;
   /** One line and what to do about it, for failures of the session or its agent. */
-  readonly problem: { readonly message: string; readonly remedy: string | null } | null;
+  readonly problem: { readonly message: string; readonly remedy: Remedy | null } | null;
   readonly controls: SessionControls;
   readonly traits: Traits;
   readonly usage: UsageFigures | null;

@@ -369,10 +369,10 @@ describe('others', () => {
 
   test('a program that is not there is said, with the command that installs it', async () => {
     const backend = await open({ path: path.join(world.root, 'nothing') });
-    expect(await backend.connect()).toMatchObject({ status: 'not-installed', remedy: 'npm install -g @anthropic-ai/claude-code' });
+    expect(await backend.connect()).toMatchObject({ status: 'not-installed', remedy: { command: 'npm install -g @anthropic-ai/claude-code' } });
     expect(await code(backend.spawn({ machineId, folder: work }))).toBe('not_installed');
     const { ANTHROPIC_API_KEY: _key, ...nobody } = env;
     const signedOut = await open({ env: nobody });
-    expect(await signedOut.connect()).toMatchObject({ status: 'needs-sign-in', remedy: expect.stringContaining('claude auth login') as string });
+    expect(await signedOut.connect()).toMatchObject({ status: 'needs-sign-in', remedy: { command: 'claude auth login' } });
   });
 });

@@ -212,7 +212,7 @@ describe('failures', () => {
     const config = path.join(place.path, 'codex', 'config.toml');
     await writeFile(config, (await readFile(config, 'utf8')).replace('experimental_bearer_token = "sk-loopback"', 'requires_openai_auth = true'));
     const one = backend();
-    expect(await one.connect()).toMatchObject({ status: 'needs-sign-in', message: 'Not logged in', remedy: 'codex login' });
+    expect(await one.connect()).toMatchObject({ status: 'needs-sign-in', message: 'Not logged in', remedy: { command: 'codex login' } });
   });
 
   test('retries are shown while they last', async () => {
@@ -229,7 +229,7 @@ describe('failures', () => {
   test('no Codex: which, and how to install it', async () => {
     const one = createCodexBackend(contextIn(place.path), { env: { ...env, PATH: work } });
     open.push(one);
-    expect(await one.connect()).toMatchObject({ status: 'not-installed', remedy: 'npm install -g @openai/codex' });
+    expect(await one.connect()).toMatchObject({ status: 'not-installed', remedy: { command: 'npm install -g @openai/codex' } });
     await expect(one.spawn({ machineId: 'this-computer', folder: work })).rejects.toMatchObject({ code: 'not_installed', personMustAct: true });
     expect((await one.sessions({ limit: 5 })).items).toEqual([]);
   });

@@ -15,7 +15,7 @@ export const states: Record<string, Scene> = {
   window: () => session(said, state({ owner: 'window' })),
   untrusted: () => session(said, state({ canRun: false })),
   unavailable: () => session([], state(), { unavailable: { message: 'The connection of this session is not configured any more.', remedy: 'Add it again in the Connections view to use its sessions.' } }),
-  failed: () => session(said, state({ state: 'failed', problem: { message: 'Claude Code ended unexpectedly (exit code 1).', remedy: 'Its last words: “API key expired”. Run claude /login, then resume.' }, usage: figures(1, 1, 1.2, 188_000) })),
+  failed: () => session(said, state({ state: 'failed', problem: { message: 'Claude Code ended unexpectedly (exit code 1).', remedy: { text: 'Its last words: “API key expired”. Sign in in a terminal, then resume.', command: 'claude auth login' } }, usage: figures(1, 1, 1.2, 188_000) })),
   queue: () => session(said, running('tool', {
     outbox: [queued('a', 'Then write the changelog entry, with a line for each of the modules that changed and a link to its tests.', 'pending'), queued('b', 'And bump the version.', 'sending'), queued('c', 'Push it.', 'failed', 'The agent is not signed in.'), { ...queued('d', 'Use half even.', 'pending'), steer: true }],
   }, { detail: 'npm run build' })),

@@ -1,4 +1,4 @@
-import type { HostMessage, PageRequest } from '../../src/protocol/chat.ts';
+import type { ChatState, HostMessage, PageRequest } from '../../src/protocol/chat.ts';
 
 export type { ChatConfig, ChatState, HostMessage, OutboxView, PageMessage, PageRequest, PatchOp, ReplyValue } from '../../src/protocol/chat.ts';
 
@@ -6,6 +6,7 @@ export type { ChatConfig, ChatState, HostMessage, OutboxView, PageMessage, PageR
 export type Snapshot = Extract<HostMessage, { type: 'snapshot' }>;
 export type Patch = Extract<HostMessage, { type: 'patch' }>;
 export type Row = Snapshot['rows'][number];
+export type Remedy = NonNullable<NonNullable<ChatState['problem']>['remedy']>;
 export type RowOf<K extends Row['kind']> = Extract<Row, { kind: K }>;
 export type ToolRow = RowOf<'tool'>;
 export type PermissionRow = RowOf<'permission'>;

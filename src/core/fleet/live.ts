@@ -185,8 +185,7 @@ export class LiveConnection {
       if (this.isClosed || this.options.signal.aborted) return;
       log.warn('a connection could not be read', { connection: this.spec.connectionId, error: describeError(error) });
       const { status, version } = this.shown.state;
-      const remedy = error instanceof PilothouseError && error.personMustAct ? error.message : null;
-      if (status === 'connecting' || status === 'ready') this.show({ state: { status: 'failed', message: describeError(error), remedy, version } });
+      if (status === 'connecting' || status === 'ready') this.show({ state: { status: 'failed', message: describeError(error), remedy: null, version } });
       table.markUnknown(this.spec.connectionId);
     }
   }

@@ -1,4 +1,5 @@
 import type { Attachment, Entry } from './entry.ts';
+import type { Remedy } from './remedy.ts';
 import type { Choice, Machine, Session, SessionControls, SystemId, Traits } from './session.ts';
 
 export interface CallOptions {
@@ -13,8 +14,8 @@ export interface ConnectionState {
   readonly status: 'ready' | 'connecting' | 'offline' | 'needs-sign-in' | 'not-installed' | 'failed';
   /** One line; null when ready. */
   readonly message: string | null;
-  /** What to do, such as an install or login command; null where nothing. */
-  readonly remedy: string | null;
+  /** What to do, such as to install or to sign in; null where nothing. */
+  readonly remedy: Remedy | null;
   /** Version of the program or server, where known. */
   readonly version: string | null;
 }

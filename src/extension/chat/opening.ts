@@ -3,6 +3,7 @@ import type { Logger } from '../../core/model/context.ts';
 import type { Fleet } from '../../core/fleet/fleet.ts';
 import type { SessionRuntime } from '../../core/fleet/runtime.ts';
 import { describeError, isAbort, PilothouseError } from '../../core/model/errors.ts';
+import { remedyLine } from '../../core/model/remedy.ts';
 import type { SessionKey } from '../../core/model/session.ts';
 import { parseSessionKey } from '../../core/model/session.ts';
 import { oneLine } from '../tree/text.ts';
@@ -109,7 +110,7 @@ export class Opening implements Disposable {
     const code = error instanceof PilothouseError ? error.code : '';
     if (code === 'connection_gone') return { message: 'The connection of this session is not configured any more.', remedy: 'Add it again in the Connections view to use its sessions.' };
     if (code !== 'session_not_found') return { message: 'This session could not be opened.', remedy: oneLine(describeError(error), 400) };
-    if (state !== undefined && state.status !== 'ready') return { message: state.message ?? 'The connection of this session is not available.', remedy: state.remedy };
+    if (state !== undefined && state.status !== 'ready') return { message: state.message ?? 'The connection of this session is not available.', remedy: state.remedy === null ? null : oneLine(remedyLine(state.remedy), 400) };
     return { message: 'This session is not there any more.', remedy: 'It was deleted, or its agent does not list it any more. Refresh the Sessions view, or close this tab.' };
   }
 }

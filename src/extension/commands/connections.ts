@@ -49,11 +49,13 @@ async function editConnection(services: Services, target: unknown): Promise<void
   const connection = await connectionFor(services, target, 'Edit which connection?', () => true);
   const agent = services.connections.agentOf(connection.connectionId);
   const { state } = connection;
-  if (state.remedy !== null && state.status !== 'ready') {
+  if (state.message !== null && state.status !== 'ready') {
     const copy = 'Copy Command';
     const edit = agent === null ? 'Set Path…' : 'Edit…';
-    const choice = await vscode.window.showInformationMessage(`${oneLine(connection.name, 60)}: ${noticeText(state.message ?? '')}`, { detail: state.remedy, modal: true }, copy, edit, 'Try Again');
-    if (choice === copy) await vscode.env.clipboard.writeText(state.remedy);
+    const { text = '', command = null } = state.remedy ?? {};
+    const detail = [oneLine(text, 400), oneLine(command ?? '', 400)].filter((line) => line !== '').join('\n\n');
+    const choice = await vscode.window.showInformationMessage(`${oneLine(connection.name, 60)}: ${noticeText(state.message)}`, { detail, modal: true }, ...(command === null ? [] : [copy]), edit, 'Try Again');
+    if (choice === copy && command !== null) await vscode.env.clipboard.writeText(command);
     if (choice === 'Try Again') await services.fleet.refresh(connection.connectionId);
     if (choice !== edit) return;
   }

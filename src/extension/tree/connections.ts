@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import type { Connection } from '../../core/fleet/connection.ts';
 import type { Fleet } from '../../core/fleet/fleet.ts';
+import { remedyLine } from '../../core/model/remedy.ts';
 import { commandId, VIEWS } from '../contributions.ts';
 import { oneLine } from './text.ts';
 
@@ -40,9 +41,13 @@ export class ConnectionsTree implements vscode.TreeDataProvider<string>, vscode.
     item.contextValue = `connection:${state.status}:${verbs.join(':')}`;
     const tooltip = new vscode.MarkdownString();
     tooltip.appendText([connection.name, statusWord(connection), state.message ?? ''].filter((line) => line !== '').map((line) => oneLine(line, 400)).join('\n'));
-    if (state.remedy !== null) tooltip.appendCodeblock(oneLine(state.remedy, 400), 'shellscript');
+    if (state.remedy !== null) {
+      tooltip.appendMarkdown('\n\n');
+      tooltip.appendText(oneLine(state.remedy.text, 400));
+      if (state.remedy.command !== null) tooltip.appendCodeblock(oneLine(state.remedy.command, 400), 'shellscript');
+    }
     item.tooltip = tooltip;
-    item.accessibilityInformation = { label: `${oneLine(connection.name)}, ${[statusWord(connection), state.message ?? '', state.remedy ?? ''].filter((word) => word !== '').join(', ')}` };
+    item.accessibilityInformation = { label: `${oneLine(connection.name)}, ${[statusWord(connection), state.message ?? '', state.remedy === null ? '' : oneLine(remedyLine(state.remedy), 400)].filter((word) => word !== '').join(', ')}` };
     if (connection.dormant) item.command = { command: commandId('manageTrust'), title: 'Manage Workspace Trust' };
     else if (state.status !== 'ready' && state.status !== 'connecting') item.command = { command: commandId('editConnection'), title: 'What to do', arguments: [id] };
     return item;

@@ -69,12 +69,12 @@ describe('opening the session of a chat', () => {
 
   it('says what its connection lacks where that is why it is not known', async () => {
     await window.connect((backend) => {
-      backend.connecting = () => Promise.resolve({ status: 'offline', message: 'build-01 does not answer.', remedy: null, version: null });
+      backend.connecting = () => Promise.resolve({ status: 'offline', message: 'build-01 does not answer.', remedy: { text: 'Start it there.', command: 'systemctl start build' }, version: null });
       backend.listing = () => Promise.reject(new Error('no answer'));
     });
     const { opening, failed } = openingOf('elsewhere');
     await opening.open();
-    expect(failed).toEqual([{ message: 'build-01 does not answer.', remedy: null }]);
+    expect(failed).toEqual([{ message: 'build-01 does not answer.', remedy: 'Start it there: systemctl start build' }]);
   });
 
   it('says what failed, and opens when it is asked to try again', async () => {

@@ -19,7 +19,7 @@ afterEach(() => {
 function open() {
   const told: string[] = [];
   const { log, lines } = recordingLog();
-  const window = new RemovedConnections(path.join(folder, 'removed'), log, () => void told.push([...['local-claude', 'local-codex', 'happy/a b'].filter((id) => window.has(id))].join(' ')));
+  const window = new RemovedConnections(path.join(folder, 'removed'), log, () => void told.push(['local-claude', 'local-codex', 'happy/a b'].filter((id) => window.has(id)).join(' ')));
   windows.push(window);
   return { window, told, lines };
 }

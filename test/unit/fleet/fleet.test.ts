@@ -16,7 +16,7 @@ describe('connections', () => {
     await window.connect((backend) => {
       backend.connecting = () => Promise.reject(new PilothouseError('needs_sign_in', 'Run `fake login`.', { personMustAct: true }));
     });
-    expect(window.fleet.connections()[0]?.state).toMatchObject({ status: 'failed', message: 'Run `fake login`.', remedy: 'Run `fake login`.' });
+    expect(window.fleet.connections()[0]?.state).toMatchObject({ status: 'failed', message: 'Run `fake login`.', remedy: null });
     window.backend.connecting = () => Promise.resolve({ status: 'ready', message: null, remedy: null, version: '2' });
     await window.fleet.refresh();
     expect(window.fleet.connections()[0]?.state).toMatchObject({ status: 'ready', version: '2' });

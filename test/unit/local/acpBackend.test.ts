@@ -30,7 +30,7 @@ describe('starting an agent', () => {
   it('says that the program is missing, and where its command is set', async () => {
     const backend = await rig.backend({}, { agent: { command: 'no-such-agent' } });
     const state = await backend.connect();
-    expect(state).toMatchObject({ status: 'not-installed', message: expect.stringContaining('no-such-agent') as string, remedy: expect.stringContaining('pilothouse.local.agents') as string });
+    expect(state).toMatchObject({ status: 'not-installed', message: expect.stringContaining('no-such-agent') as string, remedy: { text: expect.stringContaining('pilothouse.local.agents') as string, command: null } });
     expect(await code(backend.spawn({ machineId: 'this-computer', folder: rig.folder }))).toBe('not_installed');
     expect(await code(backend.sessions({ limit: 5 }))).toBe('not_installed');
   });
@@ -56,7 +56,7 @@ describe('starting an agent', () => {
     const error: unknown = await backend.spawn({ machineId: 'this-computer', folder: rig.folder }).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'needs_sign_in', personMustAct: true });
     expect(states.at(-1)).toMatchObject({ status: 'needs-sign-in', message: 'Please sign in to Scripted', version: '1.2.3' });
-    expect(states.at(-1)?.remedy).toMatch(/^Run in a terminal: .* login "with space"$/);
+    expect(states.at(-1)?.remedy).toMatchObject({ text: 'Sign in in a terminal.', command: expect.stringMatching(/ login "with space"$/) as string });
     expect(backend.signInMethods()).toEqual([{ id: 'key', name: 'API key' }]);
     await backend.signIn('key');
     expect(states.at(-1)).toMatchObject({ status: 'ready' });

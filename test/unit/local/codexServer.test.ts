@@ -125,8 +125,8 @@ describe('connecting', () => {
   }
 
   it('tells what is wrong and what mends it', async () => {
-    expect(await state(speaks)).toEqual({ status: 'needs-sign-in', message: 'Not logged in', remedy: 'codex login', version: '0.169.0' });
-    expect(await state(speaks.replaceAll('0.169.0', '0.111.0'))).toMatchObject({ status: 'failed', message: 'Codex 0.111.0 is too old: Pilothouse needs 0.150.0 or later.', remedy: 'npm install -g @openai/codex@latest' });
+    expect(await state(speaks)).toEqual({ status: 'needs-sign-in', message: 'Not logged in', remedy: { text: 'Sign in in a terminal.', command: 'codex login' }, version: '0.169.0' });
+    expect(await state(speaks.replaceAll('0.169.0', '0.111.0'))).toMatchObject({ status: 'failed', message: 'Codex 0.111.0 is too old: Pilothouse needs 0.150.0 or later.', remedy: { command: 'npm install -g @openai/codex@latest' } });
     expect(await state('process.exit(3)')).toMatchObject({ status: 'failed', version: null });
     await using nowhere = createCodexBackend(contextIn(place.path), { path: path.join(place.path, 'nothing') });
     expect(await nowhere.connect()).toMatchObject({ status: 'not-installed', message: expect.stringContaining('There is no Codex at') as string });

@@ -2,6 +2,7 @@ import type { JSX } from 'preact';
 import { Button, Icon } from '../cards/parts.tsx';
 import { bannerOf } from '../model/banner.ts';
 import type { ChatPage } from '../page.ts';
+import type { Remedy } from '../types.ts';
 
 /** What keeps the person from going on as usual, and the way out of it. One at a time: the most important. */
 export function Banner({ page }: { readonly page: ChatPage }): JSX.Element | null {
@@ -11,8 +12,19 @@ export function Banner({ page }: { readonly page: ChatPage }): JSX.Element | nul
   return (
     <div class={`banner ${shown.level}`} role="region" aria-label="Session notice">
       <Icon name={shown.icon} />
-      <div class="banner-text" dir="auto">{shown.text}{shown.remedy === null ? null : <span class="banner-remedy">{shown.remedy}</span>}</div>
+      <div class="banner-text" dir="auto">{shown.text}{shown.remedy === null ? null : <RemedyLine page={page} remedy={shown.remedy} />}</div>
       {shown.action === null ? null : <Button label={shown.action.label} look="secondary" onPress={() => void page.ask({ ask: 'run', command: shown.action?.command ?? 'resume' })} />}
     </div>
+  );
+}
+
+/** What to do, and the command that does it, to be copied. */
+function RemedyLine({ page, remedy }: { readonly page: ChatPage; readonly remedy: Remedy }): JSX.Element {
+  const { text, command } = remedy;
+  return (
+    <span class="banner-remedy">
+      {text}
+      {command === null ? null : <> <code>{command}</code> <Button label="Copy Command" look="text" className="icon-only" title="Copy Command" onPress={() => void page.ask({ ask: 'copy', text: command })}><Icon name="copy" /></Button></>}
+    </span>
   );
 }

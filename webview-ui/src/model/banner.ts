@@ -1,11 +1,11 @@
-import type { ChatState } from '../types.ts';
+import type { ChatState, Remedy } from '../types.ts';
 
 /** A notice over the transcript. */
 export interface BannerWords {
   readonly level: 'info' | 'warning' | 'error';
   readonly icon: string;
   readonly text: string;
-  readonly remedy: string | null;
+  readonly remedy: Remedy | null;
   readonly action: { readonly label: string; readonly command: 'fork' | 'resume' | 'manageTrust' } | null;
 }
 

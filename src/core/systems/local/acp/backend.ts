@@ -3,6 +3,7 @@ import type { BackendEvent, CallOptions, ConnectionState, Disposable, Page, Sess
 import type { BackendContext } from '../../../model/context.ts';
 import { describeError, PilothouseError } from '../../../model/errors.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
+import { remedyLine } from '../../../model/remedy.ts';
 import type { Machine, Session, SessionControls, Traits } from '../../../model/session.ts';
 import { Emitter } from '../../../transport/emitter.ts';
 import { createClaims } from '../claims.ts';
@@ -233,7 +234,7 @@ class Backend implements AcpBackend {
     if (file === null) {
       const message = `${name}: the program ${oneLine(command, 120)} was not found.`;
       const remedy = 'Install it, or correct its command in the setting pilothouse.local.agents.';
-      this.setState({ status: 'not-installed', message, remedy, version: null });
+      this.setState({ status: 'not-installed', message, remedy: { text: remedy, command: null }, version: null });
       throw new PilothouseError('not_installed', `${message} ${remedy}`, { personMustAct: true });
     }
     try {
@@ -249,7 +250,7 @@ class Backend implements AcpBackend {
       this.touch();
       return link;
     } catch (error) {
-      this.setState({ status: 'failed', message: describeError(error), remedy: 'Check the command of this agent in the setting pilothouse.local.agents.', version: null });
+      this.setState({ status: 'failed', message: describeError(error), remedy: { text: 'Check the command of this agent in the setting pilothouse.local.agents.', command: null }, version: null });
       throw error;
     }
   }
@@ -311,7 +312,7 @@ class Backend implements AcpBackend {
     const words = wordsOf(error);
     const remedy = this.facts === null ? null : signInRemedy(this.facts, this.options.command, this.options.args);
     this.setState({ status: 'needs-sign-in', message: words, remedy, version: this.facts?.version ?? null });
-    return new PilothouseError('needs_sign_in', [words, remedy].filter((part) => part !== null).join('. '), { cause: error, personMustAct: true });
+    return new PilothouseError('needs_sign_in', remedy === null ? words : `${words.replace(/\.$/, '')}. ${remedyLine(remedy)}`, { cause: error, personMustAct: true });
   }
 
   private signedIn(): void {

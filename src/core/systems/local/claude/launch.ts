@@ -5,7 +5,6 @@ import { PilothouseError } from '../../../model/errors.ts';
 import type { JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import { findExecutable, programVersion, runProgram } from '../executable.ts';
-import { loginRemedy } from './normalise.ts';
 
 export const installCommand = 'npm install -g @anthropic-ai/claude-code';
 export const agentLabel = 'Claude Code';
@@ -41,7 +40,7 @@ export async function findProgram(configured: string | undefined, env: NodeJS.Pr
 
 export function notInstalled(configured: string | undefined): ConnectionState {
   const message = configured === undefined || configured === '' ? 'Claude Code is not installed: there is no `claude` on PATH.' : `Claude Code is not there: ${configured} cannot be run.`;
-  return { status: 'not-installed', message, remedy: installCommand, version: null };
+  return { status: 'not-installed', message, remedy: { text: 'Install it in a terminal.', command: installCommand }, version: null };
 }
 
 export function notInstalledError(configured: string | undefined): PilothouseError {
@@ -62,7 +61,7 @@ export async function signedIn(program: Program, env: NodeJS.ProcessEnv, signal?
 }
 
 export function needsSignIn(version: string | null, words: string | null): ConnectionState {
-  return { status: 'needs-sign-in', message: words ?? 'Nobody is signed in to Claude Code.', remedy: loginRemedy, version };
+  return { status: 'needs-sign-in', message: words ?? 'Nobody is signed in to Claude Code.', remedy: { text: 'Sign in in a terminal (or run claude there, then /login).', command: 'claude auth login' }, version };
 }
 
 export interface LaunchOptions {

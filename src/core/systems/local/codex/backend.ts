@@ -24,7 +24,7 @@ import { controlsOf, modeOf, modeOfThread } from './modes.ts';
 import { findCodex, probe } from './probe.ts';
 import { CodexServer } from './server.ts';
 import { CodexSession } from './session.ts';
-import { loginCommand } from './turns.ts';
+import { signInRemedy } from './turns.ts';
 import type { ThreadAnswer, WireModel } from './wire.ts';
 import { modelListSchema, rateLimitsSchema, read, threadAnswerSchema } from './wire.ts';
 
@@ -289,7 +289,7 @@ class Backend implements SessionBackend {
   }
 
   #needsSignIn(message: string): void {
-    this.#setState({ status: 'needs-sign-in', message, remedy: loginCommand, version: this.#state.version });
+    this.#setState({ status: 'needs-sign-in', message, remedy: signInRemedy, version: this.#state.version });
   }
 
   #setState(state: ConnectionState): void {

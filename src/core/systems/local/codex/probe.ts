@@ -4,7 +4,7 @@ import { describeError, PilothouseError } from '../../../model/errors.ts';
 import { findExecutable, programVersion, runProgram } from '../executable.ts';
 import { oneLine } from './entries.ts';
 import type { CodexServer } from './server.ts';
-import { loginCommand } from './turns.ts';
+import { signInRemedy } from './turns.ts';
 import { accountSchema, read } from './wire.ts';
 
 export const installCommand = 'npm install -g @openai/codex';
@@ -39,10 +39,10 @@ function missing(program: string): string {
 export async function probe(options: ProbeOptions): Promise<ConnectionState> {
   const { program, env, server, log, signal } = options;
   const file = await findExecutable(program, env);
-  if (file === null) return { status: 'not-installed', message: missing(program), remedy: installCommand, version: null };
+  if (file === null) return { status: 'not-installed', message: missing(program), remedy: { text: 'Install it in a terminal.', command: installCommand }, version: null };
   const version = await programVersion(file, env, signal);
-  if (version === null) return { status: 'failed', message: 'Codex does not start: it did not tell its version.', remedy: installCommand, version: null };
-  if (isOlder(version)) return { status: 'failed', message: `Codex ${version} is too old: Pilothouse needs ${oldest.join('.')} or later.`, remedy: `${installCommand}@latest`, version };
+  if (version === null) return { status: 'failed', message: 'Codex does not start: it did not tell its version.', remedy: { text: 'Install it anew in a terminal.', command: installCommand }, version: null };
+  if (isOlder(version)) return { status: 'failed', message: `Codex ${version} is too old: Pilothouse needs ${oldest.join('.')} or later.`, remedy: { text: 'Update it in a terminal.', command: `${installCommand}@latest` }, version };
   const status = await runProgram(file, ['login', 'status'], { env, timeoutMs: statusMs, signal });
   if (status.code === 0) return { status: 'ready', message: null, remedy: null, version };
   const said = oneLine(`${status.stderr}\n${status.stdout}`.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('WARNING')).at(-1) ?? 'Not logged in');
@@ -54,7 +54,7 @@ export async function probe(options: ProbeOptions): Promise<ConnectionState> {
     log.info('codex could not be asked for its account', { error: describeError(error) });
     return { status: 'failed', message: oneLine(describeError(error)), remedy: null, version };
   }
-  return { status: 'needs-sign-in', message: said, remedy: loginCommand, version };
+  return { status: 'needs-sign-in', message: said, remedy: signInRemedy, version };
 }
 
 function isOlder(version: string): boolean {

@@ -1,12 +1,15 @@
 import type { Entry, TurnState, UsageFigures } from '../../../model/entry.ts';
 import type { JsonValue } from '../../../model/json.ts';
+import type { Remedy } from '../../../model/remedy.ts';
 import type { Place } from './entries.ts';
 import { oneLine, rev } from './entries.ts';
 import type { WireError, WireTokens, WireTokenUsage } from './wire.ts';
 import { errorKind, errorText, word } from './wire.ts';
 
 /** The command that signs a person in to Codex. */
-export const loginCommand = 'codex login';
+const loginCommand = 'codex login';
+/** What to do where nobody is signed in. */
+export const signInRemedy: Remedy = { text: 'Sign in in a terminal.', command: loginCommand };
 
 export interface TurnOutcome {
   readonly state: Exclude<TurnState, 'running'>;
