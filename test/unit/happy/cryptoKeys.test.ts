@@ -1,7 +1,7 @@
 import { createPrivateKey, randomBytes, sign } from 'node:crypto';
 import nacl from 'tweetnacl';
 import { describe, expect, it } from 'vitest';
-import { PilothouseError } from '../../../src/core/model/errors.ts';
+import { HappyError } from '../../../src/core/systems/happy/errors.ts';
 import { fromBase64, fromBase64Url, toBase64, toBase64Url } from '../../../src/core/systems/happy/crypto/base64.ts';
 import {
   answerChallenge, blobKey, boxKeyBetween, boxOpener, contentKeyPair, deriveKey, linkKeyPair, openBox, openLinkAnswer, sealBox, sealBoxFrom, sealLinkAnswer, signingKeyPair, unwrapKey, verifyChallenge, wrapKey,
@@ -153,7 +153,7 @@ describe('boxes and wrapped keys', () => {
       } catch (error) {
         thrown = error;
       }
-      expect(thrown).toBeInstanceOf(PilothouseError);
+      expect(thrown).toBeInstanceOf(HappyError);
       const text = `${String(thrown)} ${JSON.stringify(thrown)} ${thrown instanceof Error ? (thrown.stack ?? '') : ''}`;
       expect(text).toMatch(/must be 32 bytes long, not 31\. Sign in to Happy again/);
       for (const form of [Buffer.from(wrong).toString('base64').slice(0, 12), Buffer.from(wrong).toString('hex').slice(0, 12), [...wrong.subarray(0, 4)].join(',')]) expect(text).not.toContain(form);

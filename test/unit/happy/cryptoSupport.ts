@@ -1,7 +1,11 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { vi } from 'vitest';
 import { fromBase64 } from '../../../src/core/systems/happy/crypto/base64.ts';
 import type { Pace } from '../../../src/core/systems/happy/crypto/slices.ts';
+
+// A busy computer takes its time; what hangs is found all the same.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
 /** True in the long run of the tests. */
 export const LONG = process.env['PILOTHOUSE_LONG'] === '1';

@@ -1,6 +1,6 @@
 import { createHash, createHmac, createPublicKey, randomBytes, verify } from 'node:crypto';
 import nacl from 'tweetnacl';
-import { PilothouseError } from '../../../model/errors.ts';
+import { HappyError } from '../errors.ts';
 import { fromBase64, toBase64 } from './base64.ts';
 import { hsalsa20, KEY_BYTES, NONCE_BYTES, secretboxOpen, secretboxSeal, TAG_BYTES } from './nacl.ts';
 import { agreementOf } from './x25519.ts';
@@ -25,7 +25,7 @@ const LINK_V2 = 0;
 /** Throws `bad_key` when a key does not have `length` bytes. The message says whose key it is, never what is in it. */
 export function requireKey(key: Uint8Array, whose: string, length: number = KEY_BYTES): void {
   if (key.length === length) return;
-  throw new PilothouseError('bad_key', `${whose} must be ${length} bytes long, not ${key.length}. Sign in to Happy again, or import its credentials again.`, { personMustAct: true });
+  throw new HappyError('bad_key', `${whose} must be ${length} bytes long, not ${key.length}. Sign in to Happy again, or import its credentials again.`, { personMustAct: true });
 }
 
 /** HMAC-SHA512: 64 bytes. */
@@ -110,7 +110,7 @@ export function sealBox(plain: Uint8Array, publicKey: Uint8Array): Uint8Array {
 export function sealBoxFrom(own: KeyPair, nonce: Uint8Array, plain: Uint8Array, publicKey: Uint8Array): Uint8Array {
   requireKey(publicKey, 'The public key of the other side');
   const key = boxKeyBetween(publicKey, own.secretKey);
-  if (key === null) throw new PilothouseError('bad_key', 'The public key of the other side is not usable. Start the sign-in again there.', { personMustAct: true });
+  if (key === null) throw new HappyError('bad_key', 'The public key of the other side is not usable. Start the sign-in again there.', { personMustAct: true });
   const box = secretboxSeal(plain, nonce, key);
   const bundle = new Uint8Array(BOX_HEAD + box.length);
   bundle.set(own.publicKey, 0);
