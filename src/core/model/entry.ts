@@ -79,7 +79,7 @@ export interface PromptEntry extends EntryBase {
   /** The id that we gave it when we sent it; null for prompts of other clients. */
   readonly clientId: string | null;
 }
-/** A finished (or cut off) block of the agent's answer, whole. */
+/** A finished (or cut off) block of the agent's answer, whole. Without text: what came of it is void, and it shows no row. So with thinking. */
 export interface TextEntry extends EntryBase {
   readonly kind: 'text';
   readonly text: string;
@@ -124,6 +124,11 @@ export interface ToolEntry extends EntryBase {
   readonly cwd: string | null;
   readonly locations: readonly Location[];
   readonly diffs: readonly FileDiff[];
+  /**
+   * Present on calls that are not whole. `streaming`: the input is still on its way (`input` is null), and its pieces tell it; `void`: the call broke off and
+   * is not made, so it shows no row. The whole call, without it, is a higher version; nothing goes back to `streaming`.
+   */
+  readonly stage?: 'streaming' | 'void';
 }
 export interface ResultEntry extends EntryBase {
   readonly kind: 'result';

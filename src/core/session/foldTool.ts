@@ -15,8 +15,8 @@ export function foldTool(base: Pick<ToolRow, 'key' | 'at' | 'turn'>, entries: Ro
     verb: call?.verb ?? 'other',
     title: call?.title ?? '',
     status: result?.status ?? (isWaiting(entries) ? 'waiting' : ('running' satisfies ToolStatus)),
-    // While the call itself is not here, the pieces of its input as text.
-    input: call === undefined ? joinPieces(entries.pieces('input')) || null : call.input,
+    // While the call itself is not here whole, the pieces of its input as text.
+    input: call === undefined || call.stage === 'streaming' ? joinPieces(entries.pieces('input')) || null : call.input,
     command: call?.command ?? null,
     cwd: call?.cwd ?? null,
     locations: call?.locations ?? [],

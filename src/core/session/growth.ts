@@ -1,9 +1,10 @@
 import type { DeltaEntry } from '../model/entry.ts';
 import { compareOrder } from '../model/entry.ts';
 import type { Row, ToolRow } from '../model/row.ts';
+import type { Channel } from './channels.ts';
+import { endsChannel } from './channels.ts';
 import { headOf, joinCut, OUTPUT_HEAD, OUTPUT_LIMIT, OUTPUT_TAIL } from './cut.ts';
 import { joinPieces, lastPart } from './pieces.ts';
-import type { Channel } from './pieces.ts';
 import { RowEntries } from './rowEntries.ts';
 import type { RowLog } from './rowLog.ts';
 
@@ -32,7 +33,7 @@ export function growthOf(own: Row, log: RowLog, channel: Channel): Growth | null
   const base = { channel, last: lastPart(pieces), length: 0, head: '', tail: '' };
   if (channel === 'text' || channel === 'thinking') return own.kind === channel && own.streaming ? base : null;
   if (own.kind !== 'tool') return null;
-  if (channel === 'input') return entries.of('tool').length === 0 ? base : null;
+  if (channel === 'input') return entries.of('tool').every((call) => endsChannel(call) === null) ? base : null;
   if (entries.of('result').length > 0) return null;
   const output = joinPieces(pieces);
   return { ...base, length: output.length, head: output.length >= OUTPUT_HEAD ? headOf(output) : '', tail: output.slice(-OUTPUT_TAIL) };

@@ -1,5 +1,7 @@
 import type { Entry, Order } from '../model/entry.ts';
 import { compareOrder } from '../model/entry.ts';
+import type { Channel } from './channels.ts';
+import { endsChannel } from './channels.ts';
 
 /** Where a row stands among its siblings. */
 export interface Position {
@@ -32,10 +34,16 @@ export function compareEntries(a: Entry, b: Entry): number {
   return compareOrder(a.order, b.order) || compareText(a.id, b.id);
 }
 
-/** False for entries that change a row but never make one. */
+/** False for entries that change a row but never make one, and for what is void: a block without text, a call that is not made, pieces that gave way. */
 export function showsRow(entry: Entry): boolean {
-  if (entry.kind === 'turn') return entry.phase === 'end';
-  return entry.kind !== 'answer' && entry.kind !== 'usage';
+  switch (entry.kind) {
+    case 'turn': return entry.phase === 'end';
+    case 'text':
+    case 'thinking': return entry.text !== '';
+    case 'tool': return entry.stage !== 'void';
+    case 'delta': return entry.joined === undefined || entry.joined.lengths.length > 0;
+    default: return entry.kind !== 'answer' && entry.kind !== 'usage';
+  }
 }
 
 /** The facts of a row over its entries; null without entries. */
@@ -43,11 +51,20 @@ export function factsOf(entries: Iterable<Entry>): RowFacts | null {
   let order: Order | null = null;
   let lead: Entry | null = null;
   let shows = false;
+  const streams = new Set<Channel>();
+  const ended = new Set<Channel>();
   for (const entry of entries) {
     if (order === null || compareOrder(entry.order, order) < 0) order = entry.order;
     if (entry.parent !== null && (lead === null || compareEntries(entry, lead) < 0)) lead = entry;
-    shows ||= showsRow(entry);
+    const ends = endsChannel(entry);
+    if (ends !== null) ended.add(ends);
+    if (showsRow(entry)) {
+      if (entry.kind === 'delta') streams.add(entry.channel);
+      else shows = true;
+    }
   }
+  // Pieces that gave way to something void show nothing.
+  for (const channel of streams) shows ||= !ended.has(channel);
   return order === null ? null : { order, parent: lead?.parent ?? null, shows };
 }
 

@@ -1,18 +1,9 @@
-import type { DeltaEntry, EntryKind } from '../model/entry.ts';
+import type { DeltaEntry } from '../model/entry.ts';
 import { compareOrder } from '../model/entry.ts';
 import { compareEntries, compareText } from './order.ts';
 
-export type Channel = DeltaEntry['channel'];
-
 /** Characters after which pieces go on in another stored entry, so that a long block is not written anew with every piece. */
 export const SEGMENT_CHARS = 64 * 1024;
-
-/** Channel whose pieces a whole entry of that kind takes the place of. */
-export function endsChannel(kind: EntryKind): Channel | null {
-  if (kind === 'text' || kind === 'thinking') return kind;
-  if (kind === 'result') return 'output';
-  return kind === 'tool' ? 'input' : null;
-}
 
 /** How many parts a piece holds: one, or those that were joined in it. */
 export function partCount(piece: DeltaEntry): number {

@@ -1,9 +1,10 @@
 import type { DeltaEntry, Entry } from '../model/entry.ts';
+import type { Channel } from './channels.ts';
+import { endsChannel } from './channels.ts';
 import { compareVersions } from './merge.ts';
 import type { RowFacts } from './order.ts';
 import { factsOf } from './order.ts';
-import type { Channel } from './pieces.ts';
-import { emptied, endsChannel, isTrace, partCount, pieceRev, placeOf, samePlace, segmentsOf, traceOf } from './pieces.ts';
+import { emptied, isTrace, partCount, pieceRev, placeOf, samePlace, segmentsOf, traceOf } from './pieces.ts';
 
 /**
  * The entries of one row, merged, and which of them the store has yet to be given.
@@ -55,7 +56,7 @@ export class RowLog {
   add(entry: Entry, stored: boolean): boolean {
     if (entry.kind === 'delta') return this.addPiece(entry, stored);
     if (!this.put(entry, stored)) return false;
-    const channel = endsChannel(entry.kind);
+    const channel = endsChannel(entry);
     if (channel !== null) this.letGo(channel, stored);
     return true;
   }
@@ -123,7 +124,7 @@ export class RowLog {
   }
 
   private isEnded(channel: Channel): boolean {
-    for (const entry of this.entries.values()) if (endsChannel(entry.kind) === channel) return true;
+    for (const entry of this.entries.values()) if (endsChannel(entry) === channel) return true;
     return false;
   }
 

@@ -21,6 +21,9 @@ function listOf(check: Check): Check {
 function orNull(check: Check): Check {
   return (value) => value === null || check(value);
 }
+function orAbsent(check: Check): Check {
+  return (value) => value === undefined || check(value);
+}
 /** Objects with these fields; others may be there too. */
 function shape(fields: Readonly<Record<string, Check>>): Check {
   const checks = Object.entries(fields);
@@ -67,7 +70,7 @@ const kinds: Readonly<Record<EntryKind, Check>> = {
   tool: shape({
     callId: isText, name: isText, title: isText, input: isThere, command: isTextOrNull, cwd: isTextOrNull, diffs: listOf(diff),
     verb: oneOf('read', 'search', 'edit', 'delete', 'move', 'execute', 'fetch', 'think', 'agent', 'todo', 'other'),
-    locations: listOf(shape({ path: isText, line: isNumberOrNull })),
+    locations: listOf(shape({ path: isText, line: isNumberOrNull })), stage: orAbsent(oneOf('streaming', 'void')),
   }),
   result: shape({
     callId: isText, status: oneOf('ok', 'error', 'denied', 'cancelled'), output: isText, exitCode: isNumberOrNull, durationMs: isNumberOrNull,

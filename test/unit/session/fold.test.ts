@@ -35,6 +35,18 @@ describe('pieces', () => {
     expect(fold(piece('input', 0, '{"co'), call())).toMatchObject({ input: { command: 'ls' } });
   });
 
+  it('of input are the input as text while the call is not whole; one that broke off is no row, and a block without text is none', () => {
+    const begun = call({ rev: 0, input: null, title: 'Bash', stage: 'streaming' });
+    const came = piece('input', 0, '{"com');
+    expect(fold(begun, came)).toMatchObject({ name: 'Bash', status: 'running', input: '{"com' });
+    expect(fold(begun, came, call({ rev: 1 }))).toMatchObject({ input: { command: 'ls' } });
+    const rows = (...entries: readonly Entry[]): unknown[] => viewOf(entries).map((row) => row.key);
+    expect(rows(begun, came)).toHaveLength(1);
+    expect(rows(begun, came, call({ rev: 0.5, input: null, stage: 'void' }))).toEqual([]);
+    expect(rows(piece('text', 0, 'half a'))).toHaveLength(1);
+    expect(rows(piece('text', 0, 'half a'), text(''))).toEqual([]);
+  });
+
   it('of input are the input as text while the call itself is not here', () => {
     expect(fold(piece('input', 1, 'mand'), piece('input', 0, '{"com'))).toMatchObject({ kind: 'tool', status: 'running', input: '{"command' });
   });
