@@ -1,0 +1,131 @@
+import type { JsonObject, JsonValue } from '../../../model/json.ts';
+import type { Choice, SessionControls, SlashCommand } from '../../../model/session.ts';
+import { num, obj, objects, oneLine, said, texts } from './read.ts';
+
+const choice = (id: string, label: string, description: string | null = null): Choice => ({ id, label, description });
+
+const bypass = choice('bypassPermissions', 'Bypass Permissions', 'Does everything without asking. Only for sandboxes.');
+const claudeModes: readonly Choice[] = [
+  choice('default', 'Ask', 'Asks before edits and commands.'),
+  choice('acceptEdits', 'Accept Edits', 'Edits files in the folder without asking; asks before commands.'),
+  choice('plan', 'Plan', 'Reads and plans; changes nothing until the plan is approved.'),
+  choice('dontAsk', "Don't Ask", 'Denies whatever no rule allows.'),
+  bypass,
+];
+const modes: ReadonlyMap<string, readonly Choice[]> = new Map([
+  ['codex', [
+    choice('default', 'As Configured', 'Approvals and sandbox as the machine has them configured.'),
+    choice('read-only', 'Read Only', 'Reads; asks before anything else.'),
+    choice('safe-yolo', 'Workspace Write', 'Changes files in its folder and asks before anything beyond.'),
+    choice('yolo', 'Full Access', 'Does anything anywhere on its machine and never asks.'),
+  ]],
+  ['gemini', [choice('default', 'Ask'), choice('auto_edit', 'Accept Edits'), choice('yolo', 'Full Access', 'Never asks.'), choice('plan', 'Plan')]],
+  ['openclaw', [choice('default', 'Ask'), bypass]],
+  ['agy', [choice('default', 'Sandbox', 'Runs in a sandbox and never asks.'), bypass]],
+  ['rig', []],
+]);
+
+const claudeModels: readonly Choice[] = [
+  choice('default', 'Default'), choice('claude-opus-5', 'Opus 5'), choice('opus', 'Opus'), choice('fable', 'Fable'), choice('sonnet', 'Sonnet'), choice('haiku', 'Haiku'),
+];
+const named = (ids: readonly string[]): readonly Choice[] => ids.map((id) => choice(id, id === 'default' ? 'Default' : id));
+const models: ReadonlyMap<string, readonly Choice[]> = new Map([
+  ['codex', named(['default', 'gpt-5.6-sol', 'gpt-5.6-terra', 'gpt-5.6-luna', 'gpt-5.5', 'gpt-5.4', 'gpt-5.3-codex', 'gpt-5.2-codex', 'gpt-5.1-codex-max', 'gpt-5.2', 'gpt-5.1-codex-mini'])],
+  ['gemini', named(['gemini-3.1-pro-preview', 'gemini-3-flash-preview', 'gemini-3.1-flash-lite-preview', 'gemini-2.5-pro', 'gemini-2.5-flash', 'gemini-2.5-flash-lite'])],
+  ['openclaw', named(['default'])],
+  ['agy', named([
+    'Gemini 3.6 Flash (High)', 'Gemini 3.6 Flash (Medium)', 'Gemini 3.6 Flash (Low)', 'Gemini 3.1 Pro (High)', 'Gemini 3.1 Pro (Low)', 'Gemini 3.5 Flash (High)',
+    'Gemini 3.5 Flash (Medium)', 'Gemini 3.5 Flash (Low)', 'Claude Opus 4.6 (Thinking)', 'Claude Sonnet 4.6 (Thinking)', 'GPT-OSS 120B (Medium)',
+  ])],
+  ['rig', []],
+]);
+
+const effortLabels: ReadonlyMap<string, string> = new Map([['low', 'Low'], ['medium', 'Medium'], ['high', 'High'], ['xhigh', 'Extra High'], ['max', 'Max']]);
+const effort = (id: string): Choice => choice(id, effortLabels.get(id) ?? id);
+const claudeEfforts = ['low', 'medium', 'high', 'xhigh', 'max'].map(effort);
+const efforts: ReadonlyMap<string, readonly Choice[]> = new Map([['codex', claudeEfforts.slice(0, 4)], ['gemini', []], ['openclaw', []], ['agy', []], ['rig', []]]);
+
+/** What Happy's command line answers itself for Claude, whether the agent lists it or not. */
+const ownCommands: ReadonlyMap<string, readonly SlashCommand[]> = new Map([['claude', [
+  { name: 'clear', description: 'Starts the conversation anew; queued messages are dropped.', argumentHint: null },
+  { name: 'compact', description: 'Sums the conversation up to make room.', argumentHint: null },
+  { name: 'mcp', description: 'Lists the MCP servers.', argumentHint: null },
+  { name: 'skills', description: 'Lists the skills.', argumentHint: null },
+]]]);
+
+/** Flavour of the agent as Happy's metadata names it. Null where it does not say; the app takes that, and any that it does not know, for Claude. */
+export function flavourOf(metadata: JsonValue | undefined): string | null {
+  return said(obj(metadata, 'client'), 'id') === 'rig' ? 'rig' : said(metadata, 'flavor');
+}
+
+/**
+ * Pickers of a session, or of one that could be made (`metadata` of the machine, or undefined). Lists that the metadata carries come first; else those of the
+ * flavour, as slopus/happy at 2c8ecacc1 has them; one that is not known is treated like Claude. `mode` is `default` where nobody chose: never more than the
+ * person asked for.
+ */
+export function controlsOf(metadata: JsonValue | undefined, flavour: string | null): SessionControls {
+  const known = flavour !== null && (flavour === 'claude' || modes.has(flavour)) ? flavour : 'claude';
+  const rig = known === 'rig';
+  const told = toldLists(metadata, rig);
+  // Happy's command lines tell modes only where they are the agent's own; the fixed flavours have none of those.
+  const fixed = known === 'claude' || known === 'codex' || known === 'openclaw' || known === 'agy';
+  const offered = {
+    models: told.models.length > 0 ? withDefault(told.models, known) : (models.get(known) ?? claudeModels),
+    modes: !fixed && told.modes.length > 0 ? told.modes : (modes.get(known) ?? claudeModes),
+    efforts: told.efforts.length > 0 ? told.efforts : (efforts.get(known) ?? claudeEfforts),
+  };
+  const model = rig ? rigModel(metadata) : (said(metadata, 'modelMode') ?? said(metadata, 'currentModelCode'));
+  const mode = said(metadata, 'permissionMode') ?? (rig ? (said(metadata, 'currentOperatingModeCode') ?? said(obj(metadata, 'session'), 'permissionMode')) : isBypassed(metadata) ? 'bypassPermissions' : 'default');
+  const level = said(metadata, 'effortLevel') ?? said(metadata, 'currentThoughtLevelCode') ?? said(obj(metadata, 'reasoning'), 'current');
+  return {
+    models: withCurrent(offered.models, model), model, modes: withCurrent(offered.modes, mode), mode, efforts: withCurrent(offered.efforts, offered.efforts.length === 0 ? null : level),
+    effort: offered.efforts.length === 0 ? null : level, commands: commandsOf(metadata, known),
+  };
+}
+
+function isBypassed(metadata: JsonValue | undefined): boolean {
+  return (metadata as JsonObject | undefined)?.['dangerouslySkipPermissions'] === true;
+}
+
+interface Told {
+  readonly models: readonly Choice[];
+  readonly modes: readonly Choice[];
+  readonly efforts: readonly Choice[];
+}
+/** Lists `{code, value, description}` of the metadata; Rig's models are named by provider and model. */
+function toldLists(metadata: JsonValue | undefined, rig: boolean): Told {
+  const options = (key: string): readonly Choice[] => objects(metadata, key).flatMap((option) => {
+    const provider = said(obj(option, 'provider'), 'id') ?? said(option, 'providerId');
+    const code = (key === 'models' ? said(option, 'id') : null) ?? said(option, 'code');
+    if (code === null || (rig && key === 'models' && provider === null)) return [];
+    const label = (key === 'models' ? said(option, 'name') : null) ?? said(option, 'value') ?? code;
+    const about = said(option, 'description') ?? (key === 'models' ? said(option, 'providerName') : null);
+    return [choice(rig && key === 'models' ? `${provider}:${code}` : code, oneLine(label), about === null ? null : oneLine(about))];
+  });
+  const levels = options('thoughtLevels');
+  return { models: options('models'), modes: options('operatingModes'), efforts: levels.length > 0 ? levels : texts(obj(metadata, 'reasoning'), 'levels').map(effort) };
+}
+
+function rigModel(metadata: JsonValue | undefined): string | null {
+  const provider = said(metadata, 'currentModelProviderId') ?? said(obj(metadata, 'model'), 'providerId');
+  const id = said(metadata, 'currentModelCode') ?? said(obj(metadata, 'model'), 'id');
+  return provider === null || id === null ? null : `${provider}:${id}`;
+}
+
+function withDefault(list: readonly Choice[], flavour: string): readonly Choice[] {
+  return flavour === 'codex' && list.every((one) => one.id !== 'default') ? [choice('default', 'Default'), ...list] : list;
+}
+function withCurrent(list: readonly Choice[], current: string | null): readonly Choice[] {
+  return current === null || list.some((one) => one.id === current) ? list : [...list, choice(current, oneLine(current))];
+}
+
+function commandsOf(metadata: JsonValue | undefined, flavour: string): readonly SlashCommand[] {
+  const own = ownCommands.get(flavour) ?? [];
+  const names = texts(metadata, 'slashCommands').map((name) => name.replace(/^\//, '')).filter((name) => name !== '' && own.every((one) => one.name !== name));
+  return [...own, ...[...new Set(names)].map((name) => ({ name, description: '', argumentHint: null }))];
+}
+
+/** True where a Rig session keeps the model that it began with. */
+export function isModelLocked(metadata: JsonValue | undefined): boolean {
+  return obj(metadata, 'session')?.['modelLocked'] === true && num(metadata, 'rigMetadataVersion') !== null;
+}

@@ -1,0 +1,13 @@
+export { answerCall } from './asks.ts';
+export type { AnswerCall, Ask } from './asks.ts';
+export { controlsOf, flavourOf, isModelLocked } from './controls.ts';
+export { plainContext } from './input.ts';
+export type { MachineRowInput, MessageInput, NormaliseContext, PresenceInput, SessionRowInput } from './input.ts';
+export { promptRow, SessionNormaliser } from './log.ts';
+export type { TurnHint } from './log.ts';
+export { normaliseMessage, unreadableOfRow } from './message.ts';
+export { clockLagOf, refOfRow } from './place.ts';
+export { isArchived, isHidden, isTerminal, localSessionOf, machineOf, sessionOf, titleOf } from './session.ts';
+export type { LocalSession, MachineInput, SessionInput } from './session.ts';
+export { agentStateEntries, openAsks } from './state.ts';
+export type { OpenAsk, StateEntries, StateOptions } from './state.ts';

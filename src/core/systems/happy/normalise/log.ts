@@ -1,0 +1,127 @@
+import type { Entry, TurnState } from '../../../model/entry.ts';
+import type { JsonValue } from '../../../model/json.ts';
+import type { Echo } from './echoes.ts';
+import { Echoes } from './echoes.ts';
+import type { MessageInput, NormaliseContext } from './input.ts';
+import { normaliseMessage, sentText } from './message.ts';
+import { placeOf, rowOf, takenBack } from './place.ts';
+import { said } from './read.ts';
+import type { OpenAsk } from './state.ts';
+import { agentStateEntries } from './state.ts';
+import { isPlanTool } from './tools.ts';
+import { TurnBook } from './turns.ts';
+
+/** What the messages say about the last turn: a hint, for presence knows better. Times are milliseconds since the epoch. */
+export interface TurnHint {
+  readonly turn: string;
+  readonly state: TurnState;
+  readonly at: number;
+  /** What the agent said went wrong in it, in one line. */
+  readonly error: string | null;
+}
+
+/**
+ * Messages and agentState of one Happy session → entries, with what follows from several of them: queued prompts that come back joined are shown once, turns
+ * have their duration and changed files, calls end with their turn, a plan stands in its permission, refused calls say so. Messages may come in any order, in
+ * any portions and any number of times: the entries that hold in the end follow from their set. agentState goes by version, and only forward.
+ */
+export class SessionNormaliser {
+  readonly #context: NormaliseContext;
+  readonly #echoes = new Echoes();
+  readonly #turns = new TurnBook();
+  readonly #plans = new Map<string, string>();
+  readonly #unread = new Set<string>();
+  #state: { readonly value: JsonValue | undefined; readonly version: number } | null = null;
+  #open: readonly OpenAsk[];
+  #oldest: number | null = null;
+  #planned = false;
+  #error: { readonly at: number; readonly text: string } | null = null;
+
+  /** `open`: requests that were open when this session was last followed, as `openRequests` gave them. */
+  constructor(context: NormaliseContext, open: readonly OpenAsk[] = []) {
+    this.#context = context;
+    this.#open = open;
+  }
+
+  get openRequests(): readonly OpenAsk[] {
+    return this.#open;
+  }
+
+  /** Messages that could not be decrypted: worth another try when a key arrives. */
+  get unreadable(): readonly string[] {
+    return [...this.#unread];
+  }
+
+  turnHint(): TurnHint | null {
+    const latest = this.#turns.latest();
+    if (latest === null) return null;
+    const since = (latest.began ?? latest.at) - 10_000;
+    return { turn: latest.turn, state: latest.state, at: latest.at, error: latest.state === 'failed' && this.#error !== null && this.#error.at >= since ? this.#error.text : null };
+  }
+
+  /** Entries of these messages, and versions of others that they change. */
+  messages(messages: Iterable<MessageInput>): Entry[] {
+    const entries: Entry[] = [];
+    let older = false;
+    this.#planned = false;
+    for (const message of messages) {
+      const moment = placeOf(message, this.#context).at ?? 0;
+      if (this.#oldest === null || moment < this.#oldest) [this.#oldest, older] = [moment, true];
+      entries.push(...this.#message(message));
+    }
+    entries.push(...this.#turns.follow());
+    // Requests from before what is here wait until their tool calls are; a plan may complete its request.
+    return this.#state !== null && (older || this.#planned) ? [...entries, ...this.#stateEntries(this.#state)] : entries;
+  }
+
+  /** Entries of a version of the agentState; none of one that is not above the last. */
+  agentState(value: JsonValue | undefined, version: number): Entry[] {
+    if (this.#state !== null && version <= this.#state.version) return [];
+    this.#state = { value, version };
+    return this.#stateEntries(this.#state);
+  }
+
+  #stateEntries({ value, version }: { readonly value: JsonValue | undefined; readonly version: number }): Entry[] {
+    const { entries, open } = agentStateEntries(value, version, this.#context, { open: this.#open, since: this.#oldest ?? Number.POSITIVE_INFINITY, planOf: (call) => this.#plans.get(call) ?? null });
+    this.#open = open;
+    this.#turns.take(entries, 'agentState');
+    return [...entries, ...this.#turns.follow()];
+  }
+
+  #message(message: MessageInput): Entry[] {
+    const unread = message.content === undefined || message.content === null;
+    const retried = !unread && (message.retried === true || this.#unread.has(message.id));
+    if (unread) this.#unread.add(message.id);
+    else this.#unread.delete(message.id);
+    const own = normaliseMessage(retried ? { ...message, retried } : message, this.#context);
+    this.#turns.take(own, message.id);
+    const sent = sentText(message);
+    if (sent !== null) return [...own, ...this.#echoes.sent(sent, message.seq).map((echo) => this.#hidden(echo))];
+    return own.flatMap((entry) => this.#seen(entry, message));
+  }
+
+  #seen(entry: Entry, message: MessageInput): readonly Entry[] {
+    if (entry.kind === 'tool' && isPlanTool(entry.name)) {
+      const plan = said(entry.input, 'plan');
+      const known = this.#plans.get(entry.callId);
+      // Of two plans of one call the one that would hold among versions of the permission.
+      if (plan !== null && (known === undefined || JSON.stringify(plan) > JSON.stringify(known))) {
+        this.#plans.set(entry.callId, plan);
+        this.#planned = true;
+      }
+    }
+    if (entry.kind === 'notice' && entry.level === 'error' && (this.#error === null || (entry.at ?? 0) >= this.#error.at)) this.#error = { at: entry.at ?? 0, text: entry.text.split('\n', 1)[0] ?? '' };
+    if (entry.kind !== 'prompt') return [entry];
+    const echo = this.#echoes.said(entry.id, entry.text, message);
+    return echo?.matched === true ? [this.#hidden(echo)] : [entry];
+  }
+
+  #hidden(echo: Echo): Entry {
+    return takenBack(echo.id, echo.id, placeOf(echo.message, this.#context), 1);
+  }
+}
+
+/** Key of the row of a prompt that a client sent, by its message. */
+export function promptRow(messageId: string): string {
+  return rowOf.message(messageId);
+}

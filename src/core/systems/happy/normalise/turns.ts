@@ -1,0 +1,154 @@
+import type { Entry, TurnState } from '../../../model/entry.ts';
+import { compareOrder } from '../../../model/entry.ts';
+import { canonicalJson } from '../../../model/json.ts';
+import { resultEntry } from './calls.ts';
+import { turnEnd, turnEndRev } from './envelope.ts';
+import type { Place } from './place.ts';
+import { revs, rowOf } from './place.ts';
+
+type End = Extract<Entry, { kind: 'turn' }>;
+interface Turn {
+  /** Messages that told of its beginning, and of its end. */
+  readonly starts: Set<string>;
+  readonly ends: Set<string>;
+  began: number | null;
+  end: End | null;
+  readonly calls: Set<string>;
+}
+interface Call {
+  readonly row: string;
+  readonly turns: Set<string>;
+  /** Messages that told of the call, and of its end. */
+  readonly told: Set<string>;
+  readonly ends: Set<string>;
+  /** Files that it changes where it succeeds. */
+  readonly files: Set<string>;
+  /** Where it was first told to have ended; that may be in a turn that is not its own. */
+  end: Pick<Place, 'order' | 'at'> | null;
+  /** It was refused: it changed nothing. */
+  refused: boolean;
+}
+
+/**
+ * What follows from several messages about a turn: how long it took, which files it changed, and that calls which were never told to end are over with it.
+ * Turn ends are hints: one may be missing, come twice or belong to a turn of its own that an abort left behind (wire spec, A "Turn state"). Every change of what
+ * is known gives versions that hold over those that knew less, so that the last of them depends on the set of messages alone.
+ */
+export class TurnBook {
+  readonly #turns = new Map<string, Turn>();
+  readonly #calls = new Map<string, Call>();
+  readonly #stale = new Set<string>();
+
+  /** Notes the entries of one message; `source` is its identity. */
+  take(entries: readonly Entry[], source: string): void {
+    for (const entry of entries) {
+      if (entry.kind === 'turn') {
+        this.#turn(entry, source);
+      } else if (entry.kind === 'tool' && entry.rev === revs.call.whole && entry.turn !== null && entry.row !== null) {
+        const call = this.#call(entry.callId, entry.row);
+        call.told.add(source);
+        call.turns.add(entry.turn);
+        for (const diff of entry.diffs) call.files.add(diff.path);
+        this.#get(entry.turn).calls.add(entry.callId);
+        this.#changed(call);
+      } else if (entry.kind === 'result') {
+        this.#result(entry, source);
+      }
+    }
+  }
+
+  /** What follows for the turns about which something was noted since the last time. */
+  follow(): Entry[] {
+    const entries = [...this.#stale].flatMap((turn) => this.#follow(turn));
+    this.#stale.clear();
+    return entries;
+  }
+
+  /** The turn whose beginning or end was told last, by time; null before any. */
+  latest(): { readonly turn: string; readonly state: TurnState; readonly at: number; readonly began: number | null } | null {
+    let latest: { turn: string; state: TurnState; at: number; began: number | null } | null = null;
+    for (const [turn, { began, end }] of this.#turns) {
+      const at = Math.max(began ?? 0, end?.at ?? 0);
+      if (latest === null || at > latest.at || (at === latest.at && turn > latest.turn)) latest = { turn, at, began, state: end !== null && (end.at ?? 0) >= (began ?? 0) ? end.state : 'running' };
+    }
+    return latest;
+  }
+
+  #get(turn: string): Turn {
+    const known = this.#turns.get(turn);
+    if (known !== undefined) return known;
+    const made: Turn = { starts: new Set(), ends: new Set(), began: null, end: null, calls: new Set() };
+    this.#turns.set(turn, made);
+    return made;
+  }
+
+  #call(id: string, row: string): Call {
+    const known = this.#calls.get(id);
+    if (known !== undefined) return known;
+    const made: Call = { row, turns: new Set(), told: new Set(), ends: new Set(), files: new Set(), end: null, refused: false };
+    this.#calls.set(id, made);
+    return made;
+  }
+
+  #changed(call: Call): void {
+    for (const turn of call.turns) this.#stale.add(turn);
+  }
+
+  #turn(entry: End, source: string): void {
+    const turn = this.#get(entry.turn);
+    this.#stale.add(entry.turn);
+    if (entry.phase === 'start') {
+      turn.starts.add(source);
+      turn.began = Math.min(turn.began ?? Number.POSITIVE_INFINITY, entry.at ?? 0);
+      return;
+    }
+    turn.ends.add(source);
+    // The same choice as between two versions of one entry.
+    if (turn.end === null || entry.rev > turn.end.rev || (entry.rev === turn.end.rev && canonicalJson(entry) > canonicalJson(turn.end))) turn.end = entry;
+  }
+
+  #result(entry: Extract<Entry, { kind: 'result' }>, source: string): void {
+    const call = this.#call(entry.callId, entry.row ?? rowOf.call(entry.callId));
+    if (entry.rev === revs.result.refused) {
+      call.refused = true;
+    } else if (entry.rev !== revs.result.over) {
+      call.ends.add(source);
+      if (call.end === null || compareOrder(entry.order, call.end.order) < 0) call.end = { order: entry.order, at: entry.at };
+    }
+    this.#changed(call);
+  }
+
+  #follow(id: string): Entry[] {
+    const turn = this.#turns.get(id);
+    if (turn === undefined || turn.end === null) return [];
+    const { end } = turn;
+    const endedAt = end.at ?? 0;
+    const entries: Entry[] = [];
+    const files = new Set<string>();
+    let known = turn.starts.size;
+    for (const callId of turn.calls) {
+      const call = this.#calls.get(callId);
+      if (call === undefined) continue;
+      known += call.told.size + (call.refused ? 1 : 0);
+      if (!call.refused) for (const file of call.files) files.add(file);
+      entries.push(...callOver(callId, call, id, end, turn.ends.size > 1));
+    }
+    const whole = turnEnd(id, end, end.state === 'running' ? 'completed' : end.state);
+    const durationMs = turn.began !== null && turn.began <= endedAt ? endedAt - turn.began : null;
+    return [...entries, { ...whole, rev: turnEndRev(endedAt, known), filesChanged: [...files].sort(), durationMs }];
+  }
+}
+
+/**
+ * What the end of a turn says about one of its calls. A turn that was broken off breaks off what runs: the end of such a call is told after that of the turn.
+ * `again`: the turn was told to end several times, so an end before this one may have said something else.
+ */
+function callOver(id: string, call: Call, turn: string, end: End, again: boolean): Entry[] {
+  const over: Place = { order: end.order, at: end.at, turn, parent: null };
+  if (end.state === 'completed' && !again) return call.end === null ? [resultEntry(call.row, id, over, { status: 'ok', rev: revs.result.over })] : [];
+  // Above the call's own end, below a refusal; of several ends of the turn, and of the call, the version that knows more.
+  const rev = revs.result.ended + (Math.max(0, end.at ?? 0) + 0.05 * Math.min(call.ends.size, 19)) / 1e14;
+  const inTime = call.end !== null && (end.state === 'completed' || (call.end.at ?? 0) <= (end.at ?? 0));
+  if (call.end !== null && inTime) return [resultEntry(call.row, id, { ...over, ...call.end }, { status: 'ok', rev })];
+  return [resultEntry(call.row, id, over, { status: end.state === 'completed' ? 'ok' : 'cancelled', rev })];
+}
