@@ -19,7 +19,7 @@ import { createLog } from './log.ts';
 import { Notifications } from './notifications.ts';
 import type { Services } from './services.ts';
 import { Settings } from './settings.ts';
-import { usableKey } from './storeKey.ts';
+import { offerKey, usableKey } from './storeKey.ts';
 import { ConnectionsTree } from './tree/connections.ts';
 import { SessionsTree } from './tree/sessions.ts';
 
@@ -39,7 +39,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   context.subscriptions.push(channel);
   const stateDir = context.globalStorageUri.fsPath;
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  const { key, warning, directory, temporary } = await usableKey(context, path.join(stateDir, 'store'));
+  const { key, keptIn, warning, directory, temporary } = await usableKey(context, path.join(stateDir, 'store'));
+  context.subscriptions.push(offerKey(context, { key, keptIn }, log));
   const store = await openStore({
     directory, key, log: log.child('store'), clock: systemClock,
     workerUrl: path.join(context.extensionPath, 'dist', 'store-worker.cjs'),

@@ -1,21 +1,35 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync } from 'node:fs';
+import { existsSync, mkdtempSync, watch } from 'node:fs';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import type * as vscode from 'vscode';
+import type { Disposable } from '../core/model/backend.ts';
+import type { Logger } from '../core/model/context.ts';
 import { describeError } from '../core/model/errors.ts';
 import { keyFromFile } from '../core/session/store/key.ts';
 
 const SECRET = 'pilothouse.storeKey';
-const FINGERPRINT = 'storeKeyFingerprint';
 const KEY_BYTES = 32;
+const LOOK_MS = 30;
 
 /** What of an extension's context the key needs. */
 export interface KeyContext {
   readonly globalStorageUri: Pick<vscode.Uri, 'fsPath'>;
   readonly secrets: Pick<vscode.SecretStorage, 'get' | 'store'>;
-  readonly globalState: { get(name: string): unknown; update(name: string, value: unknown): PromiseLike<void> };
 }
+
+/** For how long a window waits, in milliseconds. */
+export interface KeyWaits {
+  /** For another window to decide where the key is kept. */
+  readonly decisionMs: number;
+  /** For a secret that another window stored to be seen here. */
+  readonly secretMs: number;
+  /** For a window that has the key to hand it over. */
+  readonly handOverMs: number;
+}
+const WAITS: KeyWaits = { decisionMs: 5_000, secretMs: 500, handOverMs: 2_000 };
 
 export interface StoreKey {
   readonly key: Uint8Array;
@@ -24,31 +38,79 @@ export interface StoreKey {
   readonly warning: string | null;
 }
 
+const LOST = 'The secret storage of this VS Code did not keep the key of stored transcripts. A key file that only you can read is used from now on. Sessions are read again from their agents; what only the former key opens stays on disk, sealed.';
+const NONE = 'This VS Code has no secret storage. The key of stored transcripts is in a file that only you can read.';
+const SHARED = 'The secret storage of this VS Code does not hold the key of stored transcripts that another window uses. A key file that only you can read is used from now on.';
+
 /**
- * The key that seals stored transcripts: in SecretStorage, or, where that proved not to keep it (no keyring; another browser on the same server), in
- * a file of mode 600 in global storage. A missing key never touches a database: each key has a file of its own.
+ * Files in global storage, which all windows of one person share. `store.key` holds the key itself and counts wherever it is. `store.key.claim` is made by the one
+ * window that may put a key into SecretStorage, and renamed once: to `store.key.kept` when that is seen to hold the key, to `store.key.away` when it takes nothing or
+ * another window has waited too long. Whichever comes first decides for all; these three hold the key's fingerprint. `store.key.wanted` asks windows that have the
+ * key for `store.key`.
  */
-export async function storeKey(context: KeyContext): Promise<StoreKey> {
+function filesOf(context: KeyContext) {
   const file = path.join(context.globalStorageUri.fsPath, 'store.key');
-  if (existsSync(file)) return { key: await keyFromFile(file), keptIn: 'file', warning: null };
-  const known = decode(await readSecret(context));
-  if (known !== null) {
-    await remember(context, known);
-    return { key: known, keptIn: 'secret-storage', warning: null };
+  return { file, claim: `${file}.claim`, kept: `${file}.kept`, away: `${file}.away`, wanted: `${file}.wanted` };
+}
+
+/**
+ * The key that seals stored transcripts: in SecretStorage, or, where that proved not to keep it (no keyring; another browser on the same server), in a file of mode
+ * 600 in global storage. Windows that start at once get the same. A missing key never touches a database: each key has a file of its own.
+ */
+export async function storeKey(context: KeyContext, waits: KeyWaits = WAITS): Promise<StoreKey> {
+  const { file, claim, kept, away } = filesOf(context);
+  for (;;) {
+    if (existsSync(away) || existsSync(file)) return { key: await keyFromFile(file), keptIn: 'file', warning: null };
+    const known = await readSecret(context);
+    if (existsSync(kept)) return known === null ? await elsewhere(context, waits) : inStorage(known);
+    if (await create(claim, '')) return claimed(context, waits);
+    await decided(context, waits);
   }
-  if (context.globalState.get(FINGERPRINT) !== undefined) {
-    return {
-      key: await keyFromFile(file), keptIn: 'file',
-      warning: 'The secret storage of this VS Code did not keep the key of stored transcripts. A key file that only you can read is used from now on. Sessions are read again from their agents; what only the former key opens stays on disk, sealed.',
-    };
+}
+
+/** This window holds the claim. What was decided before it did holds; else the key that SecretStorage has is the one, or a fresh one if it takes that. */
+async function claimed(context: KeyContext, waits: KeyWaits): Promise<StoreKey> {
+  const { file, claim, kept, away } = filesOf(context);
+  if (existsSync(kept) || existsSync(away)) {
+    await rm(claim, { force: true });
+    return storeKey(context, waits);
   }
-  const made = new Uint8Array(randomBytes(KEY_BYTES));
-  // Two windows may start at once: whichever stored last is the key of both. A storage that takes nothing (a locked keyring) gives nothing back.
-  await Promise.resolve(context.secrets.store(SECRET, Buffer.from(made).toString('base64'))).catch(() => undefined);
-  const settled = decode(await readSecret(context));
-  if (settled === null) return { key: await keyFromFile(file), keptIn: 'file', warning: 'This VS Code has no secret storage. The key of stored transcripts is in a file that only you can read.' };
-  await remember(context, settled);
-  return { key: settled, keptIn: 'secret-storage', warning: null };
+  const before = await readSecret(context);
+  const made = before ?? new Uint8Array(randomBytes(KEY_BYTES));
+  // Moved away meanwhile: a keyring that asks the person to unlock it answers late.
+  if (!(await fill(claim, printOf(made)))) return storeKey(context, waits);
+  // A storage that takes nothing (a locked keyring) gives nothing back.
+  if (before === null) await Promise.resolve(context.secrets.store(SECRET, Buffer.from(made).toString('base64'))).catch(() => undefined);
+  const settled = await readSecret(context);
+  if (settled !== null && printOf(settled) === printOf(made) && ((await move(claim, kept)) || existsSync(kept))) return inStorage(settled);
+  await move(claim, away);
+  return { key: await keyFromFile(file, made), keptIn: 'file', warning: NONE };
+}
+
+/** Resolves when it was decided where the key is kept; decides itself when the window that holds the claim has not for too long. */
+async function decided(context: KeyContext, { decisionMs }: KeyWaits): Promise<void> {
+  const { claim, kept, away } = filesOf(context);
+  for (const until = Date.now() + decisionMs; Date.now() < until; await wait(LOOK_MS)) {
+    if (!existsSync(claim)) return;
+    const known = await readSecret(context);
+    if (known !== null && printOf(known) === (await readFile(claim, 'utf8').catch(() => '')) && (await move(claim, kept))) return;
+  }
+  await move(claim, away);
+}
+
+/** SecretStorage has the key, but not for this window, or it has lost it: a window that has it hands it over. Without one, a key file is begun. */
+async function elsewhere(context: KeyContext, { secretMs, handOverMs }: KeyWaits): Promise<StoreKey> {
+  const { file, wanted } = filesOf(context);
+  for (const until = Date.now() + secretMs; Date.now() < until; await wait(LOOK_MS)) {
+    const known = await readSecret(context);
+    if (known !== null) return inStorage(known);
+  }
+  await create(wanted, '');
+  for (const until = Date.now() + handOverMs; Date.now() < until && !existsSync(file); await wait(LOOK_MS));
+  const handed = existsSync(file);
+  const key = await keyFromFile(file);
+  await rm(wanted, { force: true });
+  return { key, keptIn: 'file', warning: handed ? SHARED : LOST };
 }
 
 /**
@@ -66,18 +128,74 @@ export async function usableKey(context: KeyContext, directory: string): Promise
   }
 }
 
+/**
+ * Hands the key over to windows that ask for it, in the key file, which counts from then on. Until it is disposed; a folder that can't be watched is in the log.
+ */
+export function offerKey(context: KeyContext, { key, keptIn }: Pick<StoreKey, 'key' | 'keptIn'>, log: Logger): Disposable {
+  const { file, wanted } = filesOf(context);
+  if (keptIn === 'file') return { dispose: () => undefined };
+  const failed = (error: unknown): void => log.warn('the key can’t be handed over', { error: describeError(error) });
+  const look = (): void => {
+    if (existsSync(wanted) && !existsSync(file)) keyFromFile(file, key).catch(failed);
+  };
+  try {
+    const watcher = watch(context.globalStorageUri.fsPath, { persistent: false }, look);
+    watcher.on('error', failed);
+    look();
+    return { dispose: () => watcher.close() };
+  } catch (error) {
+    failed(error);
+    return { dispose: () => undefined };
+  }
+}
+
+const inStorage = (key: Uint8Array): StoreKey => ({ key, keptIn: 'secret-storage', warning: null });
+
 /** A storage that cannot be read keeps nothing: it must not keep the extension from starting. */
-async function readSecret(context: KeyContext): Promise<string | undefined> {
-  return Promise.resolve(context.secrets.get(SECRET)).catch(() => undefined);
-}
-
-async function remember(context: KeyContext, key: Uint8Array): Promise<void> {
-  const print = createHash('sha256').update(key).digest('hex').slice(0, 8);
-  if (context.globalState.get(FINGERPRINT) !== print) await context.globalState.update(FINGERPRINT, print);
-}
-
-function decode(text: string | undefined): Uint8Array | null {
+async function readSecret(context: KeyContext): Promise<Uint8Array | null> {
+  const text = await Promise.resolve(context.secrets.get(SECRET)).catch(() => undefined);
   if (text === undefined) return null;
   const bytes = new Uint8Array(Buffer.from(text, 'base64'));
   return bytes.length === KEY_BYTES ? bytes : null;
+}
+
+function printOf(key: Uint8Array): string {
+  return createHash('sha256').update(key).digest('hex').slice(0, 8);
+}
+
+/** True when this call made the file, false when it was there. */
+async function create(file: string, text: string): Promise<boolean> {
+  try {
+    await writeFile(file, text, { flag: 'wx', mode: 0o600 });
+    return true;
+  } catch (error) {
+    if (isCode(error, 'EEXIST')) return false;
+    throw error;
+  }
+}
+
+/** True when the text was written into the file, false when that was gone. */
+async function fill(file: string, text: string): Promise<boolean> {
+  try {
+    await writeFile(file, text, { flag: 'r+' });
+    return true;
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return false;
+    throw error;
+  }
+}
+
+/** True when this call renamed the file, false when it was gone. */
+async function move(from: string, to: string): Promise<boolean> {
+  try {
+    await rename(from, to);
+    return true;
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return false;
+    throw error;
+  }
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
 }

@@ -50,11 +50,14 @@ export class ChatChannel implements Disposable {
     this.snapshot();
   }
 
+  /** A hidden page is thrown away by VS Code: what is shown again is a page that has yet to say that it is ready. */
   setVisible(visible: boolean): void {
     if (this.visible === visible) return;
     this.visible = visible;
     if (visible && this.ready) this.snapshot();
-    if (!visible) this.dropPending();
+    if (visible) return;
+    this.ready = false;
+    this.dropPending();
   }
 
   /** The page saw a gap. One snapshot for each generation that it complains of. */

@@ -97,7 +97,7 @@ describe('the chat channel', () => {
     expect(posted.filter((message) => message.type === 'snapshot')).toHaveLength(2);
   });
 
-  it('gives a hidden page nothing and a snapshot when it is shown', () => {
+  it('gives a hidden page nothing and one snapshot when it is shown, whether it is ready or seen first', () => {
     const { transcript, posted, channel } = rig();
     channel.setVisible(true);
     channel.pageReady();
@@ -108,7 +108,16 @@ describe('the chat channel', () => {
     vi.runAllTimers();
     expect(posted).toHaveLength(1);
     channel.setVisible(true);
-    expect(posted.at(-1)).toMatchObject({ type: 'snapshot', generation: 2 });
+    transcript.fire({ op: 'update', at: 0, row: row('c') });
+    vi.runAllTimers();
+    expect(posted).toHaveLength(1);
+    channel.pageReady();
+    expect(posted.slice(1)).toMatchObject([{ type: 'snapshot', generation: 2 }]);
+    channel.setVisible(false);
+    channel.pageReady();
+    expect(posted).toHaveLength(2);
+    channel.setVisible(true);
+    expect(posted.slice(2)).toMatchObject([{ type: 'snapshot', generation: 3 }]);
   });
 
   it('sends a snapshot in place of thousands of changes', () => {

@@ -10,12 +10,12 @@ const RETRIES = 10;
 const RETRY_MS = 30;
 
 /**
- * The 32 bytes of a key file, made at random with mode 600 where it is missing; two processes that make it at once get the same. It is never overwritten.
+ * The 32 bytes of a key file, made with mode 600 where it is missing, of `fresh` (at random without it); two processes that make it at once get the same. It is never overwritten.
  * Rejects with `key_exposed` where others may read the file, `key_damaged` where it is no key, `key_unusable` where it can't be read or made.
  */
-export async function keyFromFile(file: string): Promise<Uint8Array> {
+export async function keyFromFile(file: string, fresh: Uint8Array = randomBytes(KEY_BYTES)): Promise<Uint8Array> {
   try {
-    return (await existing(file)) ?? (await make(file));
+    return (await existing(file)) ?? (await make(file, fresh));
   } catch (error) {
     if (error instanceof PilothouseError) throw error;
     throw new PilothouseError('key_unusable', `The key file ${file} can’t be read or made. See to the rights of its folder.`, { cause: error, personMustAct: true });
@@ -44,9 +44,8 @@ async function existing(file: string): Promise<Uint8Array | null> {
 }
 
 /** The file appears whole or not at all, and whoever comes first makes the key of all. */
-async function make(file: string): Promise<Uint8Array> {
+async function make(file: string, key: Uint8Array): Promise<Uint8Array> {
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-  const key = randomBytes(KEY_BYTES);
   const draft = `${file}.${randomUUID()}`;
   try {
     await write(draft, key);

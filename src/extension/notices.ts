@@ -1,0 +1,41 @@
+import type { Session, SessionKey } from '../core/model/session.ts';
+import { belowFolder, noticeText } from './tree/text.ts';
+
+/** A notification for a session, and what its button does: both open the chat. */
+export interface Notice {
+  readonly text: string;
+  readonly action: 'Review…' | 'Open';
+}
+
+const WORKS: readonly Session['state'][] = ['starting', 'running', 'waiting'];
+
+/** What there is to tell of sessions as they change: that one asks, that one failed, that one is done. Each thing once. */
+export class Notices {
+  private readonly told = new Map<SessionKey, string>();
+  /** What each session did last, as far as we were in touch: a turn that failed while we were not is told when we are again. */
+  private readonly did = new Map<SessionKey, Session['state']>();
+
+  /** Takes the session as it is now; null when it is gone. What comes of it is told unless `quiet`: the person sees the chat, or wants none. */
+  take(key: SessionKey, session: Session | null, how: { readonly quiet: boolean; readonly done: boolean }): Notice | null {
+    if (session === null) {
+      this.told.delete(key);
+      this.did.delete(key);
+      return null;
+    }
+    const before = this.did.get(key);
+    if (session.state !== 'unknown') this.did.set(key, session.state);
+    const [first] = session.waiting;
+    if (first === undefined) this.told.delete(key);
+    if (how.quiet || session.owner === 'window') return null;
+    const title = noticeText(session.title, 60);
+    if (first !== undefined && !this.told.has(key)) {
+      this.told.set(key, first.requestId);
+      return { text: `“${title}” asks: ${noticeText(belowFolder(first.title, session.folder), 200)}`, action: 'Review…' };
+    }
+    if (before === undefined || !WORKS.includes(before)) return null;
+    if (session.state === 'failed') return { text: `“${title}” failed: ${noticeText(session.error ?? 'the turn ended with an error', 200)}`, action: 'Open' };
+    // One that was only starting has done nothing yet.
+    if (session.state === 'idle' && before !== 'starting' && how.done) return { text: `“${title}” is done.`, action: 'Open' };
+    return null;
+  }
+}

@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import type { Session } from '../../../src/core/model/session.ts';
+import { Notices } from '../../../src/extension/notices.ts';
+
+const permission = { requestId: 'r1', tool: 'Bash', title: '/home/ada/web/run.sh', ask: 'tool' as const, askedAt: 1 };
+const session = (over: Partial<Session>): Session => ({
+  id: 's1', connectionId: 'local-claude', machineId: 'this-computer', folder: '/home/ada/web', agent: 'claude', title: 'Dark mode', state: 'idle', createdAt: 1, updatedAt: 1,
+  archived: false, owner: 'this', ownerName: null, branch: null, activity: null, usage: null, model: null, waiting: [], error: null, ...over,
+});
+/** What is told as a session goes through these states. */
+function told(steps: readonly (Partial<Session> | null)[], how: { readonly quiet?: boolean; readonly done?: boolean } = {}): readonly string[] {
+  const notices = new Notices();
+  return steps.flatMap((step) => notices.take('k', step === null ? null : session(step), { quiet: how.quiet ?? false, done: how.done ?? true })?.text ?? []);
+}
+const FAILED = { state: 'failed', error: 'It broke.' } as const;
+
+describe('what is told of a session', () => {
+  it.each(['starting', 'running', 'waiting'] as const)('that it failed while it was %s', (state) => {
+    expect(told([{ state }, FAILED, FAILED], { done: false })).toEqual(['“Dark mode” failed: It broke.']);
+  });
+
+  it('that it failed while there was no contact', () => {
+    expect(told([{ state: 'running' }, { state: 'unknown' }, { state: 'unknown' }, FAILED])).toEqual(['“Dark mode” failed: It broke.']);
+  });
+
+  it('nothing of one that failed before it was seen, or came back idle', () => {
+    expect(told([FAILED])).toEqual([]);
+    expect(told([{ state: 'unknown' }, FAILED])).toEqual([]);
+    expect(told([{ state: 'idle' }, FAILED])).toEqual([]);
+    expect(told([{ state: 'running' }, null, FAILED])).toEqual([]);
+  });
+
+  it('that it asks, once for as long as it does, and again when it asks anew', () => {
+    const asks = { state: 'waiting', waiting: [permission] } as const;
+    expect(told([asks, asks, { state: 'running' }, { ...asks, waiting: [{ ...permission, requestId: 'r2', title: 'npm test' }] }])).toEqual(['“Dark mode” asks: run.sh', '“Dark mode” asks: npm test']);
+  });
+
+  it('that it is done where that is wanted, but not that it has started', () => {
+    expect(told([{ state: 'running' }, { state: 'idle' }])).toEqual(['“Dark mode” is done.']);
+    expect(told([{ state: 'waiting' }, { state: 'idle' }])).toEqual(['“Dark mode” is done.']);
+    expect(told([{ state: 'starting' }, { state: 'idle' }])).toEqual([]);
+    expect(told([{ state: 'running' }, { state: 'idle' }], { done: false })).toEqual([]);
+  });
+
+  it('nothing while its chat is seen, and nothing of what another window runs', () => {
+    expect(told([{ state: 'running' }, FAILED], { quiet: true })).toEqual([]);
+    expect(told([{ state: 'running', owner: 'window' }, { ...FAILED, owner: 'window' }])).toEqual([]);
+  });
+});
