@@ -121,6 +121,7 @@ async function answer(exchange: Exchange, request: Request, step: PlayedStep): P
     } else {
       for (const partial of pieces(JSON.stringify(block.input), 32)) {
         await stream.send({ type: 'content_block_delta', index, delta: { type: 'input_json_delta', partial_json: partial } });
+        if (step.inputMs !== undefined) await sleep(step.inputMs, undefined, { signal });
       }
     }
     await stream.send({ type: 'content_block_stop', index });

@@ -24,6 +24,8 @@ const stepSchema = z.strictObject({
   delayMs: z.number().min(0).optional(),
   /** Milliseconds between two deltas; 0 when absent. */
   chunkMs: z.number().min(0).optional(),
+  /** Milliseconds between two deltas of a tool's input (Anthropic), 32 characters each; 0 when absent. */
+  inputMs: z.number().min(0).optional(),
   /** Characters in a delta; 8 when absent. */
   chunkChars: z.number().int().min(1).optional(),
   /** An HTTP error in place of an answer. `retryAfter` in seconds; `body` replaces the protocol's own error body. */

@@ -36,7 +36,7 @@ describe('recorded wires of Claude Code give the committed views', () => {
 
 /** What both sides tell of a row. Permissions and what happened on the way (retries, silence) are the wire's alone. */
 function told(rows: readonly Row[]): unknown[] {
-  return rows.filter((row) => row.kind !== 'permission' && !(row.kind === 'notice' && row.code === 'retrying') && !(row.kind === 'text' && row.text === '')).map((row) => {
+  return rows.filter((row) => row.kind !== 'permission' && !(row.kind === 'notice' && row.code === 'retrying')).map((row) => {
     if (row.kind === 'tool') return [row.key, row.kind, row.turn, row.name, row.title, row.command, row.status, row.output, row.diffs, row.exitCode, told(row.children)];
     if (row.kind === 'turn') return [row.key, row.kind, row.state, row.filesChanged, row.error];
     if (row.kind === 'text' || row.kind === 'thinking' || row.kind === 'prompt') return [row.key, row.kind, row.turn, row.text];

@@ -1,19 +1,41 @@
-import type { Entry } from '../../../model/entry.ts';
+import type { Entry, ToolEntry } from '../../../model/entry.ts';
 import type { JsonObject } from '../../../model/json.ts';
+import { canonicalJson } from '../../../model/json.ts';
+import { InputScan } from './inputScan.ts';
 import type { Place } from './normalise.ts';
-import { revs, rowOf } from './normalise.ts';
+import { cancelledResult, revs, rowOf } from './normalise.ts';
 import type { Sheet } from './sheet.ts';
-import { toolFacts } from './tools.ts';
+import type { ToolFacts } from './tools.ts';
+import { isToolUse, toolFacts } from './tools.ts';
 import type { AssistantLine } from './wire.ts';
 import { num, obj, str } from './wire.ts';
 
-interface Open {
+interface OpenText {
+  readonly type: 'text' | 'thinking';
   readonly index: number;
   readonly row: string;
-  readonly type: 'text' | 'thinking' | 'tool';
   readonly place: Place;
   text: string;
 }
+interface OpenTool {
+  readonly type: 'tool';
+  readonly index: number;
+  readonly row: string;
+  readonly place: Place;
+  readonly callId: string;
+  readonly name: string;
+  readonly scan: InputScan;
+  facts: ToolFacts;
+  versions: number;
+  /** Characters of the input so far, and those of them that were not given on yet. */
+  length: number;
+  held: string;
+}
+type Open = OpenText | OpenTool;
+
+/** Input of a call is given on in pieces of so many characters, or of this share of what came before: a row that holds it all is shown anew with each. */
+const inputPiece = 64;
+const inputShare = 1 / 16;
 
 /** The blocks of one message that streams (`stream_event` lines), until the line with the whole block takes their place. */
 export class StreamedBlocks {
@@ -51,16 +73,17 @@ export class StreamedBlocks {
     if (type === 'text' || type === 'thinking') {
       const row = rowOf.block(this.#messageId, index);
       this.#began.set(row, place);
-      this.#open.set(index, { index, row, type, place, text: '' });
-    } else if (type === 'tool_use') {
-      const callId = str(block, 'id') ?? '';
-      const name = str(block, 'name') ?? 'tool';
-      const row = rowOf.tool(callId);
-      this.#began.set(row, place);
-      this.#open.set(index, { index, row, type: 'tool', place, text: '' });
-      return [{ ...place, rev: revs.partial, kind: 'tool', id: row, row, callId, name, input: {}, cwd: this.#folder, diffs: [], ...toolFacts(name, {}, this.#folder), title: name }];
+      this.#open.set(index, { type, index, row, place, text: '' });
+      return [];
     }
-    return [];
+    if (!isToolUse(type)) return [];
+    const callId = str(block, 'id') ?? rowOf.block(this.#messageId, index);
+    const name = str(block, 'name') ?? 'tool';
+    const row = rowOf.tool(callId);
+    const open: OpenTool = { type: 'tool', index, row, place, callId, name, scan: new InputScan(), facts: toolFacts(name, {}, this.#folder), versions: 0, length: 0, held: '' };
+    this.#began.set(row, place);
+    this.#open.set(index, open);
+    return [this.#call(open, 'streaming')];
   }
 
   /** `content_block_delta`: gives the piece on; null for what shows nothing (signatures, citations). */
@@ -68,28 +91,26 @@ export class StreamedBlocks {
     const open = this.#open.get(num(event, 'index') ?? 0);
     const delta = obj(event, 'delta');
     if (open === undefined || delta === null) return null;
-    const text = str(delta, 'text') ?? str(delta, 'thinking') ?? str(delta, 'partial_json') ?? '';
+    if (open.type === 'tool') return this.#input(open, str(delta, 'partial_json') ?? '', sheet);
+    const text = str(delta, 'text') ?? str(delta, 'thinking') ?? '';
     if (text === '') return null;
-    // A tool's input is no text to read while it comes: its call is shown from the start, and whole at the end.
-    if (open.type === 'tool') return 'input';
     open.text += text;
     sheet.piece(open.row, open.type, text, open.place);
     return open.type;
   }
 
   /**
-   * Index of a block of a whole message's line. A line comes for each block before its end is streamed, so it is the first open one of its type;
-   * without a stream the lines of a message are counted.
+   * Index of a block of a whole message's line. A line comes for each block before its end is streamed, so it is the open one with the call's id, or the
+   * first of its type; without a stream the lines of a message are counted.
    */
   close(line: AssistantLine, position: number): number {
-    const type = line.content[position]?.type;
-    if (line.messageId === this.#messageId) {
-      for (const open of this.#open.values()) {
-        if (open.type === type || (open.type === 'tool' && type === 'tool_use')) {
-          this.#open.delete(open.index);
-          this.#counts.set(line.messageId, open.index + 1);
-          return open.index;
-        }
+    const block = line.content[position];
+    if (line.messageId === this.#messageId && block !== undefined) {
+      const open = [...this.#open.values()].find((one) => (one.type === 'tool' ? isToolUse(block.type) && one.callId === (str(block, 'id') ?? one.callId) : one.type === block.type));
+      if (open !== undefined) {
+        this.#open.delete(open.index);
+        this.#counts.set(line.messageId, open.index + 1);
+        return open.index;
       }
     }
     const index = line.blockIndex ?? this.#counts.get(line.messageId) ?? 0;
@@ -98,15 +119,48 @@ export class StreamedBlocks {
   }
 
   /**
-   * Ends blocks whose whole never came. `keep`: what came stays as a cut-off block; otherwise the agent asks the model again and what came is void.
+   * Ends blocks whose whole never came. `keep`: what came stays, as a cut-off block or a call that was broken off; otherwise the agent asks the model again and
+   * what came is void.
    */
   abandon(keep: boolean): Entry[] {
     const entries: Entry[] = [];
     for (const open of this.#open.values()) {
-      if (open.type === 'tool' || open.text === '') continue;
-      entries.push({ ...open.place, rev: revs.partial, kind: open.type, id: open.row, row: open.row, text: keep ? open.text : '' });
+      if (open.type !== 'tool') {
+        if (open.text !== '') entries.push({ ...open.place, rev: revs.partial, kind: open.type, id: open.row, row: open.row, text: keep ? open.text : '' });
+      } else if (keep) {
+        entries.push(cancelledResult(open.callId, open.place));
+      } else {
+        entries.push(this.#call(open, 'void'));
+      }
     }
     this.#open = new Map();
     return entries;
+  }
+
+  #input(open: OpenTool, text: string, sheet: Sheet): 'input' | null {
+    if (text === '') return null;
+    open.length += text.length;
+    open.held += text;
+    if (open.scan.feed(text)) {
+      const facts = toolFacts(open.name, open.scan.fields, this.#folder);
+      if (canonicalJson({ ...facts }) !== canonicalJson({ ...open.facts })) {
+        open.facts = facts;
+        sheet.add(this.#call(open, 'streaming'));
+      }
+    }
+    if (open.held.length >= Math.max(inputPiece, open.length * inputShare)) {
+      sheet.piece(open.row, 'input', open.held, open.place);
+      open.held = '';
+    }
+    return 'input';
+  }
+
+  /** The next version of a call that is not whole. */
+  #call(open: OpenTool, stage: 'streaming' | 'void'): ToolEntry {
+    open.versions += 1;
+    return {
+      ...open.place, rev: stage === 'void' ? revs.void : revs.streaming(open.versions), kind: 'tool', id: open.row, row: open.row, callId: open.callId, name: open.name, input: null,
+      cwd: this.#folder, diffs: [], ...open.facts, stage,
+    };
   }
 }

@@ -3,7 +3,7 @@ import type { Attachment, Entry, NoticeEntry, Order, PromptEntry, ResultEntry, U
 import type { JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import { inputDiffs, resultDiffs } from './diffs.ts';
-import { attachmentOf, contentOf, todosOf, toolFacts } from './tools.ts';
+import { attachmentOf, contentOf, isToolUse, todosOf, toolFacts } from './tools.ts';
 import type { AssistantLine, Block, ResultFacts, Usage, UserLine } from './wire.ts';
 import { num, obj, str } from './wire.ts';
 
@@ -18,10 +18,11 @@ export interface Place {
 }
 
 /**
- * Versions of one thing: what was pieced together when its end never came, the transcript on disk, the live wire (which knows more: who asked, our ids).
- * Things that change while they go on (turn ends, usage, notices) count from `revs.live` or `revs.disk` on in milliseconds, so a live one always wins.
+ * Versions of one thing: what was pieced together when its end never came (a call whose input streams, then the same when it broke off), the transcript on
+ * disk, the live wire (which knows more: who asked, our ids). Things that change while they go on (turn ends, usage, notices) count from `revs.live` or
+ * `revs.disk` on in milliseconds, so a live one always wins.
  */
-export const revs = { partial: 0, disk: 1, live: 2, moment: (at: number, live: boolean): number => (live ? 1e14 : 0) + at } as const;
+export const revs = { partial: 0, streaming: (version: number): number => Math.min(version, 900) / 1000, void: 0.95, disk: 1, live: 2, moment: (at: number, live: boolean): number => (live ? 1e14 : 0) + at } as const;
 
 export const rowOf = {
   prompt: (uuid: string): string => `p:${uuid}`,
@@ -63,13 +64,9 @@ export function assistantEntries(line: AssistantLine, place: Place, folder: stri
       case 'redacted_thinking':
       case 'fallback':
         break;
-      case 'tool_use':
-      case 'server_tool_use':
-      case 'mcp_tool_use':
-        entries.push(...toolEntries(block, own, folder, row));
-        break;
       default:
-        if (block.type.endsWith('_tool_result')) entries.push(serverResult(block, own, row));
+        if (isToolUse(block.type)) entries.push(...toolEntries(block, own, folder, row));
+        else if (block.type.endsWith('_tool_result')) entries.push(serverResult(block, own, row));
         else entries.push(unknownEntry(`claude:${block.type}`, block, { ...own, row }));
     }
   }
@@ -90,6 +87,11 @@ function toolEntries(block: Block, place: Place, folder: string, fallback: strin
     entries.push({ ...place, kind: 'todo', id: list, row: list, rev: revs.moment(place.at ?? place.order[0] ?? 0, false), items: todos });
   }
   return entries;
+}
+
+/** The result of a call that came to none: its turn broke off. Anything that tells more takes its place. */
+export function cancelledResult(callId: string, place: Place): ResultEntry {
+  return { ...place, rev: revs.partial, kind: 'result', id: `r:${callId}`, row: rowOf.tool(callId), callId, status: 'cancelled', output: '', exitCode: null, durationMs: null, diffs: [], attachments: [] };
 }
 
 function serverResult(block: Block, place: Place, fallback: string): ResultEntry {

@@ -6,7 +6,7 @@ import type { Activity } from '../../../model/session.ts';
 import { StreamedBlocks } from './blocks.ts';
 import { Meter } from './meter.ts';
 import type { Place } from './normalise.ts';
-import { assistantEntries, commandOutput, compactedNotice, promptEntry, resultEntries, revs, rowOf, taskNotice, userKind } from './normalise.ts';
+import { assistantEntries, cancelledResult, commandOutput, compactedNotice, promptEntry, resultEntries, revs, rowOf, taskNotice, userKind } from './normalise.ts';
 import type { Answer, Ask } from './permissions.ts';
 import { askOf } from './permissions.ts';
 import { Pulse } from './pulse.ts';
@@ -133,12 +133,7 @@ export class ClaudeReader {
   ended(error: { readonly text: string; readonly remedy: string } | null, at: number): void {
     this.#sheet.add(...this.#blocks.abandon(true));
     for (const ask of this.#asks.keys()) this.#close(ask, error === null ? 'withdrawn' : 'lost', 'agent', at);
-    for (const [callId, call] of this.#calls) {
-      this.#sheet.add({
-        ...this.#sheet.place(at, { parent: call.place.parent, rev: revs.partial }), kind: 'result', id: `r:${callId}`, row: rowOf.tool(callId), callId, status: 'cancelled',
-        output: '', exitCode: null, durationMs: null, diffs: [], attachments: [],
-      });
-    }
+    for (const [callId, call] of this.#calls) this.#sheet.add(cancelledResult(callId, this.#sheet.place(at, { parent: call.place.parent })));
     this.#calls.clear();
     this.#tasks.clear();
     if (error !== null) this.#sheet.notice(`died:${at}`, 'error', 'process_died', error.text, at, { remedy: error.remedy });
@@ -200,6 +195,10 @@ export class ClaudeReader {
         if (channel !== null) this.#pulse.set(channel === 'text' ? 'answering' : 'thinking', at);
         return;
       }
+      case 'message_stop':
+        // An interrupt leaves them behind, or the agent asks the model again for them.
+        if (obj(value, 'abandoned_blocks') !== null) this.#sheet.add(...this.#blocks.abandon(this.#turns.interrupted));
+        return;
       case 'message_delta':
         this.#meter.progress(obj(event, 'usage'));
         this.#pushUsage(at);
@@ -289,6 +288,7 @@ export class ClaudeReader {
         this.#pulse.set('thinking', at);
         return true;
       case 'api_retry':
+        this.#sheet.add(...this.#blocks.abandon(false));
         this.#pulse.retrying(value, at);
         return true;
       case 'compact_boundary': {

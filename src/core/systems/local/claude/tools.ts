@@ -11,6 +11,11 @@ const verbs: Readonly<Record<string, ToolVerb>> = {
   TaskGet: 'todo', EnterPlanMode: 'think', ExitPlanMode: 'think', exit_plan_mode: 'think',
 };
 
+/** True for a block of a message that calls a tool, the agent's own or one of the model's server. */
+export function isToolUse(type: string | null): boolean {
+  return type === 'tool_use' || type === 'server_tool_use' || type === 'mcp_tool_use';
+}
+
 export function verbOf(tool: string): ToolVerb {
   return verbs[tool] ?? 'other';
 }

@@ -2,7 +2,7 @@ import type { Entry, Order, TurnState } from '../../../model/entry.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { Place, UserKind } from './normalise.ts';
-import { assistantEntries, commandOutput, compactedNotice, inputOf, noFigures, promptEntry, resultEntries, revs, rowOf, taskNotice, userKind } from './normalise.ts';
+import { assistantEntries, cancelledResult, commandOutput, compactedNotice, inputOf, noFigures, promptEntry, resultEntries, revs, rowOf, taskNotice, userKind } from './normalise.ts';
 import { editedFile } from './tools.ts';
 import type { AssistantLine, UserLine } from './wire.ts';
 import { num, obj, readAssistant, readUser, str, timeOf } from './wire.ts';
@@ -260,12 +260,7 @@ export class TranscriptReader {
     const given = `${turn.lastEnd}:${order.join(':')}`;
     if (turn.endGiven === given) return;
     turn.endGiven = given;
-    for (const callId of turn.calls.keys()) {
-      this.#entries.push({
-        order, at: null, turn: turn.id, parent: null, rev: revs.partial, kind: 'result', id: `r:${callId}`, row: rowOf.tool(callId), callId, status: 'cancelled', output: '', exitCode: null,
-        durationMs: null, diffs: [], attachments: [],
-      });
-    }
+    for (const callId of turn.calls.keys()) this.#entries.push(cancelledResult(callId, { order, at: null, turn: turn.id, parent: null, rev: revs.partial }));
     this.#entries.push({
       order, at: known === null ? null : turn.lastAt, turn: turn.id, parent: null, rev: revs.moment(turn.lastAt, false), kind: 'turn', id: `turn:${turn.id}:end`,
       row: rowOf.turn(turn.id), phase: 'end', state, durationMs: known === null ? null : turn.lastAt - turn.startedAt,
