@@ -8,6 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
+import { importCycles } from './check/cycles.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 let failed = 0;
@@ -62,6 +63,14 @@ await check('the linter refuses imports against the floors, and cycles', () => {
   } finally {
     rmSync(lab, { recursive: true, force: true });
   }
+});
+
+await check('no file imports itself in a ring, of types neither', () => {
+  const planted = new Map([['a.ts', "import type { B } from './b.ts';\n"], ['b.ts', "export type {\n  C,\n} from './deep/c.ts';\n"], ['deep/c.ts', "export const a = () => import('../a.ts');\n"]]);
+  if (importCycles([...planted.keys()], (file) => planted.get(file) ?? '').map((ring) => ring.join(' ')).join() !== 'a.ts b.ts deep/c.ts a.ts') throw new Error('a ring of type imports is not seen');
+  const files = tracked().filter((file) => /^(src|webview-ui|test|scripts)\/.*\.(ts|tsx|mjs)$/.test(file) && !file.startsWith('test/fixtures/'));
+  const rings = importCycles(files, (file) => readFileSync(path.join(root, file), 'utf8'));
+  if (rings.length > 0) throw new Error(`\n  ${rings.map((ring) => ring.join(' -> ')).join('\n  ')}`);
 });
 
 await check('house rules of tracked files', () => {

@@ -4,8 +4,8 @@ import type { Keep, Logger } from '../core/model/context.ts';
 import type { Store } from '../core/session/store-api.ts';
 import type { AttachmentFiles } from './chat/attachments.ts';
 import type { LastEditor } from './chat/lastEditor.ts';
-import type { ChatPanels } from './chat/panels.ts';
 import type { ReadOnlyDocuments } from './chat/documents.ts';
+import type { ChatTabs } from './chat/tabs.ts';
 import type { Connections } from './connections.ts';
 import type { ContextKey } from './contributions.ts';
 import type { Settings } from './settings.ts';
@@ -20,7 +20,7 @@ export interface Services {
   readonly store: Store;
   readonly fleet: Fleet;
   readonly connections: Connections;
-  readonly panels: ChatPanels;
+  readonly panels: ChatTabs;
   readonly documents: ReadOnlyDocuments;
   readonly attachments: AttachmentFiles;
   readonly lastEditor: LastEditor;

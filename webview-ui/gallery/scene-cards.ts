@@ -1,5 +1,5 @@
-import type { Scene } from './scenes.ts';
 import { diff, permission, prompt, running, text } from './make.ts';
+import type { Scene } from './scene.ts';
 import { session } from './scene.ts';
 
 const plan = '## Plan\n\n1. Pin the bytes of the old endpoint with a golden test\n2. Move `total()` to the ledger\n3. Delete `round2` and its four callers\n\n**Not** part of this: the March figures.';

@@ -1,5 +1,5 @@
-import type { Scene } from './scenes.ts';
 import { diff, permission, prompt, running, state, text, thinking, tool, turn } from './make.ts';
+import type { Scene } from './scene.ts';
 import { session } from './scene.ts';
 
 const PATCH = '@@ -12,5 +12,6 @@\n export function total(lines: Line[]) {\n-  return lines.reduce((s, l) => s + round2(l.price * l.qty), 0)\n+  const cents = lines.reduce((s, l) => s + toCents(l.price) * l.qty, 0)\n+  return fromCents(cents)\n }\n';

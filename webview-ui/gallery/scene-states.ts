@@ -1,6 +1,6 @@
-import type { Scene } from './scenes.ts';
 import type { OutboxView } from '../src/types.ts';
 import { figures, prompt, running, state, text } from './make.ts';
+import type { Scene } from './scene.ts';
 import { session } from './scene.ts';
 
 const said = [prompt('Move the totals.'), text('They are moved.')];

@@ -1,5 +1,5 @@
-import type { Scene } from './scenes.ts';
 import { diff, document1, file, notice, picture, prompt, running, text, thinking, todo, tool, turn, unknown } from './make.ts';
+import type { Scene } from './scene.ts';
 import { session } from './scene.ts';
 
 const ESC = '\u001B';

@@ -2,6 +2,9 @@ import type { FakeSession } from './fake.ts';
 import type { ChatState, Row } from '../src/types.ts';
 import { state } from './make.ts';
 
+/** A state of the page that the gallery shows. */
+export type Scene = () => FakeSession;
+
 /** A session that holds just these rows. */
 export function session(rows: readonly Row[], now: ChatState = state(), extra: Partial<FakeSession> = {}): FakeSession {
   return {

@@ -1,12 +1,9 @@
-import type { FakeSession } from './fake.ts';
+import type { Scene } from './scene.ts';
 import { cards } from './scene-cards.ts';
 import { conversations } from './scene-conversations.ts';
 import { states } from './scene-states.ts';
 import { tools } from './scene-tools.ts';
 import type { ChatState, Row } from '../src/types.ts';
-
-/** A state of the page that the gallery shows. */
-export type Scene = () => FakeSession;
 
 export const scenes: Readonly<Record<string, Scene>> = { ...conversations, ...tools, ...cards, ...states };
 

@@ -13,9 +13,10 @@ import { Opening } from './opening.ts';
 import { answerRequest } from './requests.ts';
 import { readPageMessage, refusedRequest } from './schema.ts';
 import { chatState } from './state.ts';
+import type { ChatTab } from './tabs.ts';
 
 /** One chat tab: a webview panel on the runtime of one session. */
-export class ChatPanel implements vscode.Disposable {
+export class ChatPanel implements ChatTab, vscode.Disposable {
   readonly key: SessionKey;
   readonly panel: vscode.WebviewPanel;
   private readonly services: Services;

@@ -4,12 +4,13 @@ import { parseSessionKey } from '../../core/model/session.ts';
 import { VIEWS } from '../contributions.ts';
 import type { Services } from '../services.ts';
 import { ChatPanel } from './panel.ts';
+import type { ChatTab, ChatTabs } from './tabs.ts';
 
 /** All chat tabs of this window: one a session; restored after a reload by the session's key, which is all that is stored for a tab. */
-export class ChatPanels implements vscode.WebviewPanelSerializer<unknown>, vscode.Disposable {
+export class ChatPanels implements ChatTabs, vscode.WebviewPanelSerializer<unknown>, vscode.Disposable {
   private readonly panels = new Map<SessionKey, ChatPanel>();
   private services: Services | null = null;
-  private last: ChatPanel | null = null;
+  private last: ChatTab | null = null;
   private registration: vscode.Disposable | null = null;
 
   start(services: Services): void {
@@ -46,7 +47,7 @@ export class ChatPanels implements vscode.WebviewPanelSerializer<unknown>, vscod
   }
 
   /** The chat that had the focus last, while it is open. */
-  recent(): ChatPanel | null {
+  recent(): ChatTab | null {
     return this.last;
   }
 
@@ -54,11 +55,11 @@ export class ChatPanels implements vscode.WebviewPanelSerializer<unknown>, vscod
     return this.panels.get(key)?.panel.visible ?? false;
   }
 
-  touched(panel: ChatPanel): void {
+  touched(panel: ChatTab): void {
     this.last = panel;
   }
 
-  forget(panel: ChatPanel): void {
+  forget(panel: ChatTab): void {
     if (this.panels.get(panel.key) === panel) this.panels.delete(panel.key);
     if (this.last === panel) this.last = null;
   }
