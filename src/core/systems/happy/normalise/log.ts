@@ -1,5 +1,7 @@
 import type { Entry, TurnState } from '../../../model/entry.ts';
 import type { JsonValue } from '../../../model/json.ts';
+import type { Ask } from './asks.ts';
+import { permissionEntry } from './asks.ts';
 import type { Echo } from './echoes.ts';
 import { Echoes } from './echoes.ts';
 import type { MessageInput, NormaliseContext } from './input.ts';
@@ -7,7 +9,7 @@ import { normaliseMessage, sentText } from './message.ts';
 import { placeOf, rowOf, takenBack } from './place.ts';
 import { said } from './read.ts';
 import type { OpenAsk } from './state.ts';
-import { agentStateEntries } from './state.ts';
+import { agentStateEntries, openAsks } from './state.ts';
 import { isPlanTool } from './tools.ts';
 import { TurnBook } from './turns.ts';
 
@@ -30,6 +32,7 @@ export class SessionNormaliser {
   readonly #echoes = new Echoes();
   readonly #turns = new TurnBook();
   readonly #plans = new Map<string, string>();
+  readonly #planAsks = new Map<string, Ask>();
   readonly #unread = new Set<string>();
   #state: { readonly value: JsonValue | undefined; readonly version: number } | null = null;
   #open: readonly OpenAsk[];
@@ -71,7 +74,8 @@ export class SessionNormaliser {
     }
     entries.push(...this.#turns.follow());
     // Requests from before what is here wait until their tool calls are; a plan may complete its request.
-    return this.#state !== null && (older || this.#planned) ? [...entries, ...this.#stateEntries(this.#state)] : entries;
+    if (this.#state !== null && (older || this.#planned)) entries.push(...this.#stateEntries(this.#state));
+    return entries;
   }
 
   /** Entries of a version of the agentState; none of one that is not above the last. */
@@ -82,8 +86,15 @@ export class SessionNormaliser {
   }
 
   #stateEntries({ value, version }: { readonly value: JsonValue | undefined; readonly version: number }): Entry[] {
-    const { entries, open } = agentStateEntries(value, version, this.#context, { open: this.#open, since: this.#oldest ?? Number.POSITIVE_INFINITY, planOf: (call) => this.#plans.get(call) ?? null });
+    const { entries: own, open } = agentStateEntries(value, version, this.#context, { open: this.#open, since: this.#oldest ?? Number.POSITIVE_INFINITY, planOf: (call) => this.#plans.get(call) ?? null });
+    const entries = [...own];
     this.#open = open;
+    for (const ask of openAsks(value)) if (ask.ask === 'plan') this.#planAsks.set(ask.row, ask);
+    // A request that is nowhere any more gets its plan too.
+    for (const ask of this.#planAsks.values()) {
+      const plan = this.#plans.get(ask.callId);
+      if (plan !== undefined) entries.push(permissionEntry(ask, plan, this.#context));
+    }
     this.#turns.take(entries, 'agentState');
     return [...entries, ...this.#turns.follow()];
   }
@@ -96,6 +107,7 @@ export class SessionNormaliser {
     const own = normaliseMessage(retried ? { ...message, retried } : message, this.#context);
     this.#turns.take(own, message.id);
     const sent = sentText(message);
+    if (sent !== null || own.some((entry) => entry.kind === 'prompt' || (entry.kind === 'notice' && entry.code === 'task_finished'))) this.#turns.mark(own[0]?.at ?? 0);
     if (sent !== null) return [...own, ...this.#echoes.sent(sent, message.seq).map((echo) => this.#hidden(echo))];
     return own.flatMap((entry) => this.#seen(entry, message));
   }

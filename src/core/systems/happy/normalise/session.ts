@@ -57,7 +57,8 @@ export function sessionOf(input: SessionInput): Session {
   const { row, metadata, agentState, turn = null } = input;
   const flavour = flavourOf(metadata);
   const state = stateOf(input);
-  const terminal = isTerminal(agentState);
+  // Who ended in a terminal is nobody's: the flag stays as it was.
+  const terminal = isTerminal(agentState) && state !== 'stopped';
   const context: NormaliseContext = { ...plainContext, folder: str(metadata, 'path') ?? '', agent: flavour };
   const waiting = terminal || state === 'stopped' ? [] : openAsks(agentState).map((ask) => ({ requestId: requestIdOf(ask), tool: ask.tool, title: askTitle(ask, context), ask: ask.ask, askedAt: ask.createdAt ?? row.updatedAt }));
   return {

@@ -29,8 +29,12 @@ interface Call {
   refused: boolean;
 }
 
+/** A turn is not taken to have begun longer than this before the agent said its first word. */
+const longestWaitMs = 86_400_000;
+
 /**
- * What follows from several messages about a turn: how long it took, which files it changed, and that calls which were never told to end are over with it.
+ * What follows from several messages about a turn: how long it took (Claude's command line tells of its beginning with the agent's first word, so it counts from
+ * what came before: a prompt, or the end of another turn), which files it changed, and that calls which were never told to end are over with it.
  * Turn ends are hints: one may be missing, come twice or belong to a turn of its own that an abort left behind (wire spec, A "Turn state"). Every change of what
  * is known gives versions that hold over those that knew less, so that the last of them depends on the set of messages alone.
  */
@@ -38,6 +42,14 @@ export class TurnBook {
   readonly #turns = new Map<string, Turn>();
   readonly #calls = new Map<string, Call>();
   readonly #stale = new Set<string>();
+  /** Moments at which a turn may have begun to wait for the agent's first word, in order once `follow` was asked. */
+  #marks: number[] = [];
+  readonly #fresh = new Set<number>();
+
+  /** Something was said to the agent at that moment. */
+  mark(at: number): void {
+    this.#fresh.add(at);
+  }
 
   /** Notes the entries of one message; `source` is its identity. */
   take(entries: readonly Entry[], source: string): void {
@@ -59,6 +71,7 @@ export class TurnBook {
 
   /** What follows for the turns about which something was noted since the last time. */
   follow(): Entry[] {
+    this.#settleMarks();
     const entries = [...this.#stale].flatMap((turn) => this.#follow(turn));
     this.#stale.clear();
     return entries;
@@ -72,6 +85,19 @@ export class TurnBook {
       if (latest === null || at > latest.at || (at === latest.at && turn > latest.turn)) latest = { turn, at, began, state: end !== null && (end.at ?? 0) >= (began ?? 0) ? end.state : 'running' };
     }
     return latest;
+  }
+
+  #settleMarks(): void {
+    if (this.#fresh.size === 0) return;
+    const fresh = [...this.#fresh].filter((at) => this.#marks[countTo(this.#marks, at) - 1] !== at).sort((a, b) => a - b);
+    this.#fresh.clear();
+    if (fresh.length === 0) return;
+    for (const [id, { began, end }] of this.#turns) {
+      if (began === null || end === null) continue;
+      const nearest = fresh[countTo(fresh, began) - 1];
+      if (nearest !== undefined && nearest > (this.#marks[countTo(this.#marks, began) - 1] ?? Number.NEGATIVE_INFINITY)) this.#stale.add(id);
+    }
+    this.#marks = [...this.#marks, ...fresh].sort((a, b) => a - b);
   }
 
   #get(turn: string): Turn {
@@ -103,6 +129,7 @@ export class TurnBook {
       return;
     }
     turn.ends.add(source);
+    this.mark(entry.at ?? 0);
     // The same choice as between two versions of one entry.
     if (turn.end === null || entry.rev > turn.end.rev || (entry.rev === turn.end.rev && canonicalJson(entry) > canonicalJson(turn.end))) turn.end = entry;
   }
@@ -134,8 +161,13 @@ export class TurnBook {
       entries.push(...callOver(callId, call, id, end, turn.ends.size > 1));
     }
     const whole = turnEnd(id, end, end.state === 'running' ? 'completed' : end.state);
-    const durationMs = turn.began !== null && turn.began <= endedAt ? endedAt - turn.began : null;
-    return [...entries, { ...whole, rev: turnEndRev(endedAt, known), filesChanged: [...files].sort(), durationMs }];
+    const rev = turnEndRev(endedAt, known + countTo(this.#marks, endedAt) - countTo(this.#marks, endedAt - longestWaitMs));
+    return [...entries, { ...whole, rev, filesChanged: [...files].sort(), durationMs: this.#duration(turn.began, endedAt) }];
+  }
+
+  #duration(began: number | null, endedAt: number): number | null {
+    const from = began === null || began > endedAt ? undefined : this.#marks[countTo(this.#marks, began) - 1];
+    return from === undefined || endedAt - from > longestWaitMs ? null : endedAt - from;
   }
 }
 
@@ -151,4 +183,15 @@ function callOver(id: string, call: Call, turn: string, end: End, again: boolean
   const inTime = call.end !== null && (end.state === 'completed' || (call.end.at ?? 0) <= (end.at ?? 0));
   if (call.end !== null && inTime) return [resultEntry(call.row, id, { ...over, ...call.end }, { status: 'ok', rev })];
   return [resultEntry(call.row, id, over, { status: end.state === 'completed' ? 'ok' : 'cancelled', rev })];
+}
+
+/** How many of the sorted moments are at or before that one. */
+function countTo(sorted: readonly number[], at: number): number {
+  let [from, to] = [0, sorted.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if ((sorted[middle] ?? 0) <= at) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }
