@@ -22,3 +22,4 @@ export type { FleetChange, FleetOptions } from './fleet/change.ts';
 export type { Connection, ConnectionSpec } from './fleet/connection.ts';
 export { localConnections } from './systems/local/index.ts';
 export * from './systems/local/one-shot/index.ts';
+export * from './systems/happy/index.ts';

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { CallOptions } from '../../model/backend.ts';
 import type { Logger } from '../../model/context.ts';
 import type { JsonObject } from '../../model/json.ts';
@@ -36,7 +35,7 @@ export class Mirror {
   readonly #fresh = new Set<string>();
   readonly #fetching = new Set<string>();
   #online = false;
-  #loading: { readonly id: string; readonly work: Promise<void> } | null = null;
+  #loading: AbortController | null = null;
   #version = 0;
 
   constructor(source: MirrorSource, keyring: Keyring, log: Logger = silentLogger) {
@@ -79,16 +78,13 @@ export class Mirror {
 
   /**
    * Reads every list to its end: what is in them is taken in, what we have and they have not is removed. To be called after each contact, pushes going to `apply` meanwhile.
-   * A call while one runs joins it. Rejects as the source does; nothing is removed then.
+   * A call ends one that runs, which rejects as aborted: what that one read may be older than the contact. Rejects as the source does; nothing is removed then.
    */
-  load(options: CallOptions = {}): Promise<void> {
-    if (this.#loading !== null) return this.#loading.work;
-    const id = randomUUID();
-    const work = this.#load(options).finally(() => {
-      if (this.#loading?.id === id) this.#loading = null;
-    });
-    this.#loading = { id, work };
-    return work;
+  async load(options: CallOptions = {}): Promise<void> {
+    this.#loading?.abort();
+    const stop = new AbortController();
+    this.#loading = stop;
+    await this.#load(options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]));
   }
 
   /** One pushed update; messages are not looked at but for their seq. Unknown sessions and machines are fetched. */
@@ -135,10 +131,10 @@ export class Mirror {
     }, { signal });
   }
 
-  async #load(options: CallOptions): Promise<void> {
+  async #load(signal: AbortSignal): Promise<void> {
+    const options = { signal };
     this.#deleted.clear();
     this.#fresh.clear();
-    const { signal } = options;
     const known = { sessions: new Set(this.#sessions.keys()), machines: new Set(this.#machines.keys()) };
     const machines = await this.#source.machines(options);
     const keys = await this.#keyring.unwrapAll(machines.rows.map(keyed), { signal });

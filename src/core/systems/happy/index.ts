@@ -1,0 +1,16 @@
+export { HappyAccount } from './account.ts';
+export type { AccountOptions, SyncUse } from './account.ts';
+export { HappyClient } from './client.ts';
+export type { HappyClientOptions, HappyDecision, HappyMachine, HappyMessage, HappySession, RunTaskOptions, SendOptions } from './client.ts';
+export { Credentials, credentialsFromEnv, credentialsFromFile, credentialsFromHome, explicitCredentials, happyHomeOf } from './credentials.ts';
+export type { CredentialParts, CredentialPlaces, CredentialSource } from './credentials.ts';
+export {
+  AuthenticationError, ConnectionError, EncryptionError, HappyError, MachineOfflineError, MetadataConflictError, MetadataUpdateError, SessionNotFound, SpawnError, TimeoutError,
+} from './errors.ts';
+export { RpcRefused, SessionUnreachable } from './rpc.ts';
+export { login, tokenFor } from './login.ts';
+export type { LinkCode, LoginOptions } from './login.ts';
+export type { MirrorChange, MirroredMachine, MirroredSession, Readable } from './mirrored.ts';
+export type { Attention, SocketState } from './socket.ts';
+export type { SpawnRequest } from './spawn.ts';
+export type { SyncedMessage } from './sync.ts';

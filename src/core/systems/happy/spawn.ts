@@ -1,0 +1,118 @@
+import { randomUUID } from 'node:crypto';
+import type { CallOptions } from '../../model/backend.ts';
+import { isJsonObject } from '../../model/json.ts';
+import type { JsonObject } from '../../model/json.ts';
+import { sleep } from '../../transport/clock.ts';
+import type { HappyAccount } from './account.ts';
+import { ConnectionError, EncryptionError, requireText, SpawnError, TimeoutError } from './errors.ts';
+import { RpcRefused } from './rpc.ts';
+import { NotSentError } from './socket.ts';
+import type { MachineRow } from './wire/bodies.ts';
+import { spawnAnswer } from './wire/pushes.ts';
+
+export interface SpawnRequest extends CallOptions {
+  readonly machineId: string;
+  /** Absolute, on that machine. */
+  readonly directory: string;
+  /** `claude` by default; codex, gemini, openclaw, agy, rig where the machine has them. */
+  readonly agent?: string;
+  /** Allows the machine to create the folder. */
+  readonly createDir?: boolean;
+  readonly permissionMode?: string;
+  readonly model?: string;
+  readonly effort?: string;
+  /** More fields of the call, such as `resumeClaudeSessionId`. */
+  readonly more?: JsonObject;
+}
+
+/** How long to look for a session of which it is not known whether it was made. */
+const LOOK_MS = 15_000;
+const LOOK_EVERY_MS = 1_000;
+
+/**
+ * Starts an agent and answers its session's id. The call is not idempotent: when its outcome is unknown (no answer, connection lost) the account's newest sessions are looked
+ * through for one of this machine and folder that was not there before, and the call is never repeated. Rejects with MachineOfflineError, SpawnError, EncryptionError, ConnectionError.
+ */
+export async function spawn(account: HappyAccount, request: SpawnRequest): Promise<string> {
+  const { machineId, directory, signal } = request;
+  const options = signal === undefined ? {} : { signal };
+  requireText(machineId, 'machineId');
+  requireText(directory, 'directory');
+  const machine = await account.machineRow(machineId, options);
+  const before = new Set((await account.api.sessions({ ...options, limit: 100 })).rows.map((row) => row.id));
+  try {
+    const sessionId = await call(account, machine, request);
+    account.spawned.add(sessionId);
+    return sessionId;
+  } catch (error) {
+    const unknown = !(error instanceof NotSentError) && (error instanceof TimeoutError || error instanceof ConnectionError || error instanceof EncryptionError);
+    if (!unknown) throw error;
+    const found = await lookFor(account, request, before);
+    if (found !== null) return found;
+    throw new SpawnError('spawn_unknown', `Machine ${machineId} did not say whether it started a session in ${directory}, and none has appeared. Look at the machine before you try again.`, { machineId, directory, cause: error });
+  }
+}
+
+async function call(account: HappyAccount, machine: MachineRow, request: SpawnRequest): Promise<string> {
+  const { machineId, directory, agent = 'claude', createDir = false, signal } = request;
+  const refused = (code: 'spawn_failed' | 'folder_missing', message: string, cause?: unknown): SpawnError => new SpawnError(code, message, { machineId, directory, ...(cause === undefined ? {} : { cause }) });
+  const params: JsonObject = {
+    type: 'spawn-in-directory', directory, agent, approvedNewDirectoryCreation: createDir,
+    ...(request.permissionMode === undefined ? {} : { permissionMode: request.permissionMode }), ...(request.model === undefined ? {} : { modelMode: request.model }),
+    ...(request.effort === undefined ? {} : { effortLevel: request.effort }), ...request.more,
+    // Rig takes it as the key by which a repeated call is the same call; others ignore it.
+    clientRequestId: randomUUID(),
+  };
+  const until = account.clock.monotonic() + 120_000;
+  for (;;) {
+    let value: unknown;
+    try {
+      value = await account.machineRpc(machine, 'spawn-happy-session', params, signal === undefined ? {} : { signal });
+    } catch (error) {
+      if (error instanceof RpcRefused) throw refused('spawn_failed', `Machine ${machineId} did not start a session in ${directory}: ${error.message}`, error);
+      throw error;
+    }
+    const answer = spawnAnswer.safeParse(value);
+    if (!answer.success) throw refused('spawn_failed', `Machine ${machineId} answered with something unknown to the start of a session.`);
+    switch (answer.data.type) {
+      case 'success':
+        return answer.data.sessionId;
+      case 'requestToApproveDirectoryCreation':
+        throw refused('folder_missing', `The folder ${answer.data.directory} does not exist on machine ${machineId}. Allow it to be created (createDir), or choose another.`);
+      case 'error':
+        throw refused('spawn_failed', `Machine ${machineId} did not start a session in ${directory}: ${answer.data.errorMessage ?? 'no reason given'}`);
+      case 'pending':
+        if (account.clock.monotonic() >= until) throw new TimeoutError(`Machine ${machineId} has not started the session yet.`);
+        await sleep(account.clock, Math.min(10_000, Math.max(250, answer.data.retryAfterMs ?? 1_000)), signal);
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+async function lookFor(account: HappyAccount, request: SpawnRequest, before: ReadonlySet<string>): Promise<string | null> {
+  const { signal } = request;
+  const options = signal === undefined ? {} : { signal };
+  const until = account.clock.monotonic() + LOOK_MS;
+  for (;;) {
+    const page = await account.api.sessions({ ...options, limit: 100 });
+    for (const row of page.rows) {
+      if (before.has(row.id) || account.spawned.has(row.id)) continue;
+      const metadata = account.keyring.cipherFor({ id: row.id, dataEncryptionKey: row.dataEncryptionKey, sample: row.metadata })?.open(row.metadata);
+      if (!isJsonObject(metadata) || metadata['machineId'] !== request.machineId || !samePath(metadata, request.directory)) continue;
+      account.spawned.add(row.id);
+      return row.id;
+    }
+    if (account.clock.monotonic() >= until) return null;
+    await sleep(account.clock, LOOK_EVERY_MS, signal);
+  }
+}
+
+function samePath(metadata: JsonObject, directory: string): boolean {
+  const bare = (text: string): string => (text.length > 1 ? text.replace(/[\\/]+$/, '') : text);
+  const path = metadata['path'];
+  const home = metadata['homeDir'];
+  const wanted = directory.startsWith('~') && typeof home === 'string' ? home + directory.slice(1) : directory;
+  return typeof path === 'string' && bare(path) === bare(wanted);
+}
