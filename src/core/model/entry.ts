@@ -2,7 +2,7 @@ import type { JsonValue } from './json.ts';
 
 /**
  * The system's own order key, compared element by element (a shorter key that is a prefix of a longer one stands first).
- * Happy: [seq, sub]. Agents of this computer: [milliseconds since the epoch on this computer's clock, ordinal within its source].
+ * Happy: [milliseconds, seq, sub]. Agents of this computer: [milliseconds since the epoch on this computer's clock, ordinal within its source].
  */
 export type Order = readonly number[];
 

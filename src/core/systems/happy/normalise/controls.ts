@@ -75,7 +75,8 @@ export function controlsOf(metadata: JsonValue | undefined, flavour: string | nu
     efforts: told.efforts.length > 0 ? told.efforts : (efforts.get(known) ?? claudeEfforts),
   };
   const model = rig ? rigModel(metadata) : (said(metadata, 'modelMode') ?? said(metadata, 'currentModelCode'));
-  const mode = said(metadata, 'permissionMode') ?? (rig ? (said(metadata, 'currentOperatingModeCode') ?? said(obj(metadata, 'session'), 'permissionMode')) : isBypassed(metadata) ? 'bypassPermissions' : 'default');
+  const standard = isBypassed(metadata) ? 'bypassPermissions' : offered.modes.some((one) => one.id === 'default') ? 'default' : null;
+  const mode = said(metadata, 'permissionMode') ?? (fixed ? null : said(metadata, 'currentOperatingModeCode')) ?? said(obj(metadata, 'session'), 'permissionMode') ?? standard;
   const level = said(metadata, 'effortLevel') ?? said(metadata, 'currentThoughtLevelCode') ?? said(obj(metadata, 'reasoning'), 'current');
   return {
     models: withCurrent(offered.models, model), model, modes: withCurrent(offered.modes, mode), mode, efforts: withCurrent(offered.efforts, offered.efforts.length === 0 ? null : level),

@@ -1,4 +1,4 @@
-export { answerCall } from './asks.ts';
+export { answerCall, requestIdOf } from './asks.ts';
 export type { AnswerCall, Ask } from './asks.ts';
 export { controlsOf, flavourOf, isModelLocked } from './controls.ts';
 export { plainContext } from './input.ts';

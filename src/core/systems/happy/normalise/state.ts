@@ -32,7 +32,7 @@ export interface StateEntries {
 /** Answers by what is known of them: that a request is nowhere any more (from version to version it may come back), or how it ended. */
 const answerRev = { gone: (version: number): number => 1 + Math.min(Math.max(0, version), 9e8) / 1e9, completed: 2 } as const;
 
-/** Open requests and forms of an agentState, oldest first; none of one that is no object or is under the control of a terminal. */
+/** Open requests and forms of an agentState, oldest first; none where it is no object. */
 export function openAsks(agentState: JsonValue | undefined): readonly Ask[] {
   const asks = [
     ...Object.entries(obj(agentState, 'requests') ?? {}).map(([id, request]) => permissionAsk(id, request)),
