@@ -73,7 +73,7 @@ export interface HappyDecision {
   /** The tool's input in place of its own; answers to a question are `{answers: {[question]: label}}`. */
   readonly updatedInput?: JsonObject;
 }
-export interface SendOptions extends CallOptions {
+export interface HappySendOptions extends CallOptions {
   readonly permissionMode?: string;
   /** Null resets to the agent's default; left out, the session's stays. */
   readonly model?: string | null;
@@ -148,7 +148,7 @@ export class HappyClient implements AsyncDisposable {
   }
 
   /** Resolves when the server has it; sent twice (a retry included) it exists once. Left out, the session's modes stay. */
-  async sendMessage(id: string, text: string, options: SendOptions = {}): Promise<SentMessage> {
+  async sendMessage(id: string, text: string, options: HappySendOptions = {}): Promise<SentMessage> {
     requireText(id, 'The session\'s id');
     requireText(text, 'The message');
     return keepAlive(this.#send(id, text, options));
@@ -248,7 +248,7 @@ export class HappyClient implements AsyncDisposable {
     return this.#session(await keepAlive(changeMetadata(this.account, id, change, options)));
   }
 
-  async #send(id: string, text: string, options: SendOptions): Promise<SentMessage> {
+  async #send(id: string, text: string, options: HappySendOptions): Promise<SentMessage> {
     const { signal, localId = randomUUID(), permissionMode, model, effort, appendSystemPrompt } = options;
     requireText(localId, 'localId');
     const call = signal === undefined ? {} : { signal };

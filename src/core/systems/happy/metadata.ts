@@ -10,7 +10,7 @@ import type { SessionRow } from './wire/bodies.ts';
 
 /** The CLI writes about twice a turn, and other clients may too: as many lost races are normal. */
 const TRIES = 12;
-const ACK_MS = 8_000;
+const ACK_MS = 5_000;
 
 /**
  * Changes a session's metadata and stores it: read, change, write on the version that was read, and again when another was faster. `change` gets all of the decrypted object,
