@@ -61,6 +61,8 @@ export interface HappyTestServer {
   revoke(token: string): void;
   /** Stores a message as if a client had posted it, and tells it. `content` is a ciphertext. Throws for an unknown session. */
   append(sessionId: string, content: string, localId?: string): MessageRow;
+  /** Stores rows as they are and tells nobody; a message's session comes first. Machines replace those of the same id. */
+  seed(rows: Partial<Pick<Rows, 'machines' | 'sessions' | 'messages'>>): void;
   /** Loses a message's seq, as a duplicate over the socket does. */
   burnSeq(sessionId: string): void;
   /** Breaks every connection off, as a killed server does, stays away for `downMs` and serves the same port with the same data. */
@@ -228,6 +230,15 @@ export async function startHappyServer(options: HappyServerOptions = {}): Promis
       const row = appendMessage(world, session, content, localId ?? null);
       hub.update(session.accountId, { t: 'new-message', sid: sessionId, message: messageView(row) }, { session: sessionId });
       return row;
+    },
+    seed: ({ machines = [], sessions = [], messages = [] }) => {
+      for (const row of machines) database.addMachine({ ...row });
+      for (const row of sessions) database.addSession({ ...row });
+      for (const row of messages) {
+        sessionOf(row.sessionId);
+        database.addMessage(row);
+      }
+      database.changed();
     },
     burnSeq: (sessionId) => {
       const session = sessionOf(sessionId);
