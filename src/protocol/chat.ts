@@ -37,8 +37,8 @@ export interface ChatState {
   readonly ownerName: string | null;
   readonly connection: 'online' | 'reconnecting' | 'offline';
   readonly connectionDetail: string | null;
-  /** One line and what to do about it, for failures of the session or its agent. */
-  readonly problem: { readonly message: string; readonly remedy: Remedy | null } | null;
+  /** One line and what to do about it, for failures of the session or its agent. `signIn`: the person can sign in from here. */
+  readonly problem: { readonly message: string; readonly remedy: Remedy | null; readonly signIn?: boolean } | null;
   readonly controls: SessionControls;
   readonly traits: Traits;
   readonly usage: UsageFigures | null;
@@ -95,7 +95,7 @@ export type PageRequest =
   | { readonly ask: 'interrupt' }
   | { readonly ask: 'answer'; readonly requestId: string; readonly decision: Decision }
   | { readonly ask: 'set'; readonly what: 'model' | 'mode' | 'effort'; readonly id: string }
-  | { readonly ask: 'run'; readonly command: 'rename' | 'stop' | 'resume' | 'fork' | 'export' | 'openFolder' | 'manageTrust' }
+  | { readonly ask: 'run'; readonly command: 'rename' | 'stop' | 'resume' | 'fork' | 'export' | 'openFolder' | 'manageTrust' | 'signIn' }
   | { readonly ask: 'open-diff'; readonly row: string; readonly index: number }
   | { readonly ask: 'open-output'; readonly row: string }
   | { readonly ask: 'open-attachment'; readonly row: string; readonly index: number }

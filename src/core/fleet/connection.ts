@@ -33,6 +33,8 @@ export interface Connection {
   readonly traits: Traits;
   /** True while the list of sessions has more pages than were read. */
   readonly more: boolean;
+  /** True: it needs a sign-in, and offers ways to it. */
+  readonly canSignIn: boolean;
   /** True: nothing of it is run in this window, what is stored is shown. */
   readonly dormant: boolean;
 }

@@ -56,7 +56,7 @@ export class LiveConnection {
     this.spec = spec;
     this.backend = backend;
     this.leases = leases;
-    this.shown = { connectionId: spec.connectionId, name: spec.name, system: spec.system, state: CONNECTING, traits: backend.traits, more: false, dormant: spec.dormant !== undefined };
+    this.shown = { connectionId: spec.connectionId, name: spec.name, system: spec.system, state: CONNECTING, traits: backend.traits, more: false, canSignIn: false, dormant: spec.dormant !== undefined };
   }
 
   get connection(): Connection {
@@ -213,7 +213,8 @@ export class LiveConnection {
   }
 
   private show(change: Partial<Connection>): void {
-    this.shown = { ...this.shown, ...change, traits: this.backend.traits };
+    const shown = { ...this.shown, ...change, traits: this.backend.traits };
+    this.shown = { ...shown, canSignIn: shown.state.status === 'needs-sign-in' && this.backend.signInMethods !== undefined && this.backend.signIn !== undefined };
     this.options.changed();
   }
 }

@@ -20,6 +20,14 @@ export interface ConnectionState {
   readonly version: string | null;
 }
 
+/** A way to sign in. */
+export interface SignInMethod {
+  readonly id: string;
+  readonly name: string;
+  /** What the person runs in a terminal: an absolute path, arguments without a shell, and what is added to the environment. Null: `signIn` does it all. */
+  readonly terminal: { readonly program: string; readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> } | null;
+}
+
 export interface Prompt {
   readonly text: string;
   readonly attachments: readonly Attachment[];
@@ -84,6 +92,10 @@ export interface SessionBackend extends AsyncDisposable {
   readonly traits: Traits;
   /** Looks for the program or server and tells the state; also sent through `watch` when it changes. */
   connect(options?: CallOptions): Promise<ConnectionState>;
+  /** Ways to sign in, the likeliest first; absent where there is none from here. */
+  signInMethods?(options?: CallOptions): Promise<readonly SignInMethod[]>;
+  /** Signs in by a method; for one of a terminal it is called once that has ended with 0. Resolves when the state was looked at anew. */
+  signIn?(methodId: string, options?: CallOptions): Promise<void>;
   machines(options?: CallOptions): Promise<readonly Machine[]>;
   /** Newest first. */
   sessions(page: { readonly cursor?: string; readonly limit: number; readonly folder?: string } & CallOptions): Promise<Page<Session>>;

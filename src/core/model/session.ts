@@ -13,6 +13,8 @@ export interface Machine {
   /** Milliseconds since the epoch of the last contact. */
   readonly seenAt: number | null;
   readonly home: string | null;
+  /** More of who it is, such as its name on the network. */
+  readonly detail?: string;
 }
 
 /** One value of a picker (model, permission mode, effort). */

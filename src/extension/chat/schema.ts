@@ -23,7 +23,7 @@ const request = z.discriminatedUnion('ask', [
   z.strictObject({ ask: z.literal('interrupt') }),
   z.strictObject({ ask: z.literal('answer'), requestId: id, decision }),
   z.strictObject({ ask: z.literal('set'), what: z.enum(['model', 'mode', 'effort']), id }),
-  z.strictObject({ ask: z.literal('run'), command: z.enum(['rename', 'stop', 'resume', 'fork', 'export', 'openFolder', 'manageTrust']) }),
+  z.strictObject({ ask: z.literal('run'), command: z.enum(['rename', 'stop', 'resume', 'fork', 'export', 'openFolder', 'manageTrust', 'signIn']) }),
   z.strictObject({ ask: z.literal('open-diff'), row: id, index }),
   z.strictObject({ ask: z.literal('open-output'), row: id }),
   z.strictObject({ ask: z.literal('open-attachment'), row: id, index }),

@@ -11,7 +11,7 @@ export function chatState(fleet: Fleet, runtime: SessionRuntime): ChatState {
   const homes = machine?.home === null || machine?.home === undefined ? [] : [machine.home];
   const dormant = connection?.dormant ?? false;
   const status = connection?.state.status ?? 'offline';
-  const connectionProblem = dormant || status === 'ready' || status === 'connecting' ? null : { message: connection?.state.message ?? 'This connection is not available.', remedy: connection?.state.remedy ?? null };
+  const connectionProblem = dormant || status === 'ready' || status === 'connecting' ? null : { message: connection?.state.message ?? 'This connection is not available.', remedy: connection?.state.remedy ?? null, signIn: connection?.canSignIn ?? false };
   const sessionProblem = session?.state === 'failed' && session.error !== null ? { message: session.error, remedy: null } : null;
   return {
     title: session?.title ?? '',

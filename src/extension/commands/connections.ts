@@ -8,6 +8,7 @@ import { noticeText, oneLine, pickText } from '../tree/text.ts';
 import { Dismissed } from './dismissed.ts';
 import type { Handler } from './handler.ts';
 import { connectionFor } from './pick.ts';
+import { signIn } from './signIn.ts';
 
 async function ask(options: vscode.InputBoxOptions): Promise<string> {
   const value = await vscode.window.showInputBox(options);
@@ -54,8 +55,10 @@ async function editConnection(services: Services, target: unknown): Promise<void
     const edit = agent === null ? 'Set Path…' : 'Edit…';
     const { text = '', command = null } = state.remedy ?? {};
     const detail = [oneLine(text, 400), oneLine(command ?? '', 400)].filter((line) => line !== '').join('\n\n');
-    const choice = await vscode.window.showInformationMessage(`${oneLine(connection.name, 60)}: ${noticeText(state.message)}`, { detail, modal: true }, ...(command === null ? [] : [copy]), edit, 'Try Again');
+    const signInLabel = 'Sign In…';
+    const choice = await vscode.window.showInformationMessage(`${oneLine(connection.name, 60)}: ${noticeText(state.message)}`, { detail, modal: true }, ...(connection.canSignIn ? [signInLabel] : []), ...(command === null ? [] : [copy]), edit, 'Try Again');
     if (choice === copy && command !== null) await vscode.env.clipboard.writeText(command);
+    if (choice === signInLabel) await signIn(services, connection.connectionId);
     if (choice === 'Try Again') await services.fleet.refresh(connection.connectionId);
     if (choice !== edit) return;
   }
@@ -84,6 +87,7 @@ export const connectionCommands = {
   addConnection,
   editConnection,
   removeConnection,
+  signIn,
   refresh: async (services, target) => {
     const id = typeof target === 'string' && services.fleet.connections().some((each) => each.connectionId === target) ? target : undefined;
     await vscode.window.withProgress({ location: { viewId: 'pilothouse.sessions' } }, () => services.fleet.refresh(id));

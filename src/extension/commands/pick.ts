@@ -2,7 +2,7 @@ import * as vscode from 'vscode';
 import type { Connection } from '../../core/fleet/connection.ts';
 import { PilothouseError } from '../../core/model/errors.ts';
 import type { Session, SessionKey } from '../../core/model/session.ts';
-import { sessionKey } from '../../core/model/session.ts';
+import { parseSessionKey, sessionKey } from '../../core/model/session.ts';
 import type { Services } from '../services.ts';
 import { age, pickText, stateWord } from '../tree/text.ts';
 import { shortFolder } from '../tree/model.ts';
@@ -56,9 +56,16 @@ export async function pickSession(services: Services, placeHolder: string, fits:
   return picked.session;
 }
 
-/** The connection that a command is about: its argument (a tree item's id or `{connectionId}`), the only one that fits, or one picked. */
+/** The connection that `{connectionId}` or `{key}`, a session's key, names. */
+function connectionIdOf(target: unknown): string | null {
+  if (typeof target !== 'object' || target === null) return null;
+  if ('connectionId' in target && typeof target.connectionId === 'string') return target.connectionId;
+  return 'key' in target && typeof target.key === 'string' ? (parseSessionKey(target.key)?.connectionId ?? null) : null;
+}
+
+/** The connection that a command is about: its argument (a tree item's id, `{connectionId}` or `{key}`), the only one that fits, or one picked. */
 export async function connectionFor(services: Services, target: unknown, placeHolder: string, fits: (connection: Connection) => boolean): Promise<Connection> {
-  const id = typeof target === 'string' ? target : typeof target === 'object' && target !== null && 'connectionId' in target ? target.connectionId : undefined;
+  const id = typeof target === 'string' ? target : connectionIdOf(target);
   const all = services.fleet.connections();
   const named = all.find((connection) => connection.connectionId === id);
   if (named !== undefined) return named;

@@ -37,7 +37,7 @@ export class ConnectionsTree implements vscode.TreeDataProvider<string>, vscode.
     item.id = id;
     item.description = [statusWord(connection), state.version ?? ''].filter((word) => word !== '').join(' · ');
     item.iconPath = statusIcon(connection);
-    const verbs = ['refresh', 'remove', ...(this.editable(id) ? ['edit'] : []), ...(connection.traits.spawn && state.status === 'ready' ? ['new'] : [])];
+    const verbs = ['refresh', 'remove', ...(connection.canSignIn ? ['signin'] : []), ...(this.editable(id) ? ['edit'] : []), ...(connection.traits.spawn && state.status === 'ready' ? ['new'] : [])];
     item.contextValue = `connection:${state.status}:${verbs.join(':')}`;
     const tooltip = new vscode.MarkdownString();
     tooltip.appendText([connection.name, statusWord(connection), state.message ?? ''].filter((line) => line !== '').map((line) => oneLine(line, 400)).join('\n'));
@@ -49,6 +49,7 @@ export class ConnectionsTree implements vscode.TreeDataProvider<string>, vscode.
     item.tooltip = tooltip;
     item.accessibilityInformation = { label: `${oneLine(connection.name)}, ${[statusWord(connection), state.message ?? '', state.remedy === null ? '' : oneLine(remedyLine(state.remedy), 400)].filter((word) => word !== '').join(', ')}` };
     if (connection.dormant) item.command = { command: commandId('manageTrust'), title: 'Manage Workspace Trust' };
+    else if (connection.canSignIn) item.command = { command: commandId('signIn'), title: 'Sign In', arguments: [id] };
     else if (state.status !== 'ready' && state.status !== 'connecting') item.command = { command: commandId('editConnection'), title: 'What to do', arguments: [id] };
     return item;
   }

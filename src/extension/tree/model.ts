@@ -8,7 +8,7 @@ export type GroupBy = 'machine' | 'folder' | 'status' | 'connection';
 export type TreeNode =
   | { readonly kind: 'needs'; readonly id: string; readonly count: number }
   | { readonly kind: 'permission'; readonly id: string; readonly key: SessionKey; readonly session: Session; readonly permission: WaitingPermission; readonly inNeeds: boolean }
-  | { readonly kind: 'group'; readonly id: string; readonly group: GroupKind; readonly label: string; readonly description: string; readonly connectionId: string | null; readonly folder: string | null }
+  | { readonly kind: 'group'; readonly id: string; readonly group: GroupKind; readonly label: string; readonly description: string; readonly connectionId: string | null; readonly folder: string | null; readonly detail: string | null }
   | { readonly kind: 'session'; readonly id: string; readonly key: SessionKey; readonly session: Session; readonly inNeeds: boolean }
   | { readonly kind: 'more'; readonly id: string; readonly connectionId: string; readonly label: string };
 export type GroupKind = 'connection' | 'machine' | 'machine-offline' | 'folder' | 'status';
@@ -82,10 +82,11 @@ export function buildTree(input: TreeInput): TreeModel {
         description: machine === undefined || machine.state === 'online' ? '' : machine.state,
         connectionId: prefix === '' ? null : session.connectionId,
         folder: null,
+        detail: machine?.detail ?? null,
       }));
     const folderGroup = (parent: string | null, prefix: string): string =>
       group(parent, `${prefix}folder/${session.machineId}/${session.folder}`, () => ({
-        group: 'folder', label: shortFolder(session.folder, homes), description: '', connectionId: null, folder: session.folder,
+        group: 'folder', label: shortFolder(session.folder, homes), description: '', connectionId: null, folder: session.folder, detail: null,
       }));
     switch (input.groupBy) {
       case 'machine': {
@@ -95,7 +96,7 @@ export function buildTree(input: TreeInput): TreeModel {
       case 'connection': {
         const connection = connectionById.get(session.connectionId);
         const top = group(null, `connection/${session.connectionId}`, () => ({
-          group: 'connection', label: connection?.name ?? session.connectionId, description: '', connectionId: session.connectionId, folder: null,
+          group: 'connection', label: connection?.name ?? session.connectionId, description: '', connectionId: session.connectionId, folder: null, detail: null,
         }));
         const middle = machineGroup(top, `${top}/`);
         return folderGroup(middle, `${middle}/`);
@@ -104,7 +105,7 @@ export function buildTree(input: TreeInput): TreeModel {
         return folderGroup(null, '');
       case 'status': {
         const label = STATUS_GROUPS[session.state];
-        return group(null, `status/${label}`, () => ({ group: 'status', label, description: '', connectionId: null, folder: null }));
+        return group(null, `status/${label}`, () => ({ group: 'status', label, description: '', connectionId: null, folder: null, detail: null }));
       }
     }
   };

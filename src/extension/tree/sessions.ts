@@ -85,6 +85,7 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
         item.iconPath = new vscode.ThemeIcon(GROUP_ICONS[node.group]);
         item.contextValue = node.group === 'machine-offline' ? 'machine' : node.group;
         if (node.folder !== null) item.tooltip = node.folder;
+        else if (node.detail !== null) item.tooltip = [oneLine(node.label), oneLine(node.detail)].join('\n');
         return item;
       }
       case 'more': {

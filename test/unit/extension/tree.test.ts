@@ -12,7 +12,7 @@ const session = (over: Partial<Session>): Session => ({
   archived: false, owner: 'nobody', ownerName: null, branch: null, activity: null, usage: null, model: null, waiting: [], error: null, ...over,
 });
 const machine: Machine = { id: 'this-computer', connectionId: 'local-claude', name: 'This computer', state: 'online', seenAt: 1, home: '/home/ada' };
-const connection = (id: string, name: string, more = false): Connection => ({ connectionId: id, name, system: 'local', state: { status: 'ready', message: null, remedy: null, version: null }, traits: TRAITS, more, dormant: false });
+const connection = (id: string, name: string, more = false): Connection => ({ connectionId: id, name, system: 'local', state: { status: 'ready', message: null, remedy: null, version: null }, traits: TRAITS, more, canSignIn: false, dormant: false });
 const input = { connections: [connection('local-claude', 'Claude Code'), connection('local-codex', 'Codex')], machines: [machine], groupBy: 'machine' as const, showArchived: false };
 const permission = { requestId: 'r1', tool: 'Bash', title: 'npm test', ask: 'tool' as const, askedAt: 1 };
 
@@ -40,6 +40,11 @@ describe('the sessions tree', () => {
     expect(outline(buildTree({ ...input, sessions, groupBy: 'connection' }))).toEqual(['Claude Code', '  This computer', '    ~/web', '      Dark mode', 'Codex', '  This computer', '    ~/web', '      Port parser']);
     expect(outline(buildTree({ ...input, sessions, groupBy: 'folder' }))).toEqual(['~/web', '  Dark mode', '  Port parser']);
     expect(outline(buildTree({ ...input, sessions, groupBy: 'status' }))).toEqual(['Failed', '  Port parser', 'Idle', '  Dark mode']);
+  });
+
+  it('tells more of a machine where its group stands', () => {
+    const model = buildTree({ ...input, machines: [{ ...machine, detail: 'build-01' }], sessions: [session({})] });
+    expect(model.roots).toMatchObject([{ kind: 'group', label: 'This computer', detail: 'build-01' }]);
   });
 
   it('hides archived sessions unless they are asked for, and never calls them needing', () => {

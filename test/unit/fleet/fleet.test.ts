@@ -23,6 +23,19 @@ describe('connections', () => {
     expect(window.shown('a')?.state).toBe('idle');
   });
 
+  it('that need a sign-in and offer ways to it say so', async () => {
+    const window = await world.window();
+    await window.connect((backend) => {
+      backend.connecting = () => Promise.resolve({ status: 'needs-sign-in', message: 'Nobody is signed in.', remedy: null, version: '1' });
+    });
+    expect(window.fleet.connections()[0]?.canSignIn).toBe(false);
+    Object.assign(window.backend, { signInMethods: () => Promise.resolve([]), signIn: () => Promise.resolve() });
+    await window.fleet.refresh();
+    expect(window.fleet.connections()[0]?.canSignIn).toBe(true);
+    window.backend.events.emit({ type: 'connection', state: { status: 'ready', message: null, remedy: null, version: '1' } });
+    expect(window.fleet.connections()[0]?.canSignIn).toBe(false);
+  });
+
   it('one that cannot even be made keeps none of the others away, nor those set later', async () => {
     const window = await world.window();
     const broken = { ...window.spec(), connectionId: 'broken', create: () => { throw new Error('no such system'); } };

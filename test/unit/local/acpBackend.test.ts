@@ -57,7 +57,7 @@ describe('starting an agent', () => {
     expect(error).toMatchObject({ code: 'needs_sign_in', personMustAct: true });
     expect(states.at(-1)).toMatchObject({ status: 'needs-sign-in', message: 'Please sign in to Scripted', version: '1.2.3' });
     expect(states.at(-1)?.remedy).toMatchObject({ text: 'Sign in in a terminal.', command: expect.stringMatching(/ login "with space"$/) as string });
-    expect(backend.signInMethods()).toEqual([{ id: 'key', name: 'API key' }]);
+    expect((await backend.signInMethods()).map(({ id, name }) => [id, name])).toEqual([['key', 'API key'], ['tty', 'Log in']]);
     await backend.signIn('key');
     expect(states.at(-1)).toMatchObject({ status: 'ready' });
     await rig.spawn(backend);

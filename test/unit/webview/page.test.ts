@@ -12,6 +12,12 @@ describe('what keeps the person from going on', () => {
     expect(shown).toMatchObject({ level: 'warning', text: 'This workspace is not trusted: agents do not run here.', action: { label: 'Manage Trust', command: 'manageTrust' } });
     expect(bannerOf(state({}))).toBeNull();
   });
+
+  it('is a sign-in that can be done from here, before what it stopped', () => {
+    const problem = { message: 'Nobody is signed in.', remedy: { text: 'Sign in in a terminal.', command: 'codex login' } };
+    expect(bannerOf(state({ state: 'failed', problem: { ...problem, signIn: true } }))).toMatchObject({ text: 'Nobody is signed in.', remedy: { command: 'codex login' }, action: { command: 'signIn' } });
+    expect(bannerOf(state({ state: 'failed', problem: { ...problem, signIn: false } }))).toMatchObject({ action: { command: 'resume' } });
+  });
 });
 
 /** The page with a host that the test plays. */

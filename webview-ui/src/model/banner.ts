@@ -6,7 +6,7 @@ export interface BannerWords {
   readonly icon: string;
   readonly text: string;
   readonly remedy: Remedy | null;
-  readonly action: { readonly label: string; readonly command: 'fork' | 'resume' | 'manageTrust' } | null;
+  readonly action: { readonly label: string; readonly command: 'fork' | 'resume' | 'manageTrust' | 'signIn' } | null;
 }
 
 /** What keeps the person from going on as usual, and the way out of it; the most important of it. */
@@ -17,6 +17,7 @@ export function bannerOf(state: ChatState): BannerWords | null {
     return { level: 'info', icon: 'eye', text: `${who} runs this session. You can read along; going on here would split it.`, remedy: null, action: state.traits.fork ? { label: 'Fork', command: 'fork' } : null };
   }
   if (state.problem !== null) {
+    if (state.problem.signIn === true) return { level: 'warning', icon: 'key', text: state.problem.message, remedy: state.problem.remedy, action: { label: 'Sign In…', command: 'signIn' } };
     const stopped = state.state === 'failed' || state.state === 'stopped';
     return { level: 'error', icon: 'error', text: state.problem.message, remedy: state.problem.remedy, action: stopped && state.traits.resume ? { label: 'Resume', command: 'resume' } : null };
   }

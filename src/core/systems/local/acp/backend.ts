@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import type { BackendEvent, CallOptions, ConnectionState, Disposable, Page, SessionBackend, SpawnOptions, StopReport } from '../../../model/backend.ts';
+import type { BackendEvent, CallOptions, ConnectionState, Disposable, Page, SessionBackend, SignInMethod, SpawnOptions, StopReport } from '../../../model/backend.ts';
 import type { BackendContext } from '../../../model/context.ts';
 import { describeError, PilothouseError } from '../../../model/errors.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
@@ -16,7 +16,7 @@ import { throwIfAborted, waitFor } from '../wait.ts';
 import { noControls, readControls } from './controls.ts';
 import type { ListedSession, Routed, SessionHost } from './host.ts';
 import type { AgentFacts, Link } from './link.ts';
-import { signInRemedy, startLink } from './link.ts';
+import { startLink } from './link.ts';
 import { listAll, mergeListed } from './listing.ts';
 import { isAuthRequired, makeFresh } from './loading.ts';
 import { wordsOf } from './outcome.ts';
@@ -25,6 +25,7 @@ import type { SessionRecord } from './records.ts';
 import { newRecord, Records } from './records.ts';
 import { Router } from './router.ts';
 import { AcpSession } from './session.ts';
+import { signInMethods, signInRemedy } from './signIn.ts';
 
 /** How long an agent without work stays. */
 const idleMs = 5 * 60_000;
@@ -44,13 +45,8 @@ export interface AcpOptions {
   readonly program?: string;
 }
 
-/** What an ACP connection can beyond every other backend. */
-export interface AcpBackend extends SessionBackend {
-  /** Ways to sign in that the agent itself carries out (`authenticate`, schema v1); empty before it was started. */
-  signInMethods(): readonly { readonly id: string; readonly name: string }[];
-  /** Lets the agent sign the person in; resolves when it says that it did. */
-  signIn(methodId: string, options?: CallOptions): Promise<void>;
-}
+/** An ACP connection, which may offer ways to sign in once its agent was started. */
+export type AcpBackend = SessionBackend & Required<Pick<SessionBackend, 'signIn' | 'signInMethods'>>;
 
 /** An ACP agent of this computer: one program for all of its sessions, started when it is needed and ended when it has been idle for five minutes. */
 export function createAcpBackend(context: BackendContext, options: AcpOptions): AcpBackend {
@@ -189,15 +185,19 @@ class Backend implements AcpBackend {
     return made;
   }
 
-  signInMethods(): readonly { readonly id: string; readonly name: string }[] {
-    return (this.facts?.authMethods ?? []).flatMap((one) => (one['type'] === 'terminal' || typeof one['id'] !== 'string' ? [] : [{ id: one['id'], name: oneLine(typeof one['name'] === 'string' ? one['name'] : one['id']) }]));
+  async signInMethods(options: CallOptions = {}): Promise<readonly SignInMethod[]> {
+    const { facts } = await this.within(this.running(), options.signal);
+    return signInMethods(facts, (await findExecutable(this.options.command, this.env())) ?? this.options.command, this.options.args);
   }
 
   async signIn(methodId: string, options: CallOptions = {}): Promise<void> {
     const link = await this.within(this.running(), options.signal);
-    await link.call('authenticate', { methodId }, { timeoutMs: 10 * 60_000, signal: options.signal }).catch((error: unknown) => {
-      throw new PilothouseError('sign_in_failed', `${this.options.name}: ${wordsOf(error)}`, { cause: error, personMustAct: true });
-    });
+    const terminal = link.facts.authMethods.some((one) => one['id'] === methodId && one['type'] === 'terminal');
+    if (!terminal) {
+      await link.call('authenticate', { methodId }, { timeoutMs: 10 * 60_000, signal: options.signal }).catch((error: unknown) => {
+        throw new PilothouseError('sign_in_failed', `${this.options.name}: ${wordsOf(error)}`, { cause: error, personMustAct: true });
+      });
+    } else if (![...this.sessionsById.values()].some((session) => session.running)) await this.endLink(); // Another process of it signed in: the next one knows.
     this.setState({ status: 'ready', message: null, remedy: null, version: link.facts.version });
   }
 

@@ -1,10 +1,9 @@
-import type { AgentRequestMethod, AgentRequestParamsByMethod, AuthMethod, InitializeRequest } from '@agentclientprotocol/sdk';
+import type { AgentRequestMethod, AgentRequestParamsByMethod, InitializeRequest } from '@agentclientprotocol/sdk';
 import type { StopReport } from '../../../model/backend.ts';
 import type { Clock, Logger } from '../../../model/context.ts';
 import { PilothouseError } from '../../../model/errors.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
-import type { Remedy } from '../../../model/remedy.ts';
 import type { ProcessLedger } from '../ledger.ts';
 import { parseJsonLine } from '../lines.ts';
 import type { AgentProcess, ProcessExit } from '../process.ts';
@@ -56,21 +55,6 @@ export function factsOf(result: JsonObject): AgentFacts {
     steer: (obj(obj(result, '_meta') ?? {}, 'steering') ?? {})['supported'] === true,
     authMethods: objects(result, 'authMethods'),
   };
-}
-
-/** How to sign in, in the agent's own words: the command to run for a method of type `terminal`, else the methods' names. Null where it names none. */
-export function signInRemedy(facts: AgentFacts, command: string, args: readonly string[]): Remedy | null {
-  const terminal = facts.authMethods.find((one) => (one as Partial<AuthMethod> & JsonObject)['type'] === 'terminal');
-  if (terminal !== undefined) {
-    const extra = Array.isArray(terminal['args']) ? terminal['args'].filter((one) => typeof one === 'string') : [];
-    return { text: 'Sign in in a terminal.', command: [command, ...args, ...extra].map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word))).join(' ') };
-  }
-  const names = facts.authMethods.map((one) => {
-    const name = oneLine(str(one, 'name') ?? str(one, 'id') ?? '', 80);
-    const about = oneLine(str(one, 'description') ?? '', 160);
-    return about === '' || about === name ? name : `${name} (${about})`;
-  }).filter((one) => one !== '');
-  return names.length === 0 ? null : { text: `Ways to sign in: ${names.join('; ')}`, command: null };
 }
 
 export interface LinkOptions {

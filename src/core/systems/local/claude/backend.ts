@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import type { BackendEvent, CallOptions, ConnectionState, Disposable, Page, SessionBackend, SpawnOptions } from '../../../model/backend.ts';
+import type { BackendEvent, CallOptions, ConnectionState, Disposable, Page, SessionBackend, SignInMethod, SpawnOptions } from '../../../model/backend.ts';
 import type { BackendContext } from '../../../model/context.ts';
 import { describeError, PilothouseError } from '../../../model/errors.ts';
 import { canonicalJson } from '../../../model/json.ts';
@@ -9,6 +9,7 @@ import { createClaims } from '../claims.ts';
 import { agentEnv } from '../environment.ts';
 import { createProcessLedger } from '../ledger.ts';
 import { thisComputer, thisComputerId } from '../machine.ts';
+import { inTerminal } from '../terminal.ts';
 import { emptyTrash } from '../trash.ts';
 import { throwIfAborted, waitFor } from '../wait.ts';
 import { ClaudeAgent } from './agent.ts';
@@ -18,7 +19,7 @@ import { notFound } from './desk.ts';
 import type { TranscriptFile } from './files.ts';
 import { FactsCache, listTranscripts } from './files.ts';
 import type { Program } from './launch.ts';
-import { configFolder, findProgram, needsSignIn, notInstalled, notInstalledError, signedIn } from './launch.ts';
+import { configFolder, findProgram, needsSignIn, notInstalled, notInstalledError, signedIn, signInArgs } from './launch.ts';
 import { Poll } from './poll.ts';
 import { emptyRecord, Records } from './records.ts';
 import type { Runner } from './runners.ts';
@@ -65,6 +66,7 @@ class Backend implements SessionBackend {
   readonly #probes = new Map<string, Promise<Initialized>>();
   #state: ConnectionState = { status: 'connecting', message: null, remedy: null, version: null };
   #program: Promise<Program | null> | null = null;
+  #found: Program | null = null;
   #initialized: Initialized | null = null;
   #reaped: Promise<unknown> | null = null;
   #closed = false;
@@ -90,7 +92,7 @@ class Backend implements SessionBackend {
       session: (id) => this.session(id),
       changed: (id) => this.#changed(id),
       removed: (id) => this.#removed(id),
-      loginFailed: (words) => this.#setState(needsSignIn(this.#state.version, words)),
+      loginFailed: (words) => this.#setState(needsSignIn(this.#found, words)),
       signedIn: () => {
         if (this.#state.status === 'needs-sign-in') this.#setState({ status: 'ready', message: null, remedy: null, version: this.#state.version });
       },
@@ -110,14 +112,25 @@ class Backend implements SessionBackend {
     this.#program = null;
     const program = await this.#look(options.signal);
     throwIfAborted(options.signal);
+    this.#found = program;
     if (program === null) {
       this.#setState(notInstalled(this.#path));
       return this.#state;
     }
     const known = await signedIn(program, this.#desk.env, options.signal);
     throwIfAborted(options.signal);
-    this.#setState(known === false ? needsSignIn(program.version, null) : { status: 'ready', message: null, remedy: null, version: program.version });
+    this.#setState(known === false ? needsSignIn(program, null) : { status: 'ready', message: null, remedy: null, version: program.version });
     return this.#state;
+  }
+
+  async signInMethods(options: CallOptions = {}): Promise<readonly SignInMethod[]> {
+    const program = await this.#findProgram(options.signal);
+    const { CLAUDE_CONFIG_DIR: folder } = this.#desk.env;
+    return [{ id: 'login', name: 'Sign in in a terminal', terminal: await inTerminal(program.path, signInArgs(program), folder === undefined ? {} : { CLAUDE_CONFIG_DIR: folder }) }];
+  }
+
+  async signIn(_methodId: string, options: CallOptions = {}): Promise<void> {
+    await this.connect(options);
   }
 
   async machines(options: CallOptions = {}): Promise<readonly Machine[]> {

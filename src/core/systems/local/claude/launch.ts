@@ -49,8 +49,7 @@ export function notInstalledError(configured: string | undefined): PilothouseErr
 
 /** Whether somebody is signed in, by `claude auth status` (2.1 and later; it answers in about 0.3 s without the network). Null: it does not tell. */
 export async function signedIn(program: Program, env: NodeJS.ProcessEnv, signal?: AbortSignal): Promise<boolean | null> {
-  // Before there was such a command, its words were a prompt.
-  if (!/^\s+auth\b/m.test(program.help)) return null;
+  if (!hasAuth(program)) return null;
   const result = await runProgram(program.path, ['auth', 'status'], { env, timeoutMs: 8000, signal });
   try {
     const value = JSON.parse(result.stdout) as JsonValue;
@@ -60,8 +59,21 @@ export async function signedIn(program: Program, env: NodeJS.ProcessEnv, signal?
   }
 }
 
-export function needsSignIn(version: string | null, words: string | null): ConnectionState {
-  return { status: 'needs-sign-in', message: words ?? 'Nobody is signed in to Claude Code.', remedy: { text: 'Sign in in a terminal (or run claude there, then /login).', command: 'claude auth login' }, version };
+/** `claude auth` came with 2.1; before, its words were a prompt. */
+function hasAuth(program: Program): boolean {
+  return /^\s+auth\b/m.test(program.help);
+}
+
+/** Arguments with which the program signs in by itself in a terminal. Null: it was not found yet. */
+export function signInArgs(program: Program | null): readonly string[] {
+  return program === null || hasAuth(program) ? ['auth', 'login'] : ['/login'];
+}
+
+export function needsSignIn(program: Program | null, words: string | null): ConnectionState {
+  return {
+    status: 'needs-sign-in', message: words ?? 'Nobody is signed in to Claude Code.', remedy: { text: 'Sign in in a terminal.', command: ['claude', ...signInArgs(program)].join(' ') },
+    version: program?.version ?? null,
+  };
 }
 
 export interface LaunchOptions {

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import type { BackendEvent, CallOptions, ConnectionState, Disposable, Page, SessionBackend, SpawnOptions, StopReport } from '../../../model/backend.ts';
+import type { BackendEvent, CallOptions, ConnectionState, Disposable, Page, SessionBackend, SignInMethod, SpawnOptions, StopReport } from '../../../model/backend.ts';
 import type { BackendContext } from '../../../model/context.ts';
 import { describeError, PilothouseError } from '../../../model/errors.ts';
 import type { JsonValue } from '../../../model/json.ts';
@@ -14,6 +14,7 @@ import { createProcessLedger } from '../ledger.ts';
 import { thisComputer, thisComputerId } from '../machine.ts';
 import type { ProcessExit } from '../process.ts';
 import type { RpcId } from '../rpc.ts';
+import { inTerminal } from '../terminal.ts';
 import { emptyTrash } from '../trash.ts';
 import { throwIfAborted } from '../wait.ts';
 import { CodexDisk } from './disk.ts';
@@ -24,7 +25,7 @@ import { controlsOf, modeOf, modeOfThread } from './modes.ts';
 import { findCodex, probe } from './probe.ts';
 import { CodexServer } from './server.ts';
 import { CodexSession } from './session.ts';
-import { signInRemedy } from './turns.ts';
+import { signInArgs, signInRemedy } from './turns.ts';
 import type { ThreadAnswer, WireModel } from './wire.ts';
 import { modelListSchema, rateLimitsSchema, read, threadAnswerSchema } from './wire.ts';
 
@@ -100,6 +101,17 @@ class Backend implements SessionBackend {
     throwIfAborted(options.signal);
     this.#setState(state);
     return state;
+  }
+
+  async signInMethods(): Promise<readonly SignInMethod[]> {
+    const { CODEX_HOME: home } = this.#env;
+    return [{ id: 'login', name: 'Sign in in a terminal', terminal: await inTerminal(await findCodex(this.#program, this.#env), signInArgs, home === undefined ? {} : { CODEX_HOME: home }) }];
+  }
+
+  /** A server that runs knows nothing of a sign-in elsewhere: where nothing is at work it is ended, and the next one does. */
+  async signIn(_methodId: string, options: CallOptions = {}): Promise<void> {
+    if (![...this.#sessions.values()].some((one) => one.presence.running)) await this.#endServer();
+    await this.connect(options);
   }
 
   /** Ends what a dead host left running, and empties old trash. */

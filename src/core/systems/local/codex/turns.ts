@@ -7,6 +7,8 @@ import type { WireError, WireTokens, WireTokenUsage } from './wire.ts';
 import { errorKind, errorText, word } from './wire.ts';
 
 /** The command that signs a person in to Codex. */
+/** Arguments with which Codex signs in by itself in a terminal. */
+export const signInArgs: readonly string[] = ['login'];
 const loginCommand = 'codex login';
 /** What to do where nobody is signed in. */
 export const signInRemedy: Remedy = { text: 'Sign in in a terminal.', command: loginCommand };
