@@ -41,8 +41,8 @@ const TIMING = {
   silence: 5_000,
   /** A socket that does not answer our ping within this time is half-open. */
   pong: 2_000,
-  connect: 4_000,
-  /** Every fourth try has this long: a network may be slow rather than gone. */
+  connect: 3_000,
+  /** Every eighth try has this long: a network may be slow rather than gone. */
   slowConnect: 15_000,
   firstDelay: 1_000,
   lastDelay: 5_000,
@@ -232,7 +232,7 @@ export class HappySocket {
     const capMs = this.#attention.visible ? this.#timing.lastVisibleDelay : this.#timing.lastDelay;
     this.#retry = this.#clock.setTimeout(() => {
       this.#retry = null;
-      this.#socket?.io.timeout(this.#tries % 4 === 3 ? this.#timing.slowConnect : this.#timing.connect);
+      this.#socket?.io.timeout(this.#tries % 8 === 7 ? this.#timing.slowConnect : this.#timing.connect);
       this.#socket?.connect();
     }, backoff(this.#tries, { baseMs: this.#timing.firstDelay, capMs, random: this.#options.random }));
   }
