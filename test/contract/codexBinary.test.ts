@@ -4,7 +4,6 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { SessionBackend } from '../../src/core/model/backend.ts';
-import type { Entry } from '../../src/core/model/entry.ts';
 import type { Session } from '../../src/core/model/session.ts';
 import { createCodexBackend } from '../../src/core/systems/local/codex/backend.ts';
 import { codexEnv } from '../loopback/agent-env.ts';
@@ -13,7 +12,8 @@ import { startOpenAi } from '../loopback/openai.ts';
 import type { Step } from '../loopback/script.ts';
 import { scripted } from '../loopback/script.ts';
 import { agentProgram } from './agents.ts';
-import { contextIn, Heard, settled, temporary, Watched } from '../unit/local/codexRig.ts';
+import { shown } from './codexFacts.ts';
+import { contextIn, Heard, temporary, Watched } from '../unit/local/codexRig.ts';
 import type { RigOptions } from '../unit/local/codexRig.ts';
 
 /** Codex itself against a model on loopback that plays the steps in each prompt. */
@@ -52,17 +52,6 @@ function say(text: string, ...steps: readonly Step[]): { readonly text: string; 
 }
 const run = (cmd: string, rest: Record<string, unknown> = {}): NonNullable<Step['tools']>[number] => ({ name: 'exec_command', input: { cmd, ...rest } });
 const escalated = { sandbox_permissions: 'require_escalated', justification: 'it must be' };
-
-/** What both the wire and the file tell of an entry. */
-function facts(entry: Entry): unknown {
-  if (entry.kind === 'tool') return [entry.kind, entry.id, entry.row, entry.turn, entry.name, entry.verb, entry.title, entry.command, entry.diffs];
-  if (entry.kind === 'result') return [entry.kind, entry.id, entry.row, entry.turn, entry.status, entry.output, entry.exitCode];
-  if (entry.kind === 'prompt') return [entry.kind, entry.id, entry.row, entry.turn, entry.text, entry.clientId, entry.attachments];
-  if (entry.kind === 'text' || entry.kind === 'thinking') return [entry.kind, entry.id, entry.row, entry.turn, entry.text];
-  if (entry.kind === 'turn') return [entry.kind, entry.id, entry.row, entry.turn, entry.phase, entry.state, entry.filesChanged, entry.figures];
-  return [entry.kind, entry.id, entry.row, entry.turn];
-}
-const shown = (entries: readonly Entry[]): unknown[] => settled(entries).filter((entry) => entry.kind !== 'usage' && entry.kind !== 'permission' && entry.kind !== 'answer').sort((a, b) => (a.id < b.id ? -1 : 1)).map(facts);
 
 describe('a session', () => {
   test('streams a turn, and its file tells the same entries as the wire did', async () => {
@@ -301,7 +290,7 @@ describe('processes and windows', () => {
 
     const foreign = backend({ window: 'three' });
     expect((await foreign.sessions({ limit: 1 })).items[0]).toMatchObject({ id: session.id, owner: 'foreign', ownerName: expect.stringContaining('codex') as string });
-    await expect(foreign.session(session.id).send(say('No'), randomUUID())).rejects.toMatchObject({ code: 'session_runs_elsewhere', message: expect.stringContaining('Fork it') as string });
+    await expect(foreign.session(session.id).send(say('No'), randomUUID())).rejects.toMatchObject({ code: 'session_runs_elsewhere', message: expect.stringContaining('fork it') as string });
     const followed = new Heard(foreign.session(session.id));
     await new Promise((resolve) => setTimeout(resolve, 1500));
     await one.session(session.id).send(say('Watch this', { text: 'I am watched.' }), randomUUID());

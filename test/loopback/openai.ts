@@ -158,7 +158,7 @@ type OutputText = Text<'output_text'> & { readonly annotations: readonly unknown
 type Item =
   | { readonly type: 'reasoning'; readonly id: string; readonly summary: readonly Text<'summary_text'>[]; readonly encrypted_content: string }
   | { readonly type: 'message'; readonly id: string; readonly role: 'assistant'; readonly status: string; readonly content: readonly OutputText[] }
-  | { readonly type: 'function_call'; readonly id: string; readonly call_id: string; readonly name: string; readonly arguments: string; readonly status: string }
+  | { readonly type: 'function_call'; readonly id: string; readonly call_id: string; readonly name: string; readonly namespace?: string; readonly arguments: string; readonly status: string }
   | { readonly type: 'custom_tool_call'; readonly id: string; readonly call_id: string; readonly name: string; readonly input: string; readonly status: string };
 
 function itemsOf(step: PlayedStep): readonly Item[] {
@@ -180,7 +180,7 @@ function callOf(tool: ToolUse): Item {
   const call = { call_id: tool.id ?? identity('call'), name: tool.name, status: 'completed' };
   const text = typeof tool.input === 'string' ? tool.input : JSON.stringify(tool.input);
   if (tool.custom ?? typeof tool.input === 'string') return { type: 'custom_tool_call', id: identity('ctc'), ...call, input: text };
-  return { type: 'function_call', id: identity('fc'), ...call, arguments: text };
+  return { type: 'function_call', id: identity('fc'), ...call, ...(tool.namespace === undefined ? {} : { namespace: tool.namespace }), arguments: text };
 }
 
 function openingOf(item: Item): unknown {

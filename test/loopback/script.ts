@@ -18,6 +18,8 @@ const stepSchema = z.strictObject({
     name: z.string().min(1),
     input: z.union([z.string(), z.record(z.string(), z.unknown())]).default({}),
     custom: z.boolean().optional(),
+    /** Where the protocol has such: the group of tools that it is of, like Codex's `collaboration`. */
+    namespace: z.string().min(1).optional(),
     id: z.string().min(1).optional(),
   })).optional(),
   /** Milliseconds before the first byte of the answer. */

@@ -342,7 +342,7 @@ describe('one session in a VS Code window and in this command', () => {
     holder.stdin.write(`acquire ${id}\n`);
     await new Promise((resolve) => holder.stdout.once('data', resolve));
     expect(await runLocal(['send', 'hello', '--backend', 'claude', '--resume', id], world)).toBe(1);
-    expect(world.stderr).toBe(`A VS Code window (process ${holder.pid}) runs this session: a second process would split it. Use it there, or end it there first.\n`);
+    expect(world.stderr).toBe(`A VS Code window (process ${holder.pid}) runs this session: a second process would split it. Use it there, end it there, or fork it to go on here.\n`);
     holder.kill('SIGKILL');
     await dead;
 

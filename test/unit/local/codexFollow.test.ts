@@ -15,6 +15,11 @@ const turn = (n: number): string => [
   line('event_msg', { type: 'task_complete', turn_id: `t${n}`, duration_ms: 5 }),
 ].join('');
 
+const child = '01a1fdda-0000-7000-8000-0000000000c1';
+const grandchild = '01a1fdda-0000-7000-8000-0000000000c2';
+const starts = (agent: string, kind = 'started'): string => line('event_msg', { type: 'item_completed', turn_id: 't2', item: { type: 'SubAgentActivity', id: `a${agent}${kind}`, kind, agent_thread_id: agent, agent_path: '/root/looker' } });
+const says = (text: string): string => line('event_msg', { type: 'item_completed', turn_id: 'tc', item: { type: 'AgentMessage', id: `m ${text}`, content: [{ type: 'Text', text }] } });
+
 describe('a rollout that others write', () => {
   let temp: Awaited<ReturnType<typeof tempFolder>>;
   let clock: HandClock;
@@ -82,5 +87,23 @@ describe('a rollout that others write', () => {
     await appendFile(file, turn(2));
     await looks(() => prompts().length > 0);
     expect(prompts()).toEqual(['Prompt 2']);
+  });
+
+  it('what its subagents do, and theirs, is told within their rows while they are at it', async () => {
+    const fileOf = (thread: string): string => path.join(path.dirname(file), `rollout-2026-11-21T10-00-05-${thread}.jsonl`);
+    const meta = (thread: string): string => line('session_meta', { id: thread, timestamp: '2026-11-21T10:00:00.000Z', cwd: '/code', source: { subagent: {} }, history_mode: 'paginated' });
+    follow();
+    await quiet();
+    await appendFile(file, line('event_msg', { type: 'task_started', turn_id: 't2' }) + starts(child));
+    await looks(() => heard.some((entry) => entry.kind === 'tool'));
+    await writeFile(fileOf(child), meta(child) + line('event_msg', { type: 'task_started', turn_id: 'tc' }) + says('I look.'));
+    const said = (parent: string): string[] => heard.flatMap((entry) => (entry.kind === 'text' && entry.parent === parent ? [entry.text] : []));
+    await looks(() => said(`agent:${child}`).length > 0);
+    await writeFile(fileOf(grandchild), meta(grandchild) + line('event_msg', { type: 'task_started', turn_id: 'tg' }) + says('I help.'));
+    await appendFile(fileOf(child), starts(grandchild) + says('It helps.'));
+    await looks(() => said(`agent:${child}`).length > 1 && said(`agent:${grandchild}`).length > 0);
+    expect(said(`agent:${child}`)).toEqual(['I look.', 'It helps.']);
+    expect(said(`agent:${grandchild}`)).toEqual(['I help.']);
+    expect(heard.some((entry) => entry.kind === 'turn' && entry.turn !== 't2')).toBe(false);
   });
 });

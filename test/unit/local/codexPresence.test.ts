@@ -1,7 +1,10 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Entry } from '../../../src/core/model/entry.ts';
 import type { JsonValue } from '../../../src/core/model/json.ts';
 import { isJsonObject } from '../../../src/core/model/json.ts';
+import type { Row } from '../../../src/core/model/row.ts';
 import { viewOf } from '../../../src/core/session/view.ts';
 import { createClaims } from '../../../src/core/systems/local/claims.ts';
 import { CodexDisk } from '../../../src/core/systems/local/codex/disk.ts';
@@ -9,8 +12,9 @@ import type { CodexHost } from '../../../src/core/systems/local/codex/host.ts';
 import { Presence } from '../../../src/core/systems/local/codex/presence.ts';
 import { CodexServer } from '../../../src/core/systems/local/codex/server.ts';
 import { read, threadAnswerSchema } from '../../../src/core/systems/local/codex/wire.ts';
+import { systemClock } from '../../../src/core/transport/clock.ts';
 import { createProcessLedger } from '../../../src/core/systems/local/ledger.ts';
-import { messagesOf } from './codexRecording.ts';
+import { fixture, messagesOf } from './codexRecording.ts';
 import { contextIn, temporary } from './codexRig.ts';
 
 let place: Awaited<ReturnType<typeof temporary>>;
@@ -20,8 +24,8 @@ beforeEach(async () => {
 afterEach(async () => place.remove());
 
 /** A thread that the server is said to have; the server itself is never started. */
-async function loaded(id: string): Promise<{ readonly presence: Presence; readonly entries: Entry[] }> {
-  const context = contextIn(place.path);
+async function loaded(id: string, now: () => number = () => Date.now()): Promise<{ readonly presence: Presence; readonly entries: Entry[] }> {
+  const context = { ...contextIn(place.path), clock: { ...systemClock, now } };
   const entries: Entry[] = [];
   const server = new CodexServer({
     context, ledger: createProcessLedger(context.stateDir, context.log), program: () => Promise.reject(new Error('not here')), env: {}, onNotification: () => undefined, onRequest: () => undefined,
@@ -38,6 +42,69 @@ async function loaded(id: string): Promise<{ readonly presence: Presence; readon
   return { presence, entries };
 }
 const threadOf = (params: JsonValue): string => (isJsonObject(params) && typeof params['threadId'] === 'string' ? params['threadId'] : '');
+
+/** What both sides tell of rows, and of those within them; requests for permission are the wire's alone. */
+function told(rows: readonly Row[]): unknown[] {
+  return rows.filter((row) => row.kind !== 'permission').map((row) => {
+    if (row.kind === 'tool') return [row.key, row.kind, row.turn, row.name, row.verb, row.title, row.command, row.status, row.output, row.diffs, row.exitCode, told(row.children)];
+    if (row.kind === 'turn') return [row.key, row.kind, row.state, row.filesChanged, row.figures, row.error];
+    if (row.kind === 'text' || row.kind === 'thinking' || row.kind === 'prompt') return [row.key, row.kind, row.turn, row.text];
+    return [row.key, row.kind, row.turn];
+  });
+}
+
+describe.each(['paginated', 'legacy'])('a recorded thread with a subagent, its file %s', (format) => {
+  const messages = messagesOf(`wire-agents-${format}`);
+  const root = threadOf(messages[0]?.params ?? null);
+  const copied = async (): Promise<CodexDisk> => {
+    const folder = path.join(place.path, 'sessions', '2026', '11', '21');
+    await mkdir(folder, { recursive: true });
+    for (const name of [`rollout-agents-${format}`, `rollout-agents-${format}-child`]) {
+      const text = fixture(name).toString('utf8');
+      const id = /"id":"([0-9a-f-]{36})"/.exec(text.replace(/"session_id":"[^"]*"/, ''))?.[1] ?? '';
+      await writeFile(path.join(folder, `rollout-2026-11-21T14-00-00-${id}.jsonl`), text);
+    }
+    return new CodexDisk(place.path);
+  };
+  const wired = async (): Promise<readonly Entry[]> => {
+    let now = messages[0]?.at ?? 0;
+    const { presence, entries } = await loaded(root, () => now);
+    for (const { method, params, at } of messages) {
+      now = at;
+      presence.onNotification(threadOf(params), method, params);
+    }
+    return entries;
+  };
+
+  it('is one view from the wire and from the files, in any size of pages', async () => {
+    const disk = await copied();
+    const wire = told(viewOf(await wired()));
+    expect(JSON.stringify(wire)).toContain('There are three.');
+    for (const limit of [1, 1000]) {
+      const entries: Entry[] = [];
+      for (let cursor: string | undefined, more = true; more; ) {
+        const page = await disk.page(root, { cursor, limit, live: false });
+        entries.push(...page.items);
+        cursor = page.next ?? undefined;
+        more = cursor !== undefined;
+      }
+      expect(told(viewOf(entries))).toEqual(wire);
+    }
+  });
+
+  it('is the same view when both tell of it, and while it still runs', async () => {
+    const disk = await copied();
+    const wire = await wired();
+    const { items } = await disk.page(root, { limit: 1000, live: true });
+    expect(told(viewOf([...items, ...wire]))).toEqual(told(viewOf(wire)));
+    expect(told(viewOf([...wire, ...items]))).toEqual(told(viewOf(wire)));
+  });
+
+  it('tells the files that the turn has changed in the end', async () => {
+    const [first] = viewOf(await wired()).filter((row) => row.kind === 'turn');
+    expect(first).toMatchObject({ filesChanged: ['/home/dev/code/harbour/made.txt'] });
+  });
+});
 
 describe('subagents', () => {
   const messages = messagesOf('agents').filter(({ params }) => threadOf(params) !== '');

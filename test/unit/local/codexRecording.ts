@@ -8,7 +8,8 @@ import { cutLines } from '../../../src/core/systems/local/codex/rolloutFiles.ts'
 import { LiveThread } from '../../../src/core/systems/local/codex/thread.ts';
 import type { ThreadEvents } from '../../../src/core/systems/local/codex/thread.ts';
 
-function fixture(name: string): Buffer {
+/** The bytes of a fixture. */
+export function fixture(name: string): Buffer {
   return readFileSync(new URL(`../../fixtures/codex/${name}.jsonl`, import.meta.url));
 }
 
@@ -61,9 +62,9 @@ export function entriesOfFile(name: string): Entry[] {
 }
 
 /** Every value within a fixture's lines, for what must take any JSON. */
-export function messagesOf(name: string): readonly { readonly method: string; readonly params: JsonValue }[] {
+export function messagesOf(name: string): readonly { readonly method: string; readonly params: JsonValue; readonly at: number }[] {
   return fixture(name).toString('utf8').trim().split('\n').flatMap((line) => {
     const { line: message } = JSON.parse(line) as { readonly line: JsonValue };
-    return isJsonObject(message) && typeof message['method'] === 'string' ? [{ method: message['method'], params: message['params'] ?? null }] : [];
+    return isJsonObject(message) && typeof message['method'] === 'string' ? [{ method: message['method'], params: message['params'] ?? null, at: Number(message['emittedAtMs'] ?? fallback) }] : [];
   });
 }

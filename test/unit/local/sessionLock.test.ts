@@ -71,14 +71,14 @@ describe('one session in two processes', () => {
     expect(await other.ask(`acquire ${session}`)).toBe('has it');
     expect(await other.ask(`acquire ${session}`)).toBe('has it');
     await expect(locks.acquire(session)).rejects.toMatchObject({
-      code: 'session_runs_elsewhere', personMustAct: true, message: `Pilothouse local chat (process ${other.pid}) runs this session: a second process would split it. Use it there, or end it there first.`,
+      code: 'session_runs_elsewhere', personMustAct: true, message: `Pilothouse local chat (process ${other.pid}) runs this session: a second process would split it. Use it there, end it there, or fork it to go on here.`,
     });
     expect(await locks.holder(session)).toBe(`pilothouse local chat (process ${other.pid})`);
     expect(await locks.holder('01a1f9d6-7206-74c2-bfbf-0000000000ab')).toBe(null);
     expect(await other.ask(`release ${session}`)).toBe('gave it back');
     await locks.acquire(session);
     expect(await locks.holder(session)).toBe(null);
-    expect(await other.ask(`acquire ${session}`)).toBe(`A VS Code window (process ${process.pid}) runs this session: a second process would split it. Use it there, or end it there first.`);
+    expect(await other.ask(`acquire ${session}`)).toBe(`A VS Code window (process ${process.pid}) runs this session: a second process would split it. Use it there, end it there, or fork it to go on here.`);
     const [file = ''] = (await readdir(lockFolder())).filter((name) => name.endsWith('.lock'));
     expect((await stat(path.join(lockFolder(), file))).mode & 0o777).toBe(0o600);
     expect((await stat(lockFolder())).mode & 0o777).toBe(0o700);

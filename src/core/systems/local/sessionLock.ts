@@ -56,7 +56,7 @@ export function sharedStateDir(env: NodeJS.ProcessEnv): string {
 
 export function runsElsewhere(who: string): PilothouseError {
   const name = who.charAt(0).toUpperCase() + who.slice(1);
-  return new PilothouseError('session_runs_elsewhere', `${name} runs this session: a second process would split it. Use it there, or end it there first.`, { personMustAct: true });
+  return new PilothouseError('session_runs_elsewhere', `${name} runs this session: a second process would split it. Use it there, end it there, or fork it to go on here.`, { personMustAct: true });
 }
 
 /** A lock that this process holds, and which of its backends do. */

@@ -17,7 +17,15 @@ export interface Call {
 
 const shells = new Set(['exec_command', 'shell', 'shell_command', 'local_shell', 'container.exec']);
 /** Calls that show no row of their own: they feed another one, or are shown as a question. */
-export const rowless: ReadonlySet<string> = new Set(['write_stdin', 'request_user_input', 'update_plan']);
+export const rowless: ReadonlySet<string> = new Set(['write_stdin', 'request_user_input', 'update_plan', 'collaboration.spawn_agent']);
+
+/** A call of the tools for subagents (Codex 0.169: `collaboration`) as the item that the wire has of it; null for any other call. */
+export function agentCall(call: Call, status: 'inProgress' | 'completed'): JsonObject | null {
+  const tool = /^collaboration\.([a-z_]+)$/.exec(call.name)?.[1];
+  if (tool === undefined) return null;
+  const name = tool === 'wait_agent' ? 'wait' : tool.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  return { type: 'collabAgentToolCall', id: call.id, tool: name, status, prompt: isJsonObject(call.input) ? (str(call.input['message']) ?? null) : null, model: null, receiverThreadIds: [], agentsStates: {} };
+}
 
 /** True for calls whose item has the call's own id, so that the bare call may stand in for an item that never ended. */
 export function hasItem(call: Call): boolean {

@@ -11,6 +11,7 @@ import { readRolloutItem } from './item.ts';
 import { parse, RolloutLog, usageOf } from './rollout.ts';
 import type { OffsetLine, RolloutFile } from './rolloutFiles.ts';
 import { headLines, linesBackwards, listRollouts, openRollout, rolloutAt, tailLines } from './rolloutFiles.ts';
+import { subagentEntries } from './subagents.ts';
 import { figuresOf } from './turns.ts';
 
 /** What the beginning of a rollout tells; it never changes. */
@@ -23,6 +24,8 @@ export interface RolloutHead {
   readonly paginated: boolean;
   /** A thread of a subagent, or one of Codex's own errands. */
   readonly internal: boolean;
+  /** Ordinal of the first line that is a subagent's own: before it stands what it inherited. 0 for any other thread. */
+  readonly from: number;
   /** First prompt on one line; null before there is one. */
   readonly preview: string | null;
   /** The thread that this one was forked from, whose file holds what came before, up to that byte. */
@@ -67,6 +70,20 @@ export class CodexDisk {
     return there ?? (await this.list()).find((file) => file.id === id) ?? null;
   }
 
+  /** The files of several threads, as far as there are any. The folders are looked through at most once. */
+  async findAll(ids: Iterable<string>): Promise<ReadonlyMap<string, RolloutFile>> {
+    const found = new Map<string, RolloutFile>();
+    const missing = new Set<string>();
+    for (const id of ids) {
+      const known = this.#known.get(id);
+      const there = known === undefined ? null : await rolloutAt(known.path, known.archived);
+      if (there === null) missing.add(id);
+      else found.set(id, there);
+    }
+    if (missing.size > 0) for (const file of await this.list()) if (missing.has(file.id)) found.set(file.id, file);
+    return found;
+  }
+
   /** Names that were given to threads: `session_index.jsonl`, in which the last line of a thread counts. */
   async names(): Promise<ReadonlyMap<string, string>> {
     const index = path.join(this.home, 'session_index.jsonl');
@@ -109,8 +126,8 @@ export class CodexDisk {
   }
 
   /**
-   * Entries of a thread, newest page first, each page of whole turns with about `limit` entries, oldest first within it; what it was forked from follows after its own
-   * beginning. `live`: somebody runs it, so that what is open at its end may go on. Rejects with `session_not_found` or `bad_cursor`.
+   * Entries of a thread, newest page first, each page of whole turns with about `limit` entries, oldest first within it, and what the subagents did that were started
+   * in them; what it was forked from follows after its own beginning. `live`: somebody runs it, so that what is open at its end may go on. Rejects with `session_not_found` or `bad_cursor`.
    */
   async page(id: string, options: { readonly cursor?: string | undefined; readonly limit: number; readonly live: boolean; readonly signal?: AbortSignal | undefined }): Promise<Page<Entry>> {
     const [at, end] = options.cursor === undefined ? [id, null] : cursorOf(options.cursor);
@@ -124,10 +141,12 @@ export class CodexDisk {
       let group: OffsetLine[] = [];
       let bytes = 0;
       let newest = end === null;
-      const flush = (): void => {
+      const seen = new Set<string>();
+      const flush = async (): Promise<void> => {
         const log = new RolloutLog({ paginated: head?.paginated ?? false });
         const entries = group.reverse().flatMap(({ line, offset }) => log.push(line, offset));
-        if (!newest || !options.live) entries.push(...log.finish());
+        if (!newest || !options.live) entries.push(...log.finish({ agentsGoOn: options.live }));
+        entries.push(...(await subagentEntries(this, log.subagents, { live: options.live, signal: options.signal, seen })));
         turns.unshift(entries);
         count += entries.length;
         group = [];
@@ -140,11 +159,11 @@ export class CodexDisk {
           group.push(line);
           bytes += line.line.length;
           if (!beginsTurn(line.line) && bytes < pageBytes) continue;
-          flush();
+          await flush();
           if (count >= options.limit) return { items: turns.flat(), next: line.offset > 0 ? `${at}@${line.offset}` : null };
         }
       }
-      flush();
+      await flush();
       const base = head?.base ?? null;
       return { items: turns.flat(), next: base === null || base.end <= 0 ? null : `${base.id}@${base.end}` };
     } finally {
@@ -200,7 +219,7 @@ function headOf(lines: readonly string[]): RolloutHead | null {
   return {
     folder: text(meta['cwd']) ?? '', createdAt: Date.parse(text(meta['timestamp']) ?? '') || 0, branch: text(git['branch']), originator: text(meta['originator']),
     paginated: meta['history_mode'] === 'paginated', internal: isJsonObject(meta['source']) && !('custom' in meta['source']), preview: previewOf(lines),
-    base: id !== null && typeof end === 'number' ? { id, end } : null,
+    base: id !== null && typeof end === 'number' ? { id, end } : null, from: typeof meta['subagent_history_start_ordinal'] === 'number' ? meta['subagent_history_start_ordinal'] : 0,
   };
 }
 

@@ -73,6 +73,12 @@ function notice(base: Omit<Extract<Entry, { kind: 'notice' }>, 'kind' | 'level' 
 export function agentRow(thread: string): string {
   return `agent:${thread}`;
 }
+/** The threads of subagents that an item starts, each with the row within which it shows. */
+export function startedBy(item: CodexItem | UnknownItem): readonly { readonly thread: string; readonly row: string }[] {
+  if (item.type === 'subAgentActivity') return item.kind === 'started' && item.agentThreadId !== '' ? [{ thread: item.agentThreadId, row: agentRow(item.agentThreadId) }] : [];
+  if (item.type !== 'collabAgentToolCall' || word(item.tool) !== 'spawnagent') return [];
+  return item.receiverThreadIds.flatMap((thread) => (thread === '' ? [] : [{ thread, row: item.id }]));
+}
 function agentEntries(item: ItemOf<'subAgentActivity'>, place: Place): Entry[] {
   const row = agentRow(item.agentThreadId);
   const name = item.agentPath.split('/').at(-1) ?? '';

@@ -5,6 +5,7 @@ import type { CodexDisk } from './disk.ts';
 import { beginsTurn } from './disk.ts';
 import { RolloutLog } from './rollout.ts';
 import { cutLines, linesBackwards, openRollout } from './rolloutFiles.ts';
+import { SubagentFollower } from './subagents.ts';
 
 const pollMs = 700;
 /** What was written this long before the following began may be behind the reading of the history that it follows on, in milliseconds. */
@@ -31,6 +32,7 @@ export class RolloutFollower {
   readonly #options: FollowOptions;
   #timer: { cancel(): void } | null = null;
   #log: RolloutLog | null = null;
+  #agents: SubagentFollower;
   #offset = 0;
   #size = -1;
   #disposed = false;
@@ -38,6 +40,7 @@ export class RolloutFollower {
 
   constructor(options: FollowOptions) {
     this.#options = options;
+    this.#agents = new SubagentFollower(options.disk);
     this.#began = options.clock.now();
     this.#schedule();
   }
@@ -64,7 +67,12 @@ export class RolloutFollower {
     const file = await disk.find(id);
     if (file === null || file.packed) return;
     const facts = await stat(file.path).catch(() => null);
-    if (facts === null || facts.size === this.#size) return;
+    if (facts === null) return;
+    if (facts.size === this.#size) {
+      // While one of its subagents is at it, the thread itself may write nothing.
+      if (this.#log !== null && this.#log.subagents.size > 0 && (await this.#options.wanted())) this.#tell(await this.#agents.read(this.#log.subagents));
+      return;
+    }
     const unseen = this.#size >= 0 || facts.mtimeMs >= this.#began - readMs;
     if (!unseen || !(await this.#options.wanted())) {
       this.#size = facts.size;
@@ -75,6 +83,7 @@ export class RolloutFollower {
     try {
       if (this.#log === null || this.#offset > source.size) {
         this.#log = new RolloutLog({ paginated: (await disk.head(file))?.paginated ?? false });
+        this.#agents = new SubagentFollower(disk);
         this.#offset = await lastTurn(source);
       }
       const bytes = await source.read(this.#offset, Math.min(source.size, this.#offset + stepBytes));
@@ -84,12 +93,16 @@ export class RolloutFollower {
       this.#offset += whole;
       // What is left of a large piece comes with the next poll.
       this.#size = this.#offset < source.size && whole > 0 ? this.#offset : facts.size;
-      if (this.#disposed) return;
-      if (entries.length > 0) this.#options.entries(entries);
-      this.#options.changed();
+      this.#tell(entries);
+      this.#tell(await this.#agents.read(this.#log.subagents));
+      if (!this.#disposed) this.#options.changed();
     } finally {
       await source.close();
     }
+  }
+
+  #tell(entries: readonly Entry[]): void {
+    if (entries.length > 0 && !this.#disposed) this.#options.entries(entries);
   }
 }
 

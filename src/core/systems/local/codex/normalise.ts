@@ -2,6 +2,7 @@ import type { DeltaEntry, Entry, UsageFigures } from '../../../model/entry.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { Activity } from '../../../model/session.ts';
+import { TurnFiles } from './changes.ts';
 import type { Place } from './entries.ts';
 import { agentRow, entriesOf, oneLine, resultEntry, rev } from './entries.ts';
 import type { CodexItem, UnknownItem } from './item.ts';
@@ -21,7 +22,7 @@ interface OpenItem {
 interface RunningTurn {
   readonly id: string;
   readonly began: number;
-  readonly changed: Set<string>;
+  readonly files: TurnFiles;
   before: WireTokens | null;
   usage: WireTokenUsage | null;
   error: WireError | null;
@@ -31,7 +32,7 @@ interface RunningTurn {
 type Channel = DeltaEntry['channel'];
 
 /** Notifications that carry nothing for a transcript: told elsewhere, doubled, or only of interest to Codex's own windows. */
-const silent = /^(?:codex\/event\/|thread\/(?:started|status\/changed|name\/updated|archived|unarchived|closed|deleted|reverted|settings\/updated|readState\/changed|section\/changed|goal\/|queue\/|project\/|environment\/|prediction\/|attachment\/|realtime\/)|turn\/(?:diff\/updated|moderationMetadata)|item\/(?:commandExecution\/terminalInteraction|autoApprovalReview\/)|hook\/|serverRequest\/resolved|model\/(?:verification|safetyBuffering)|rawResponse)/;
+const silent = /^(?:codex\/event\/|thread\/(?:started|status\/changed|name\/updated|archived|unarchived|closed|deleted|reverted|settings\/updated|readState\/changed|section\/changed|goal\/|queue\/|project\/|environment\/|prediction\/|attachment\/|realtime\/)|turn\/moderationMetadata|item\/(?:commandExecution\/terminalInteraction|autoApprovalReview\/)|hook\/|serverRequest\/resolved|model\/(?:verification|safetyBuffering)|rawResponse)/;
 const maxUnknown = 50;
 
 /**
@@ -83,7 +84,7 @@ export class ThreadLog {
     return [...this.#open.values()].some(({ item }) => item.type !== 'agentMessage' && item.type !== 'reasoning' && item.type !== 'plan' && item.type !== 'userMessage');
   }
   get filesChanged(): readonly string[] {
-    return this.#turn === null ? [] : [...this.#turn.changed].sort();
+    return this.#turn?.files.paths ?? [];
   }
 
   /** The activity is another one, for a reason that the wire does not tell (waiting for the person, stalled). */
@@ -127,6 +128,9 @@ export class ThreadLog {
         return this.#delta(fields, 'output', now);
       case 'item/mcpToolCall/progress': return this.#delta({ ...fields, delta: `${textIn(fields, 'message')}\n` }, 'output', now);
       case 'item/fileChange/patchUpdated': return this.#patched(fields, now);
+      case 'turn/diff/updated':
+        if (typeof fields['diff'] === 'string') this.#turn?.files.sum(fields['diff']);
+        return [];
       case 'turn/plan/updated': return this.#plan(fields, now);
       case 'thread/tokenUsage/updated': return this.#usage(fields, now);
       case 'error': return this.#error(fields, now);
@@ -141,7 +145,7 @@ export class ThreadLog {
 
   /** The process is gone: what was open will not end by itself. `stopped`: the person wanted it so. */
   died(message: string, stopped: boolean, now: number): Entry[] {
-    if (this.#turn === null) return [];
+    if (this.#turn === null) return this.#endAgents();
     if (stopped || this.#parent !== null) return this.#close('cancelled', null, null, now);
     return [this.notice('error', 'process_died', message, 'Send the next prompt: Codex is started again.', now), ...this.#close('failed', { message, codexErrorInfo: null, additionalDetails: null }, null, now)];
   }
@@ -155,7 +159,7 @@ export class ThreadLog {
     const turn = turnSchema.safeParse(fields['turn']);
     if (!turn.success) return this.#unknownMessage('turn/started', fields, now);
     const { id } = turn.data;
-    this.#turn = { id, began: now, changed: new Set(), before: this.#total, usage: null, error: null, todo: null, retry: null };
+    this.#turn = { id, began: now, files: new TurnFiles(), before: this.#total, usage: null, error: null, todo: null, retry: null };
     this.#heard = now;
     this.#activity = { phase: 'starting', since: now, detail: null, until: null };
     return this.#parent === null ? [turnStart(id, this.place(now))] : [];
@@ -182,16 +186,19 @@ export class ThreadLog {
     }
     this.#open.clear();
     // Subagents outlive a turn that was completed, and no other.
-    if (state !== 'completed') {
-      for (const [agent, place] of this.#agents) entries.push(resultEntry(agentRow(agent), { status: 'cancelled', output: '' }, place, rev.cut));
-      this.#agents.clear();
-    }
+    if (state !== 'completed') entries.push(...this.#endAgents());
     const figures = turn.usage === null ? null : turnFigures(turn.usage, turn.before ?? usedBefore(turn.usage));
     const failure = state === 'failed' ? (error ?? turn.error ?? { message: 'The turn failed, and Codex did not say why.', codexErrorInfo: null, additionalDetails: null }) : null;
     if (this.#parent === null) entries.push(...turnEnd(turn.id, this.place(now), { state, durationMs: durationMs ?? Math.max(0, now - turn.began), figures, filesChanged: this.filesChanged, error: failure }));
     this.#closed = turn.id;
     this.#turn = null;
     this.#activity = null;
+    return entries;
+  }
+
+  #endAgents(): Entry[] {
+    const entries = [...this.#agents].map(([agent, place]) => resultEntry(agentRow(agent), { status: 'cancelled', output: '' }, place, rev.cut));
+    this.#agents.clear();
     return entries;
   }
 
@@ -218,7 +225,7 @@ export class ThreadLog {
     if (item.type !== 'unknown') {
       if (ended) this.#open.delete(item.id);
       else this.#open.set(item.id, { item, place, text: '', parts: 0, patches: 0 });
-      if (ended && item.type === 'fileChange' && item.status === 'completed') for (const change of item.changes) this.#turn?.changed.add(change.kind.move_path ?? change.path);
+      if (ended && item.type === 'fileChange' && item.status === 'completed') this.#turn?.files.apply(item.changes);
       if (ended && item.type === 'subAgentActivity') {
         if (item.kind === 'started') this.#agents.set(item.agentThreadId, place);
         else if (item.kind !== 'interacted') this.#agents.delete(item.agentThreadId);

@@ -2,9 +2,10 @@ import type { Entry } from '../../../model/entry.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { Call } from './calls.ts';
-import { callOf, hasItem, isShell, outcomeOf, outputOf, rowless } from './calls.ts';
+import { agentCall, callOf, hasItem, isShell, outcomeOf, outputOf, rowless } from './calls.ts';
+import { TurnFiles } from './changes.ts';
 import type { Place } from './entries.ts';
-import { commandFacts, entriesOf, oneLine, resultEntry, rev, toolEntry } from './entries.ts';
+import { agentRow, commandFacts, entriesOf, oneLine, resultEntry, rev, startedBy, toolEntry } from './entries.ts';
 import type { CodexItem, UnknownItem } from './item.ts';
 import { readChange, readItem, readRolloutItem } from './item.ts';
 import { todoEntry, turnEnd, turnFigures, turnStart, usageEntries, usedBefore } from './turns.ts';
@@ -13,7 +14,7 @@ import { planSchema, read } from './wire.ts';
 
 interface ReadTurn {
   readonly id: string;
-  readonly changed: Set<string>;
+  readonly files: TurnFiles;
   readonly open: Map<string, { readonly call: Call; readonly place: Place }>;
   aborted: boolean;
   ended: boolean;
@@ -32,11 +33,24 @@ interface ReadTurn {
  */
 export class RolloutLog {
   readonly #paginated: boolean;
+  readonly #parent: string | null;
+  readonly #from: number;
+  readonly #subagents = new Map<string, string>();
+  /** Subagents that were started and have not ended, with where their rows stand. */
+  readonly #agents = new Map<string, Place>();
   #turn: ReadTurn | null = null;
   #cwd = '';
 
-  constructor(options: { readonly paginated: boolean }) {
+  /** `parent`: row within which all of it happens (a subagent's). `from`: ordinal of the first line that is the thread's own; before it stands what it inherited. */
+  constructor(options: { readonly paginated: boolean; readonly parent?: string; readonly from?: number }) {
     this.#paginated = options.paginated;
+    this.#parent = options.parent ?? null;
+    this.#from = options.from ?? 0;
+  }
+
+  /** Threads of the subagents that were started, each with the row that it belongs to. */
+  get subagents(): ReadonlyMap<string, string> {
+    return this.#subagents;
   }
 
   /** True between the beginning of a turn and its end. */
@@ -48,7 +62,7 @@ export class RolloutLog {
   push(line: string, offset: number): Entry[] {
     const record = parse(line);
     const payload = record?.['payload'];
-    if (record === null || !isJsonObject(payload)) return [];
+    if (record === null || !isJsonObject(payload) || (this.#from > 0 && typeof record['ordinal'] === 'number' && record['ordinal'] < this.#from)) return [];
     const time = Date.parse(typeof record['timestamp'] === 'string' ? record['timestamp'] : '');
     const at = Number.isFinite(time) ? time : (this.#turn?.last ?? 0);
     const before = this.#turn;
@@ -69,13 +83,14 @@ export class RolloutLog {
     }
   }
 
-  /** Nothing follows, and nobody is at it: what is open was broken off. */
-  finish(): Entry[] {
-    return this.#turn === null || this.#turn.ended ? [] : this.#close('cancelled', null, null, { order: [this.#turn.last, Number.MAX_SAFE_INTEGER], at: this.#turn.last, turn: this.#turn.id, parent: null }, rev.cut);
+  /** Nothing follows, and nobody is at it: what is open was broken off. `agentsGoOn`: subagents that outlived their turn may still be at it. */
+  finish(options: { readonly agentsGoOn?: boolean } = {}): Entry[] {
+    if (this.#turn === null || this.#turn.ended) return options.agentsGoOn === true ? [] : this.#endAgents();
+    return this.#close('cancelled', null, null, { order: [this.#turn.last, Number.MAX_SAFE_INTEGER], at: this.#turn.last, turn: this.#turn.id, parent: this.#parent }, rev.cut);
   }
 
   #place(at: number, offset: number, turn: string | null = this.#turn?.id ?? null): Place {
-    return { order: [at, offset], at, turn, parent: null };
+    return { order: [at, offset], at, turn, parent: this.#parent };
   }
 
   #event(payload: JsonObject, at: number, offset: number): Entry[] {
@@ -95,15 +110,20 @@ export class RolloutLog {
         return [];
       case 'token_count': return this.#usage(payload, at, offset);
       case 'item_completed': return this.#item(payload, at, offset);
+      // Written by the old format, for what `item_completed` tells in the other.
+      case 'sub_agent_activity': {
+        const began = payload['occurred_at_ms'];
+        return this.#show(readRolloutItem({ ...payload, type: 'SubAgentActivity', id: payload['event_id'] ?? `@${offset}` }), typeof began === 'number' ? began : at, offset);
+      }
       default: return this.#paginated ? [] : this.#legacyEvent(payload, at, offset);
     }
   }
 
   #begin(payload: JsonObject, at: number, offset: number): Entry[] {
-    const broken = this.finish();
+    const broken = this.#turn === null || this.#turn.ended ? [] : this.finish();
     const id = typeof payload['turn_id'] === 'string' ? payload['turn_id'] : `@${offset}`;
-    this.#turn = { id, changed: new Set(), open: new Map(), aborted: false, ended: false, before: null, usage: null, error: null, todo: null, plan: null, last: at };
-    return [...broken, turnStart(id, this.#place(at, offset))];
+    this.#turn = { id, files: new TurnFiles(), open: new Map(), aborted: false, ended: false, before: null, usage: null, error: null, todo: null, plan: null, last: at };
+    return this.#parent === null ? [...broken, turnStart(id, this.#place(at, offset))] : broken;
   }
 
   #close(state: 'completed' | 'failed' | 'cancelled', error: WireError | null, payload: JsonObject | null, place: Place, version: number): Entry[] {
@@ -114,11 +134,21 @@ export class RolloutLog {
     turn.aborted = state === 'cancelled';
     const entries: Entry[] = [];
     if (state !== 'completed') for (const { call, place: where } of turn.open.values()) entries.push(resultEntry(call.id, { status: 'cancelled', output: '' }, where, rev.call));
+    // Subagents outlive a turn that was completed, and no other.
+    if (state !== 'completed') entries.push(...this.#endAgents());
+    if (this.#parent !== null) return entries;
     const figures = turn.usage === null ? null : turnFigures(turn.usage, turn.before ?? usedBefore(turn.usage));
-    return [...entries, ...turnEnd(turn.id, place, { state, durationMs: typeof duration === 'number' ? duration : null, figures, filesChanged: [...turn.changed].sort(), error: error ?? (state === 'failed' ? turn.error : null) }, version)];
+    return [...entries, ...turnEnd(turn.id, place, { state, durationMs: typeof duration === 'number' ? duration : null, figures, filesChanged: turn.files.paths, error: error ?? (state === 'failed' ? turn.error : null) }, version)];
+  }
+
+  #endAgents(): Entry[] {
+    const entries = [...this.#agents].map(([agent, place]) => resultEntry(agentRow(agent), { status: 'cancelled', output: '' }, place, rev.cut));
+    this.#agents.clear();
+    return entries;
   }
 
   #usage(payload: JsonObject, at: number, offset: number): Entry[] {
+    if (this.#parent !== null) return [];
     const info = payload['info'];
     const usage = isJsonObject(info) ? usageOf(info) : null;
     if (usage === null) return [];
@@ -140,8 +170,15 @@ export class RolloutLog {
   #show(item: CodexItem | UnknownItem, at: number, offset: number, turn?: string): Entry[] {
     const aborted = this.#turn?.aborted === true && (turn === undefined || turn === this.#turn.id);
     if (item.id !== null) this.#turn?.open.delete(item.id);
-    if (item.type === 'fileChange' && item.status === 'completed') for (const change of item.changes) this.#turn?.changed.add(change.kind.move_path ?? change.path);
-    return entriesOf(item, this.#place(at, offset, turn), { ended: true, aborted });
+    if (item.type === 'fileChange' && item.status === 'completed') this.#turn?.files.apply(item.changes);
+    if (this.#parent !== null && item.type === 'userMessage') return [];
+    const place = this.#place(at, offset, turn);
+    for (const agent of startedBy(item)) if (!this.#subagents.has(agent.thread)) this.#subagents.set(agent.thread, agent.row);
+    if (item.type === 'subAgentActivity') {
+      if (item.kind === 'started') this.#agents.set(item.agentThreadId, place);
+      else if (item.kind !== 'interacted') this.#agents.delete(item.agentThreadId);
+    }
+    return entriesOf(item, place, { ended: true, aborted });
   }
 
   #response(payload: JsonObject, at: number, offset: number): Entry[] {
@@ -167,6 +204,8 @@ export class RolloutLog {
       const title = first === undefined ? 'Change files' : call.files.length === 1 ? first : `${first} and ${call.files.length - 1} more`;
       return [toolEntry(call.id, { name: call.name, verb: 'edit', title: oneLine(title), input: call.input, locations: call.files.map((path) => ({ path, line: null })) }, place, rev.call)];
     }
+    const agents = agentCall(call, 'inProgress');
+    if (agents !== null) return entriesOf(readItem(agents), place, { ended: false, aborted: false });
     return [toolEntry(call.id, { name: call.name, verb: 'other', title: oneLine(call.name), input: call.input }, place, rev.call)];
   }
 
@@ -175,7 +214,7 @@ export class RolloutLog {
     if (turn?.plan?.call === id) {
       const plan = read(planSchema, turn.plan.args);
       turn.plan = null;
-      if (plan === null || plan.plan.length === 0 || text.startsWith('unsupported call')) return [];
+      if (plan === null || this.#parent !== null || plan.plan.length === 0 || text.startsWith('unsupported call')) return [];
       turn.todo ??= { place: this.#place(at, offset), version: 0 };
       turn.todo.version += 1;
       return [todoEntry(turn.id, plan.plan, turn.todo.place, turn.todo.version)];
@@ -183,6 +222,8 @@ export class RolloutLog {
     const known = turn?.open.get(id);
     if (known === undefined) return [];
     turn?.open.delete(id);
+    const agents = agentCall(known.call, 'completed');
+    if (agents !== null) return entriesOf(readItem(agents), known.place, { ended: true, aborted: false });
     const outcome = hasItem(known.call) ? outcomeOf(text) : { status: 'ok' as const, output: text, exitCode: null, durationMs: null };
     return [resultEntry(id, outcome, known.place, rev.call)];
   }

@@ -143,6 +143,29 @@ export async function* linesBackwards(source: RolloutBytes, end: number, chunk =
   }
 }
 
+/** Lines of a rollout from the first that begins at byte `start` or after it, in batches as they are read. */
+export async function* linesForward(source: RolloutBytes, start: number, chunk = 1024 * 1024): AsyncGenerator<readonly OffsetLine[]> {
+  let position = start;
+  let rest: Buffer = Buffer.alloc(0);
+  let cut = start === 0;
+  while (position < source.size) {
+    const piece = await source.read(position, position + chunk);
+    if (piece.length === 0) break;
+    position += piece.length;
+    rest = Buffer.concat([rest, piece]);
+    if (!cut) {
+      const first = rest.indexOf(10) + 1;
+      if (first === 0) continue;
+      rest = rest.subarray(first);
+      cut = true;
+    }
+    const whole = position < source.size ? rest.lastIndexOf(10) + 1 : rest.length;
+    if (whole === 0) continue;
+    yield cutLines(rest.subarray(0, whole), position - rest.length);
+    rest = rest.subarray(whole);
+  }
+}
+
 /** Lines of a piece of a file that begins at byte `base`; what stands after the last line break is a line too. */
 export function cutLines(bytes: Buffer, base: number): OffsetLine[] {
   const lines: OffsetLine[] = [];
