@@ -50,6 +50,8 @@ export interface FleetOptions {
   readonly seed?: number;
 }
 
+/** Sessions beyond so many of the newest have no process any more. */
+const mostActive = 40;
 const minute = 60_000;
 const day = 24 * 60 * minute;
 /** One of each, in this order; then mostly the quiet ones. */
@@ -125,7 +127,7 @@ function makeSession(plan: Plan): { readonly row: SessionRow; readonly messages:
   const lastAt = scribe.now - late;
   const path = `${machine.home}/work/${pick(projects, chance)}`;
   const ended = state === 'archived' || state === 'stopped';
-  const active = !ended && machine.online;
+  const active = !ended && machine.online && index < mostActive;
   const metadata = sessionMetadata({ machine, path, title: goal.title, from: from - late, ended: state === 'archived', flavor: index % 7 === 6 ? 'codex' : 'claude', chance });
   const row: SessionRow = {
     id, accountId, tag: randomUUID(), seq: messages.length, metadata: cipher.seal(metadata), metadataVersion: 2,
