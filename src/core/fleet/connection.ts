@@ -20,6 +20,8 @@ export interface ConnectionSpec {
   create(context: BackendContext): SessionBackend;
   /** Machines that are known without asking anybody, such as this computer. `now` in milliseconds since the epoch. */
   machines?(now: number): readonly Machine[];
+  /** The person signs in to it with an account that is kept outside of its backend: while it needs a sign-in, that can be offered, and prompts wait for it. */
+  readonly account?: true;
   /** Set: nothing of it is run here and no backend is made. What is stored of it is shown, and nothing can be done to it. */
   readonly dormant?: Dormant;
 }

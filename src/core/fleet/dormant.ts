@@ -15,25 +15,31 @@ const NO_TRAITS: Traits = {
 };
 const NO_CONTROLS: SessionControls = { models: [], model: null, modes: [], mode: null, efforts: [], effort: null, commands: [] };
 
-/** Stands in for the backend of a connection that is not run: it starts nothing, looks for nothing, knows nothing but what is known anyway, and refuses the rest. */
+/**
+ * Stands in for the backend of a connection that is not run, or that nobody is signed in to: it starts nothing, looks for nothing, knows nothing but what is known
+ * anyway, and refuses the rest.
+ */
 export class DormantBackend implements SessionBackend {
   readonly system: SystemId;
   readonly connectionId: string;
   readonly traits = NO_TRAITS;
-  private readonly spec: ConnectionSpec;
+  private readonly spec: Pick<ConnectionSpec, 'connectionId' | 'system' | 'machines'>;
   private readonly dormant: Dormant;
   private readonly clock: Clock;
+  private readonly state: ConnectionState;
 
-  constructor(spec: ConnectionSpec, dormant: Dormant, clock: Clock) {
+  /** `state` is how the connection stands: offline, unless it is told. */
+  constructor(spec: Pick<ConnectionSpec, 'connectionId' | 'system' | 'machines'>, dormant: Dormant, clock: Clock, state?: ConnectionState) {
     this.spec = spec;
     this.dormant = dormant;
     this.clock = clock;
+    this.state = state ?? { status: 'offline', message: dormant.message, remedy: null, version: null };
     this.system = spec.system;
     this.connectionId = spec.connectionId;
   }
 
   connect(): Promise<ConnectionState> {
-    return Promise.resolve({ status: 'offline', message: this.dormant.message, remedy: null, version: null });
+    return Promise.resolve(this.state);
   }
   machines(): Promise<readonly Machine[]> {
     return Promise.resolve(this.spec.machines?.(this.clock.now()) ?? []);

@@ -76,9 +76,15 @@ export class Fleet implements AsyncDisposable {
     return [...this.live.values()].map((live) => live.connection);
   }
 
+  /** Every machine once; one that several connections reach, as one of them that has contact knows it. */
   machines(): readonly Machine[] {
     const byId = new Map<string, Machine>();
-    for (const live of this.live.values()) for (const machine of live.machines) if (!byId.has(machine.id)) byId.set(machine.id, machine);
+    for (const live of this.live.values()) {
+      for (const machine of live.machines) {
+        const known = byId.get(machine.id);
+        if (known === undefined || (known.state !== 'online' && machine.state === 'online')) byId.set(machine.id, machine);
+      }
+    }
     return [...byId.values()];
   }
 
@@ -110,9 +116,14 @@ export class Fleet implements AsyncDisposable {
     return this.need(connectionId).loadMore();
   }
 
-  controls(connectionId: string, folder: string): Promise<SessionControls> {
+  /** The machines of one connection, those that others have too. */
+  machinesOf(connectionId: string): readonly Machine[] {
+    return this.live.get(connectionId)?.machines ?? [];
+  }
+
+  controls(connectionId: string, where: { readonly folder: string; readonly machineId?: string; readonly agent?: string }): Promise<SessionControls> {
     const live = this.need(connectionId);
-    return live.backend.controls({ folder, ...live.deadline() });
+    return live.backend.controls({ ...where, ...live.deadline() });
   }
 
   async spawn(connectionId: string, options: SpawnOptions): Promise<Session> {
@@ -298,7 +309,9 @@ export class Fleet implements AsyncDisposable {
     const { live, id } = this.locate(key);
     const { store, log, clock } = this.options;
     const refusal = live.spec.dormant === undefined ? null : refusalOf(live.spec.dormant);
-    return { key, id, store, log: log.child('session'), clock, backend: live.backend, leases: live.leases, session: () => this.table.get(key), refusal };
+    return {
+      key, id, store, log: log.child('session'), clock, backend: live.backend, leases: live.leases, session: () => this.table.get(key), refusal, awaitsSignIn: () => live.awaitsSignIn,
+    };
   }
 
   private async drop(key: SessionKey): Promise<void> {

@@ -76,6 +76,11 @@ export class LiveConnection {
     return this.abort.signal.aborted;
   }
 
+  /** True while nothing can be sent until the person signs in. Agents of this computer are asked each time: somebody may have signed in in a terminal. */
+  get awaitsSignIn(): boolean {
+    return this.spec.account === true && this.shown.state.status === 'needs-sign-in';
+  }
+
   /** Ends with the connection. */
   add(watching: Disposable): void {
     this.watching.push(watching);
@@ -214,7 +219,7 @@ export class LiveConnection {
 
   private show(change: Partial<Connection>): void {
     const shown = { ...this.shown, ...change, traits: this.backend.traits };
-    this.shown = { ...shown, canSignIn: shown.state.status === 'needs-sign-in' && this.backend.signInMethods !== undefined && this.backend.signIn !== undefined };
+    this.shown = { ...shown, canSignIn: shown.state.status === 'needs-sign-in' && (this.spec.account === true || (this.backend.signInMethods !== undefined && this.backend.signIn !== undefined)) };
     this.options.changed();
   }
 }

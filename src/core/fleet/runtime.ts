@@ -13,6 +13,7 @@ import { FollowStore } from './follow.ts';
 import { importHistory } from './history.ts';
 import type { MailBody } from './mail.ts';
 import { carryOut, postMail, requestOf } from './mail.ts';
+import { SessionReach } from './reach.ts';
 import { retryable } from './retryable.ts';
 
 export interface RuntimeOptions {
@@ -27,6 +28,8 @@ export interface RuntimeOptions {
   readonly session: () => Session | null;
   /** Set: the session is read only here. What would change or run something is refused with it, and nothing that waits is sent or done. */
   readonly refusal: PilothouseError | null;
+  /** True while nothing can be sent until the person signs in to the connection: what is to be sent waits in the outbox. */
+  readonly awaitsSignIn: () => boolean;
   /** It begins to close and is not to be given out any more; the promise settles when it has closed. */
   readonly onClosing: (closed: Promise<void>) => void;
 }
@@ -47,6 +50,8 @@ export class SessionRuntime {
   readonly system: SystemId;
   readonly traits: Traits;
   readonly transcript: TranscriptView;
+  /** What is asked of the session's machine beyond its agent. */
+  readonly reach: SessionReach;
   private readonly options: RuntimeOptions;
   private readonly handle: SessionHandle;
   private readonly outbox: Outbox;
@@ -88,6 +93,10 @@ export class SessionRuntime {
     this.traits = options.backend.traits;
     this.transcript = transcript;
     this.handle = options.backend.session(options.id);
+    this.reach = new SessionReach(this.handle, transcript, (ms) => {
+      this.requireRunning();
+      return this.deadline(ms);
+    });
     this.state = new Emitter((error) => options.log.error('a listener of a session failed', { error: describeError(error) }));
     this.follow = new FollowStore({
       store: options.store, session: options.key, mark, take: (entries) => transcript.add(entries, { stored: true }), log: options.log, clock: options.clock,
@@ -160,7 +169,7 @@ export class SessionRuntime {
   async send(prompt: Prompt, how: 'send' | 'queue' | 'steer'): Promise<void> {
     this.requireRunning();
     const session = this.options.session();
-    if (session?.owner === 'foreign') {
+    if (session?.owner === 'foreign' && this.traits.takeOver !== true) {
       throw new PilothouseError('session_runs_elsewhere', `${session.ownerName ?? 'Another program'} runs this session: a second one would split it. Fork it to go on here.`, { personMustAct: true });
     }
     await this.outbox.enqueue({ text: prompt.text, attachments: prompt.attachments, steer: how === 'steer' && this.traits.steer });
@@ -319,7 +328,7 @@ export class SessionRuntime {
 
   /** Prompts of a session go out through the window that runs its agent, or, when none does, through the one that takes the lease. */
   private async mayLead(): Promise<boolean> {
-    if (this.options.refusal !== null) return false;
+    if (this.options.refusal !== null || this.options.awaitsSignIn()) return false;
     if ((await this.options.leases.holder(`session:${this.options.id}`)) === 'other') return false;
     return this.options.leases.acquire(`outbox:${this.options.id}`);
   }
@@ -333,7 +342,13 @@ export class SessionRuntime {
 
   private async deliver(item: OutboxItem, signal: AbortSignal): Promise<void> {
     const steer = item.steer && this.options.session()?.state === 'running';
-    await this.handle.send({ text: item.text, attachments: item.attachments }, item.clientId, { steer, signal });
+    try {
+      await this.handle.send({ text: item.text, attachments: item.attachments }, item.clientId, { steer, signal });
+    } catch (error) {
+      // Refused for the sign-in alone: it goes out when the person has signed in again.
+      if (this.options.awaitsSignIn()) throw new PilothouseError('awaits_sign_in', 'Sign in to the connection of this session: then it is sent.', { cause: error });
+      throw error;
+    }
   }
 
   /** Hands a request to the window that runs the session; false when this window should do it itself. */
@@ -373,7 +388,7 @@ export class SessionRuntime {
     }
   }
 
-  private deadline(): { signal: AbortSignal } {
-    return { signal: AbortSignal.any([this.abort.signal, AbortSignal.timeout(CALL_DEADLINE_MS)]) };
+  private deadline(ms = CALL_DEADLINE_MS): { signal: AbortSignal } {
+    return { signal: AbortSignal.any([this.abort.signal, AbortSignal.timeout(ms)]) };
   }
 }

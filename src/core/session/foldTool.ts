@@ -35,6 +35,12 @@ export function wholeOutput(entries: RowEntries): string | null {
   return entries.last('result')?.output ?? joinPieces(entries.pieces('output'));
 }
 
+/** The system's id of a tool row's call; null where the entries are no tool row, or tell none. */
+export function callOf(entries: RowEntries): string | null {
+  if (entries.kind() !== 'tool') return null;
+  return entries.last('tool')?.callId ?? entries.last('result')?.callId ?? null;
+}
+
 function isWaiting(entries: RowEntries): boolean {
   const answered = new Set(entries.of('answer').map((answer) => answer.requestId));
   return entries.of('permission').some((asked) => !answered.has(asked.requestId));

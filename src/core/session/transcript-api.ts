@@ -27,6 +27,8 @@ export interface TranscriptView extends AsyncDisposable {
   row(key: string): Promise<Row | null>;
   /** Whole output of a tool row, without the cut that rows have. */
   output(key: string): Promise<string | null>;
+  /** The system's id of the call that a tool row shows; null for other rows. */
+  callId(key: string): Promise<string | null>;
   /** Synchronous, once for each `add` that changed something, with the changes in the order in which they apply. */
   onChange(listener: (ops: readonly RowOp[]) => void): Disposable;
   /** Resolves when everything added is durable, or the store gave up (then it says so through its health). */

@@ -9,7 +9,7 @@ import { topOf } from './arrange.ts';
 import type { Merged } from './cycle.ts';
 import { Cycle } from './cycle.ts';
 import { within } from './deadline.ts';
-import { wholeOutput } from './foldTool.ts';
+import { callOf, wholeOutput } from './foldTool.ts';
 import type { Above } from './lookAbove.ts';
 import { lookAbove } from './lookAbove.ts';
 import { TailMemory } from './memory.ts';
@@ -139,12 +139,20 @@ class Transcript implements TranscriptView {
   }
 
   async output(key: string): Promise<string | null> {
+    return wholeOutput(await this.entriesOfRow(key));
+  }
+
+  async callId(key: string): Promise<string | null> {
+    return callOf(await this.entriesOfRow(key));
+  }
+
+  private async entriesOfRow(key: string): Promise<RowEntries> {
     const node = this.memory.forest.get(key);
-    if (node !== undefined) return wholeOutput(new RowEntries(node.log.all()));
+    if (node !== undefined) return new RowEntries(node.log.all());
     const stored = await this.inLane(() => this.entriesOf([key]));
     const waiting = this.memory.pending.get(key);
     const entries = mergeEntries([...stored.map(soundEntry), ...(waiting?.stored ?? []), ...(waiting?.added ?? [])]);
-    return wholeOutput(new RowEntries(entries.values()));
+    return new RowEntries(entries.values());
   }
 
   async flush(): Promise<void> {

@@ -18,6 +18,7 @@ class FakeTranscript implements TranscriptView {
   rows(): Promise<never> { return Promise.reject(new Error('not used here')); }
   row(): Promise<null> { return Promise.resolve(null); }
   output(): Promise<null> { return Promise.resolve(null); }
+  callId(): Promise<null> { return Promise.resolve(null); }
   onChange(listener: (ops: readonly RowOp[]) => void) {
     this.listener = listener;
     return { dispose: () => { this.listener = null; } };
