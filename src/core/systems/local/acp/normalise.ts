@@ -8,8 +8,9 @@ import { blockOf } from './content.ts';
 import { optionsOf, planOf } from './permission.ts';
 import type { Base } from './place.ts';
 import { Places } from './place.ts';
-import { num, obj, oneLine, str } from './read.ts';
-import { ToolCall } from './tools.ts';
+import { obj, oneLine, str } from './read.ts';
+import { ToolCalls } from './toolCalls.ts';
+import type { ToolCall } from './tools.ts';
 
 /** A prompt as it begins a turn or joins one. */
 export interface SentPrompt {
@@ -55,22 +56,16 @@ export class SessionLog {
   private readonly places: Places;
   private readonly blocks: Blocks;
   private readonly asides: Asides;
-  private readonly tools = new Map<string, ToolCall>();
-  private readonly terminals = new Map<string, ToolCall>();
-  /** What terminals gave before a tool call named them. */
-  private readonly early = new Map<string, { text: string[]; exit: number | null }>();
+  private readonly calls: ToolCalls;
   private readonly requests = new Map<string, { readonly base: Base; readonly callId: string | null }>();
-  private readonly changed = new Set<string>();
   private current: SentPrompt | null = null;
   private began: number | null = null;
   private running = false;
-  private cancelled = false;
   private echo = '';
   /** The agent has said something since the last prompt that it told of. */
   private answeredSince = false;
   private heard: HeardPrompt | null = null;
   private replayedTurns = 0;
-  private lastTurn: string | null = null;
 
   /** `scope` names what belongs to no turn; for each run of the program it is another one, for a replay always the same. */
   constructor(options: { readonly scope: string; readonly replay?: boolean }) {
@@ -79,6 +74,7 @@ export class SessionLog {
     this.places = new Places(options.scope, this.replay);
     this.blocks = new Blocks(this.places);
     this.asides = new Asides(this.places);
+    this.calls = new ToolCalls({ places: this.places, blocks: this.blocks, asides: this.asides, replay: this.replay });
   }
 
   /** Text of the last prompt that the agent told of; null when there was none. */
@@ -88,7 +84,7 @@ export class SessionLog {
 
   /** Calls that have not ended. */
   get openTools(): readonly ToolCall[] {
-    return [...this.tools.values()].filter((tool) => !tool.done);
+    return this.calls.open;
   }
 
   beginTurn(prompt: SentPrompt, now: number): Entry[] {
@@ -98,10 +94,8 @@ export class SessionLog {
     this.current = prompt;
     this.began = now;
     this.running = true;
-    this.cancelled = false;
     this.echo = '';
-    this.changed.clear();
-    this.forget();
+    this.calls.begin();
     const sent = this.prompt(prompt, now);
     const start: Entry = {
       kind: 'turn', id: `${turn}/start`, row: null, ...this.places.next(now), turn, rev: 0, phase: 'start', state: 'running', durationMs: null, figures: null, filesChanged: [], error: null,
@@ -122,13 +116,13 @@ export class SessionLog {
 
   /** From now on what fails was cancelled. */
   cancelling(): void {
-    this.cancelled = true;
+    this.calls.cancelled = true;
   }
 
   endTurn(end: TurnEnd, now: number): Entry[] {
     const { turn } = this.places;
     if (turn === null || !this.running) return this.flush();
-    const entries = [...this.flush(), ...this.closeTools(end.openTools, now)];
+    const entries = [...this.flush(), ...this.calls.close(end.openTools, now)];
     this.running = false;
     entries.push(this.turnEnd(turn, end, now, this.places.next(now), 1));
     return entries;
@@ -145,12 +139,12 @@ export class SessionLog {
 
   /** The end of a replay: what is still open in it has ended long ago. */
   endReplay(): Entry[] {
-    return [...this.flush(), ...this.closeTools('cancelled', 0)];
+    return [...this.flush(), ...this.calls.close('cancelled', 0)];
   }
 
   /** A file that the agent wrote through us. */
   wrote(path: string): void {
-    if (this.running) this.changed.add(path);
+    if (this.running) this.calls.changed.add(path);
   }
 
   /** Any `update` of a `session/update`. */
@@ -167,10 +161,10 @@ export class SessionLog {
         return this.userChunk(update, now);
       case 'tool_call':
       case 'tool_call_update':
-        return this.tool(update, now);
+        return this.calls.update(update, now);
       case 'plan':
       case 'plan_update':
-        return [this.asides.plan(kind, update, this.parentOf(update), now)];
+        return [this.asides.plan(kind, update, this.calls.parentOf(update), now)];
       case 'usage_update':
         return [this.asides.usage(update, now)];
       case 'notice':
@@ -191,8 +185,8 @@ export class SessionLog {
   /** A `session/request_permission` (schema v1). Its tool call is brought up to date as well. */
   asked(params: JsonObject, now: number): Asked {
     const call = obj(params, 'toolCall') ?? {};
-    const entries = this.tool({ ...call, status: null }, now);
-    const tool = this.tools.get(str(call, 'toolCallId') ?? '');
+    const entries = this.calls.update({ ...call, status: null }, now);
+    const tool = this.calls.get(str(call, 'toolCallId') ?? '');
     const isPlan = tool?.kind === 'switch_mode';
     const requestId = this.places.name('ask');
     const base = this.places.next(now, tool?.base.parent ?? null);
@@ -211,7 +205,7 @@ export class SessionLog {
     const requestId = this.places.name('ask');
     const base = this.places.next(now);
     this.requests.set(requestId, { base, callId: null });
-    const tool = callId === null ? undefined : this.tools.get(callId);
+    const tool = callId === null ? undefined : this.calls.get(callId);
     const entry: Entry = {
       kind: 'permission', id: requestId, row: requestId, rev: 0, ...base, requestId, callId: tool?.callId ?? null, ask: 'question', tool: tool?.name ?? 'question', title: oneLine(message) || 'The agent has a question',
       reason: null, input: null, command: null, cwd: null, diffs: [], plan: null, questions, options: [], takesReason: false,
@@ -224,31 +218,18 @@ export class SessionLog {
     const request = this.requests.get(requestId);
     if (request === undefined) return [];
     this.requests.delete(requestId);
-    const tool = request.callId === null ? undefined : this.tools.get(request.callId);
+    const tool = request.callId === null ? undefined : this.calls.get(request.callId);
     if (tool !== undefined && answer.outcome === 'denied') tool.denied = true;
     else if (tool !== undefined) tool.startedAt = now;
     return [{ kind: 'answer', id: `${requestId}/answer`, row: requestId, rev: 1, ...request.base, at: now, requestId, ...answer }];
   }
 
-  /** Output of a terminal that we run for the agent, or that the agent tells of in `_meta`. */
+  /** Output of a terminal that we run for the agent. */
   terminalOutput(terminalId: string, text: string): Entry[] {
-    const tool = this.terminals.get(terminalId);
-    if (tool === undefined) {
-      const early = this.early.get(terminalId) ?? { text: [], exit: null };
-      early.text.push(text);
-      this.early.set(terminalId, early);
-      return [];
-    }
-    return tool.append(text);
+    return this.calls.terminalOutput(terminalId, text);
   }
   terminalExit(terminalId: string, exitCode: number | null, now: number): Entry[] {
-    const tool = this.terminals.get(terminalId);
-    if (tool === undefined) {
-      this.early.set(terminalId, { text: this.early.get(terminalId)?.text ?? [], exit: exitCode });
-      return [];
-    }
-    tool.exitCode = exitCode;
-    return this.renewed(tool, now);
+    return this.calls.terminalExit(terminalId, exitCode, now);
   }
 
   /** A notice of ours; the same `key` again gives a higher version of it. */
@@ -264,7 +245,7 @@ export class SessionLog {
   private turnEnd(turn: string, end: TurnEnd, now: number, base: Base, rev: number): Entry {
     return {
       kind: 'turn', id: `${turn}/end`, row: `${turn}/end`, ...base, turn, rev, phase: 'end', state: end.state,
-      durationMs: this.began === null ? null : Math.max(0, now - this.began), figures: end.figures, filesChanged: [...this.changed].sort(), error: end.error,
+      durationMs: this.began === null ? null : Math.max(0, now - this.began), figures: end.figures, filesChanged: [...this.calls.changed].sort(), error: end.error,
     };
   }
 
@@ -274,7 +255,7 @@ export class SessionLog {
 
   private chunk(channel: 'text' | 'thinking', update: JsonObject, now: number): Entry[] {
     const block = blockOf(update['content']);
-    const parent = this.parentOf(update);
+    const parent = this.calls.parentOf(update);
     if (block.type === 'unknown') return [this.asides.unknown(str(update, 'sessionUpdate') ?? 'chunk', update, now)];
     if (block.type === 'text') return this.blocks.add(channel, block.text, str(update, 'messageId'), parent, now);
     const id = this.places.name('file');
@@ -317,82 +298,6 @@ export class SessionLog {
     const { turn } = this.places;
     if (turn === null) return [];
     const end: TurnEnd = { state: 'cancelled', error: null, figures: null, openTools: 'cancelled' };
-    return [...this.flush(), ...this.closeTools('cancelled', 0), this.turnEnd(turn, end, 0, this.places.next(0), 1)];
-  }
-
-  private tool(update: JsonObject, now: number): Entry[] {
-    const callId = str(update, 'toolCallId');
-    if (callId === null) return Object.keys(update).length > 1 ? [this.asides.unknown('tool_call', update, now)] : [];
-    const entries: Entry[] = [];
-    let tool = this.tools.get(callId);
-    // Agents may count their calls anew in each turn.
-    if (tool === undefined || (update['sessionUpdate'] === 'tool_call' && tool.done && tool.base.turn !== this.places.turn)) {
-      const parent = this.parentOf(update);
-      entries.push(...this.blocks.close(parent));
-      tool = new ToolCall(callId, `${this.places.home}/tool/${callId}`, this.places.next(now, parent));
-      this.tools.set(callId, tool);
-    }
-    const unknownBefore = tool.content.unknown;
-    const changed = tool.take(update);
-    if (changed) entries.push(tool.entry());
-    for (const terminal of tool.content.terminals) entries.push(...this.attach(terminal, tool));
-    entries.push(...this.meta(obj(update, '_meta') ?? {}, tool), ...tool.stream());
-    if (tool.content.unknown !== unknownBefore) entries.push(...tool.content.unknown.map((raw) => this.asides.unknown('tool content', raw, now)));
-    if (tool.status === 'completed' || tool.status === 'failed') {
-      const status = tool.status === 'completed' ? 'ok' : tool.denied ? 'denied' : this.cancelled ? 'cancelled' : 'error';
-      if (!tool.done || tool.outcome !== status || changed || tool.changedSinceEnd()) entries.push(this.result(tool, status, now));
-    }
-    return entries;
-  }
-
-  private result(tool: ToolCall, status: 'ok' | 'error' | 'denied' | 'cancelled', now: number): Entry {
-    if (status === 'ok') for (const diff of tool.diffs) this.changed.add(diff.path);
-    return tool.finish(status, this.replay ? null : now);
-  }
-
-  private renewed(tool: ToolCall, now: number): Entry[] {
-    const status = tool.outcome;
-    return status !== null && tool.changedSinceEnd() ? [this.result(tool, status, now)] : [];
-  }
-
-  private attach(terminalId: string, tool: ToolCall): Entry[] {
-    if (this.terminals.get(terminalId) === tool) return [];
-    this.terminals.set(terminalId, tool);
-    const early = this.early.get(terminalId);
-    this.early.delete(terminalId);
-    if (early === undefined) return [];
-    tool.exitCode = early.exit ?? tool.exitCode;
-    return tool.append(early.text.join(''));
-  }
-
-  /** codex-acp 2.6 runs its commands itself and tells their output in `_meta.terminal_output_delta` (others: `terminal_output`) and `terminal_exit`. */
-  private meta(meta: JsonObject, tool: ToolCall): Entry[] {
-    const entries: Entry[] = [];
-    for (const key of ['terminal_output', 'terminal_output_delta']) {
-      const text = str(obj(meta, key) ?? {}, 'data');
-      if (text !== null) entries.push(...tool.append(text));
-    }
-    const exit = obj(meta, 'terminal_exit');
-    if (exit !== null) tool.exitCode = num(exit, 'exit_code') ?? tool.exitCode;
-    return entries;
-  }
-
-  /** Calls of turns long past are not told of any more; they and their texts are let go. */
-  private forget(): void {
-    const last = this.lastTurn;
-    this.lastTurn = this.places.turn;
-    for (const [callId, tool] of this.tools) if (tool.done && tool.base.turn !== last && tool.base.turn !== this.lastTurn) this.tools.delete(callId);
-    for (const [terminalId, tool] of this.terminals) if (tool.done && this.tools.get(tool.callId) !== tool) this.terminals.delete(terminalId);
-    this.early.clear();
-  }
-
-  private closeTools(as: 'ok' | 'cancelled', now: number): Entry[] {
-    return this.openTools.map((tool) => this.result(tool, tool.denied ? 'denied' : as, now));
-  }
-
-  /** claude-agent-acp names the call of the subagent in which something happened. */
-  private parentOf(update: JsonObject): string | null {
-    const id = str(obj(obj(update, '_meta') ?? {}, 'claudeCode') ?? {}, 'parentToolUseId');
-    return id === null ? null : (this.tools.get(id)?.row ?? null);
+    return [...this.flush(), ...this.calls.close('cancelled', 0), this.turnEnd(turn, end, 0, this.places.next(0), 1)];
   }
 }
