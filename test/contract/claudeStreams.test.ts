@@ -3,15 +3,18 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { SessionBackend } from '../../src/core/model/backend.ts';
 import { createClaudeBackend } from '../../src/core/systems/local/claude/backend.ts';
 import { claudeEnv } from '../loopback/agent-env.ts';
 import type { AnthropicEndpoint } from '../loopback/anthropic.ts';
 import { startAnthropic } from '../loopback/anthropic.ts';
 import type { Step } from '../loopback/script.ts';
 import { scripted } from '../loopback/script.ts';
+import { viewOf } from '../../src/core/session/view.ts';
+import { told } from '../unit/local/claudeRecording.ts';
 import { assertOrderFree } from '../unit/session/properties.ts';
 import { agentProgram } from './agents.ts';
-import { machineId } from './helpers.ts';
+import { machineId, wholeHistory } from './helpers.ts';
 import { Observer, rowsOf } from './observer.ts';
 import { World } from './world.ts';
 
@@ -20,6 +23,7 @@ let claude = '';
 let model: AnthropicEndpoint;
 let world: World;
 let work = '';
+let backend: SessionBackend;
 let one: Observer;
 let close: () => Promise<void>;
 
@@ -34,7 +38,7 @@ beforeEach(async () => {
   await mkdir(path.join(work, '.git'));
   const window = await world.window('local-claude');
   const env = { ...(await claudeEnv(model.url, await world.folder('agent'))), CLAUDE_CODE_MAX_RETRIES: '1', CLAUDE_CODE_ENABLE_TODO_TOOLS: '1' };
-  const backend = createClaudeBackend(window.context, { path: claude, env });
+  backend = createClaudeBackend(window.context, { path: claude, env });
   one = new Observer(backend, (await backend.spawn({ machineId, folder: work, mode: 'bypassPermissions' })).id);
   close = async () => {
     one.dispose();
@@ -68,5 +72,25 @@ describe('what streams', () => {
     await one.turnEnd(0);
     expect(rowsOf(one.rows, 'text').map((row) => row.text)).toEqual(['The answer that breaks off in its middle.']);
     await assertOrderFree(one.entries, { runs: 3 });
+  });
+});
+
+describe('the to-do list', () => {
+  const task = (name: 'TaskCreate' | 'TaskUpdate', input: Record<string, string>): NonNullable<Step['tools']>[number] => ({ name, input });
+
+  test('goes on over turns and processes, and is the same from disk', async () => {
+    const first = say('Plan', { text: 'I plan.', tools: [task('TaskCreate', { subject: 'Mend the boat', description: 'all' }), task('TaskCreate', { subject: 'Paint it', description: 'red' })] },
+      { tools: [task('TaskUpdate', { taskId: '1', status: 'in_progress' })] }, { text: 'Begun.' });
+    await one.turn(first.text);
+    expect(rowsOf(one.rows, 'todo').map((row) => row.items)).toEqual([[{ text: 'Mend the boat', status: 'running' }, { text: 'Paint it', status: 'pending' }]]);
+    await one.handle.stop();
+    const second = say('Go on', { tools: [task('TaskUpdate', { taskId: '1', status: 'completed' }), task('TaskUpdate', { taskId: '7', status: 'completed' })] },
+      { tools: [task('TaskUpdate', { taskId: '2', subject: 'Paint it blue' })] }, { text: 'Done.' });
+    await one.turn(second.text);
+    expect(rowsOf(one.rows, 'todo').at(-1)?.items).toEqual([{ text: 'Mend the boat', status: 'done' }, { text: 'Paint it blue', status: 'pending' }]);
+    expect(rowsOf(one.rows, 'todo')).toHaveLength(2);
+    const disk = await wholeHistory(backend, one.handle.id);
+    expect(told(viewOf(disk))).toEqual(told(one.rows));
+    expect(viewOf([...disk, ...one.entries]).map((row) => row.key)).toEqual(one.rows.map((row) => row.key));
   });
 });

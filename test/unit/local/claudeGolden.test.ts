@@ -1,11 +1,10 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import type { Row } from '../../../src/core/model/row.ts';
 import { viewOf } from '../../../src/core/session/view.ts';
 import { canonicalJson } from '../../../src/core/model/json.ts';
 import { assertOrderFree } from '../session/properties.ts';
-import { recording, replay, transcriptEntries } from './claudeRecording.ts';
+import { recording, replay, told, transcriptEntries } from './claudeRecording.ts';
 
 const wires = [
   'whole-wire', 'multiturn', 'permissions', 'interrupt', 'pgroups', 'always-local', 'image', 'noauth', 'err-401', 'err-400', 'err-529-then-ok', 'err-stall', 'err-sse', 'resume-missing',
@@ -33,17 +32,6 @@ describe('recorded wires of Claude Code give the committed views', () => {
     await assertOrderFree(entries, { runs: 3 });
   });
 });
-
-/** What both sides tell of a row. Permissions and what happened on the way (retries, silence) are the wire's alone. */
-function told(rows: readonly Row[]): unknown[] {
-  return rows.filter((row) => row.kind !== 'permission' && !(row.kind === 'notice' && row.code === 'retrying')).map((row) => {
-    if (row.kind === 'tool') return [row.key, row.kind, row.turn, row.name, row.title, row.command, row.status, row.output, row.diffs, row.exitCode, told(row.children)];
-    if (row.kind === 'turn') return [row.key, row.kind, row.state, row.filesChanged, row.error];
-    if (row.kind === 'text' || row.kind === 'thinking' || row.kind === 'prompt') return [row.key, row.kind, row.turn, row.text];
-    if (row.kind === 'notice') return [row.key, row.kind, row.level, row.code, row.text, row.remedy];
-    return [row.key, row.kind];
-  });
-}
 
 describe('the wire and the transcript of one session are one', () => {
   it('row by row', async () => {

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Entry } from '../../../src/core/model/entry.ts';
 import type { JsonObject, JsonValue } from '../../../src/core/model/json.ts';
 import { isJsonObject } from '../../../src/core/model/json.ts';
+import type { Row } from '../../../src/core/model/row.ts';
 import { historyPage } from '../../../src/core/systems/local/claude/pages.ts';
 import { answerOf } from '../../../src/core/systems/local/claude/permissions.ts';
 import { ClaudeReader } from '../../../src/core/systems/local/claude/reader.ts';
@@ -109,4 +110,16 @@ export async function transcriptEntries(limit: number): Promise<Entry[]> {
     cursor = page.next ?? undefined;
   } while (cursor !== undefined);
   return entries;
+}
+
+/** What both sides tell of a row. Permissions and what happened on the way (retries, silence) are the wire's alone. */
+export function told(rows: readonly Row[]): unknown[] {
+  return rows.filter((row) => row.kind !== 'permission' && !(row.kind === 'notice' && row.code === 'retrying')).map((row) => {
+    if (row.kind === 'tool') return [row.key, row.kind, row.turn, row.name, row.title, row.command, row.status, row.output, row.diffs, row.exitCode, told(row.children)];
+    if (row.kind === 'turn') return [row.key, row.kind, row.state, row.filesChanged, row.error];
+    if (row.kind === 'text' || row.kind === 'thinking' || row.kind === 'prompt') return [row.key, row.kind, row.turn, row.text];
+    if (row.kind === 'notice') return [row.key, row.kind, row.level, row.code, row.text, row.remedy];
+    if (row.kind === 'todo') return [row.key, row.kind, row.turn, row.items];
+    return [row.key, row.kind];
+  });
 }

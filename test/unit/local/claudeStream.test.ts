@@ -97,6 +97,13 @@ describe('the input of a tool that streams', () => {
     expect(stream.tools.map((row) => [row.title, row.input])).toEqual([['one', { command: 'one', timeout: 5 }], ['two', { command: 'two', timeout: 5 }]]);
   });
 
+  it('stays where it began, though the agent stamps a result with a time before that at which we read the call', () => {
+    const stream = new Stream().start('m1').call(0, 't1', 'Bash').call(1, 't2', 'Bash');
+    for (const id of ['t1', 't2']) stream.whole('m1', { type: 'tool_use', id, name: 'Bash', input: { command: id } });
+    for (const [id, at] of [['t2', 1001], ['t1', 1002]] as const) stream.line({ type: 'user', timestamp: new Date(at).toISOString(), message: { content: [{ type: 'tool_result', tool_use_id: id, content: 'ok' }] } });
+    expect(stream.tools.map((row) => [row.title, row.status])).toEqual([['t1', 'ok'], ['t2', 'ok']]);
+  });
+
   it('that is broken off by an interrupt or a death leaves a cancelled call', () => {
     const died = new Stream().start('m1').call(0, 't1', 'Bash').input(0, '{"command":"ls","desc').end();
     expect(died.tools).toMatchObject([{ title: 'ls', status: 'cancelled' }]);

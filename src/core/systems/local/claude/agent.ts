@@ -17,6 +17,7 @@ import type { Answer, Ask } from './permissions.ts';
 import { withDiffs } from './permissions.ts';
 import { ClaudeReader } from './reader.ts';
 import type { Initialized } from './wire.ts';
+import type { TodoBook } from './todos.ts';
 import { readInitialized } from './wire.ts';
 
 const startMs = 30_000;
@@ -33,6 +34,8 @@ export interface AgentOptions {
   readonly ledger: ProcessLedger;
   /** Total that the transcript tells of so far, in dollars. */
   readonly costBefore: number;
+  /** The to-do list that the transcript tells of so far. */
+  readonly todos: TodoBook;
   readonly onEntries: (entries: readonly Entry[]) => void;
   /** State, activity, mode or what waits for the person may have changed. */
   readonly onChange: () => void;
@@ -65,6 +68,7 @@ export class ClaudeAgent {
     this.reader = new ClaudeReader({
       folder: options.folder,
       costBefore: options.costBefore,
+      todos: options.todos,
       events: {
         onTaken: (uuid) => this.#taken.get(uuid)?.(),
         onAsk: (ask) => this.#quietly(this.#preview(ask)),

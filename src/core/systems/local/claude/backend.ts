@@ -25,6 +25,7 @@ import { emptyRecord, Records } from './records.ts';
 import type { Runner } from './runners.ts';
 import { listRunners } from './runners.ts';
 import { ClaudeSession } from './session.ts';
+import { TodoBook } from './todos.ts';
 import type { Initialized } from './wire.ts';
 
 export interface ClaudeOptions {
@@ -262,7 +263,7 @@ class Backend implements SessionBackend {
   async #probe(folder: string): Promise<Initialized> {
     const nothing = (): void => undefined;
     const agent = await ClaudeAgent.start({
-      program: await this.#findProgram(), folder, env: this.#desk.env, log: this.#context.log, clock: this.#context.clock, ledger: this.#desk.ledger, costBefore: 0,
+      program: await this.#findProgram(), folder, env: this.#desk.env, log: this.#context.log, clock: this.#context.clock, ledger: this.#desk.ledger, costBefore: 0, todos: new TodoBook(),
       launch: { ...defaultSettings, session: { is: 'probe' } }, onEntries: nothing, onChange: nothing, onMode: nothing, onTitle: nothing, onLoginFailed: nothing, onTurnEnd: nothing, onExit: nothing,
     });
     const known = agent.initialized;

@@ -3,6 +3,8 @@ import { open } from 'node:fs/promises';
 import type { Entry } from '../../../model/entry.ts';
 import { linesForward } from './lineFile.ts';
 import { readerAt } from './pages.ts';
+import { mentionsTodos } from './todos.ts';
+import { todosAt } from './todosAt.ts';
 import type { TranscriptReader } from './transcript.ts';
 import { readLine } from './transcript.ts';
 
@@ -16,6 +18,8 @@ export class Follower {
   #offset: number;
   #inode: number | null = null;
   #reader: TranscriptReader | null = null;
+  /** True once the reader knows the to-do list: it is looked for when it is needed. */
+  #knowsTodos = false;
 
   /** @param offset size of the file from which on it is followed; a line that was unfinished then is read whole. */
   constructor(file: string, folder: string, offset: number) {
@@ -51,6 +55,7 @@ export class Follower {
   #pass(offset: number): void {
     this.#offset = offset;
     this.#reader = null;
+    this.#knowsTodos = false;
   }
 
   async #readTo(handle: FileHandle, size: number, tell: (entries: readonly Entry[]) => void): Promise<void> {
@@ -63,6 +68,10 @@ export class Follower {
       const before = this.#offset;
       for await (const line of linesForward(handle, before, limit)) {
         this.#offset = line.end;
+        if (!this.#knowsTodos && mentionsTodos(line.text)) {
+          this.#knowsTodos = true;
+          this.#reader.todos = await todosAt(handle, line.offset);
+        }
         const value = readLine(line.text);
         if (value !== null) this.#reader.line(value, line.offset, line.end);
       }

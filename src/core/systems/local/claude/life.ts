@@ -12,6 +12,8 @@ import type { LaunchOptions } from './launch.ts';
 import { agentLabel } from './launch.ts';
 import type { Presence } from './presence.ts';
 import type { SessionRecord } from './records.ts';
+import { TodoBook } from './todos.ts';
+import { todosOf } from './todosAt.ts';
 
 /** Longest start that is waited for, and how long the agent has to answer to an interrupt and to end the turn, in milliseconds. */
 const startMs = 60_000;
@@ -148,9 +150,12 @@ export class Life {
       await this.#hooks.starting();
       const folder = found?.facts?.folder ?? record.folder;
       if (folder === null) throw new PilothouseError('session_not_found', 'The folder of this session is not known any more.');
+      const source = found === null && record.fork !== null ? await findTranscript(this.#desk.configDir, record.fork.from, record.folder) : null;
+      const past = found?.file ?? source;
+      const session: LaunchOptions['session'] = found !== null ? { is: 'resumed', id: this.#id } : source === null ? { is: 'fresh', id: this.#id } : { is: 'forked', id: this.#id, from: source.id };
       const agent = await ClaudeAgent.start({
         program, folder, env, ledger, log: context.log, clock: context.clock, costBefore: found?.facts?.costUsd ?? 0,
-        launch: { mode: record.mode, model: record.model, effort: record.effort, session: await this.#origin(record, found !== null) },
+        todos: past === null ? new TodoBook() : await todosOf(past.path), launch: { mode: record.mode, model: record.model, effort: record.effort, session },
         onEntries: (entries) => this.#hooks.entries(entries),
         onChange: () => this.#changed(),
         onMode: (mode) => this.#hooks.mode(mode),
@@ -174,12 +179,6 @@ export class Life {
       await claims.release(this.#id);
       throw error;
     }
-  }
-
-  async #origin(record: SessionRecord, saved: boolean): Promise<LaunchOptions['session']> {
-    if (saved) return { is: 'resumed', id: this.#id };
-    if (record.fork !== null && (await findTranscript(this.#desk.configDir, record.fork.from, record.folder)) !== null) return { is: 'forked', id: this.#id, from: record.fork.from };
-    return { is: 'fresh', id: this.#id };
   }
 
   /** Two processes on one session split it, and one's turns vanish. */

@@ -1,9 +1,9 @@
 import { stripVTControlCharacters } from 'node:util';
-import type { Attachment, Entry, NoticeEntry, Order, PromptEntry, ResultEntry, UnknownEntry, UsageFigures } from '../../../model/entry.ts';
+import type { Attachment, Entry, NoticeEntry, Order, PromptEntry, ResultEntry, ToolEntry, UnknownEntry, UsageFigures } from '../../../model/entry.ts';
 import type { JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import { inputDiffs, resultDiffs } from './diffs.ts';
-import { attachmentOf, contentOf, isToolUse, todosOf, toolFacts } from './tools.ts';
+import { attachmentOf, contentOf, isToolUse, toolFacts } from './tools.ts';
 import type { AssistantLine, Block, ResultFacts, Usage, UserLine } from './wire.ts';
 import { num, obj, str } from './wire.ts';
 
@@ -65,7 +65,7 @@ export function assistantEntries(line: AssistantLine, place: Place, folder: stri
       case 'fallback':
         break;
       default:
-        if (isToolUse(block.type)) entries.push(...toolEntries(block, own, folder, row));
+        if (isToolUse(block.type)) entries.push(toolEntry(block, own, folder, row));
         else if (block.type.endsWith('_tool_result')) entries.push(serverResult(block, own, row));
         else entries.push(unknownEntry(`claude:${block.type}`, block, { ...own, row }));
     }
@@ -73,20 +73,12 @@ export function assistantEntries(line: AssistantLine, place: Place, folder: stri
   return entries;
 }
 
-function toolEntries(block: Block, place: Place, folder: string, fallback: string): Entry[] {
+function toolEntry(block: Block, place: Place, folder: string, fallback: string): ToolEntry {
   const name = str(block, 'name') ?? 'tool';
   const callId = str(block, 'id') ?? fallback;
   const input = obj(block, 'input') ?? {};
-  const todos = todosOf(name, input);
   const row = rowOf.tool(callId);
-  const entries: Entry[] = [{
-    ...place, kind: 'tool', id: row, row, callId, name, input, cwd: folder, diffs: inputDiffs(name, input), ...toolFacts(name, input, folder),
-  }];
-  if (todos !== null) {
-    const list = place.turn === null ? rowOf.tool(`${callId}:todos`) : `todo:${place.turn}`;
-    entries.push({ ...place, kind: 'todo', id: list, row: list, rev: revs.moment(place.at ?? place.order[0] ?? 0, false), items: todos });
-  }
-  return entries;
+  return { ...place, kind: 'tool', id: row, row, callId, name, input, cwd: folder, diffs: inputDiffs(name, input), ...toolFacts(name, input, folder) };
 }
 
 /** The result of a call that came to none: its turn broke off. Anything that tells more takes its place. */

@@ -8,6 +8,8 @@ import { isJsonObject } from '../../../model/json.ts';
 import { throwIfAborted } from '../wait.ts';
 import type { FileLine } from './lineFile.ts';
 import { linesBackward, linesForward } from './lineFile.ts';
+import { mentionsTodos } from './todos.ts';
+import { todosAt } from './todosAt.ts';
 import { messageOf, readLine, startsTurn, TranscriptReader } from './transcript.ts';
 import { str } from './wire.ts';
 
@@ -63,6 +65,7 @@ export async function historyPage(file: string, folder: string, request: PageReq
       await feed(handle, reader, before, start.offset, whole, request.signal);
       reader.flush();
     }
+    if (lines.some((line) => mentionsTodos(line.text))) reader.todos = await todosAt(handle, start.offset, request.signal);
     for (const line of lines) reader.line(line.value, line.offset, line.end);
     if (next === null) reader.finish(dead);
     else reader.followedBy(next);

@@ -1,16 +1,18 @@
 import type { Prompt } from '../../../model/backend.ts';
-import type { Entry, PermissionOutcome, TurnState, UsageFigures } from '../../../model/entry.ts';
+import type { Entry, TurnState, UsageFigures } from '../../../model/entry.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
-import { canonicalJson, isJsonObject } from '../../../model/json.ts';
+import { isJsonObject } from '../../../model/json.ts';
 import type { Activity } from '../../../model/session.ts';
+import { Asks } from './asks.ts';
 import { StreamedBlocks } from './blocks.ts';
+import { Calls } from './calls.ts';
 import { Meter } from './meter.ts';
-import type { Place } from './normalise.ts';
-import { assistantEntries, cancelledResult, commandOutput, compactedNotice, promptEntry, resultEntries, revs, rowOf, taskNotice, userKind } from './normalise.ts';
+import { assistantEntries, commandOutput, compactedNotice, promptEntry, resultEntries, revs, taskNotice, userKind } from './normalise.ts';
 import type { Answer, Ask } from './permissions.ts';
-import { askOf } from './permissions.ts';
 import { Pulse } from './pulse.ts';
 import { Sheet } from './sheet.ts';
+import type { TodoBook } from './todos.ts';
+import { TodoBooks } from './todos.ts';
 import { editedFile } from './tools.ts';
 import { Turns } from './turns.ts';
 import type { AskLine, AssistantLine, ResultLine, UserLine } from './wire.ts';
@@ -30,13 +32,6 @@ export interface ReaderEvents {
   onRefuse(requestId: string, subtype: string): void;
 }
 
-interface Call {
-  readonly name: string;
-  readonly input: JsonValue;
-  readonly title: string;
-  readonly place: Place;
-}
-
 /**
  * Turns the stdout of one Claude Code process into entries. Pure: no I/O and no clock of its own; every call brings its time (milliseconds since the epoch).
  * Entries gather until `flush`.
@@ -49,22 +44,22 @@ export class ClaudeReader {
   readonly #turns: Turns;
   readonly #blocks: StreamedBlocks;
   readonly #meter: Meter;
-  readonly #asks = new Map<string, Ask>();
-  readonly #calls = new Map<string, Call>();
-  readonly #denied = new Set<string>();
-  /** Calls whose permission was withdrawn by an interrupt: the agent words it as a refusal of the person. */
-  readonly #withdrawn = new Set<string>();
+  readonly #calls = new Calls();
+  readonly #asks: Asks;
+  readonly #todos: TodoBooks;
   /** Tasks by id; true: one that goes on behind the turns. */
   readonly #tasks = new Map<string, boolean>();
   model: string | null = null;
 
-  /** @param options `costBefore`: total that the transcript tells of before this process, in dollars. */
-  constructor(options: { readonly folder: string; readonly events: ReaderEvents; readonly costBefore?: number }) {
+  /** @param options `costBefore`, `todos`: what the transcript tells of before this process, the total in dollars and the to-do list. */
+  constructor(options: { readonly folder: string; readonly events: ReaderEvents; readonly costBefore?: number; readonly todos?: TodoBook }) {
     this.#folder = options.folder;
     this.#events = options.events;
     this.#turns = new Turns(this.#sheet, this.#pulse, (uuid) => options.events.onTaken(uuid));
     this.#blocks = new StreamedBlocks(options.folder);
     this.#meter = new Meter(options.costBefore ?? 0);
+    this.#asks = new Asks({ folder: options.folder, sheet: this.#sheet, pulse: this.#pulse, calls: this.#calls });
+    this.#todos = new TodoBooks(options.todos);
   }
 
   get running(): boolean {
@@ -74,7 +69,7 @@ export class ClaudeReader {
     return this.#pulse.activity;
   }
   get asks(): readonly Ask[] {
-    return [...this.#asks.values()];
+    return this.#asks.open;
   }
   get usage(): UsageFigures | null {
     return this.#meter.session;
@@ -88,7 +83,7 @@ export class ClaudeReader {
     return this.#calls.size > this.#asks.size;
   }
   ask(requestId: string): Ask | null {
-    return this.#asks.get(requestId) ?? null;
+    return this.#asks.get(requestId);
   }
 
   /** Entries since the last flush, in the order in which they came. */
@@ -118,9 +113,7 @@ export class ClaudeReader {
 
   /** The person's answer went to the agent. */
   answered(requestId: string, answer: Answer, at: number): void {
-    const callId = this.#asks.get(requestId)?.callId ?? null;
-    if (callId !== null && answer.outcome === 'denied') this.#denied.add(callId);
-    this.#close(requestId, answer.outcome, 'person', at, answer);
+    this.#asks.answered(requestId, answer, at);
     this.#pulse.heard(at);
   }
 
@@ -132,9 +125,8 @@ export class ClaudeReader {
   /** The process ended: what was open is closed, so that nothing seems to go on. `error` null: it was stopped on purpose. */
   ended(error: { readonly text: string; readonly remedy: string } | null, at: number): void {
     this.#sheet.add(...this.#blocks.abandon(true));
-    for (const ask of this.#asks.keys()) this.#close(ask, error === null ? 'withdrawn' : 'lost', 'agent', at);
-    for (const [callId, call] of this.#calls) this.#sheet.add(cancelledResult(callId, this.#sheet.place(at, { parent: call.place.parent })));
-    this.#calls.clear();
+    this.#asks.closeAll(error === null ? 'withdrawn' : 'lost', at);
+    this.#calls.cancel(this.#sheet, at);
     this.#tasks.clear();
     if (error !== null) this.#sheet.notice(`died:${at}`, 'error', 'process_died', error.text, at, { remedy: error.remedy });
     this.#endTurn(error === null ? 'cancelled' : 'failed', error?.text ?? null, null, at);
@@ -163,7 +155,7 @@ export class ClaudeReader {
       case 'system':
         return this.#system(str(value, 'subtype') ?? '', value, at);
       case 'control_cancel_request':
-        this.#close(str(value, 'request_id') ?? '', 'withdrawn', 'agent', at);
+        this.#asks.close(str(value, 'request_id') ?? '', 'withdrawn', 'agent', at);
         return true;
       case 'command_lifecycle':
         this.#turns.lifecycle(str(value, 'command_uuid') ?? '', str(value, 'state') ?? '', at);
@@ -223,10 +215,12 @@ export class ClaudeReader {
     for (const entry of assistantEntries(line, place, this.#folder, (own, position) => this.#blocks.close(own, position))) {
       // A block stands where it began to stream.
       const began = this.#blocks.began(entry.row);
-      this.#sheet.add(began === null ? entry : { ...entry, order: began.order, at: began.at });
-      if (entry.kind === 'tool') {
-        this.#calls.set(entry.callId, { name: entry.name, input: entry.input, title: entry.title, place });
-        if (top) this.#pulse.set('tool', at, entry.title);
+      const placed = began === null ? entry : { ...entry, order: began.order, at: began.at };
+      this.#sheet.add(placed);
+      if (placed.kind === 'tool') {
+        this.#calls.open(placed);
+        this.#todos.called(placed);
+        if (top) this.#pulse.set('tool', at, placed.title);
       }
       if (entry.kind === 'notice' && entry.level === 'error') {
         this.#turns.error = entry.text;
@@ -244,12 +238,13 @@ export class ClaudeReader {
     const place = this.#sheet.linePlace(line, at);
     switch (kind.is) {
       case 'results':
-        for (const result of resultEntries(line, place, (callId) => this.#denied.has(callId))) {
-          const call = this.#calls.get(result.callId);
-          this.#calls.delete(result.callId);
-          const file = call === undefined || result.status !== 'ok' ? null : editedFile(call.name, call.input);
+        for (const came of resultEntries(line, place, (callId) => this.#calls.isDenied(callId))) {
+          const { call, result } = this.#calls.close(came);
+          const file = call === null || result.status !== 'ok' ? null : editedFile(call.name, call.input);
           if (file !== null) this.#turns.changed(file);
-          this.#sheet.add(this.#withdrawn.has(result.callId) && result.status === 'denied' ? { ...result, status: 'cancelled' } : result);
+          this.#sheet.add(result);
+          const todos = this.#todos.came(result, line.facts(result.callId).detail, place);
+          if (todos !== null) this.#sheet.add(todos);
         }
         if (this.#calls.size === 0 && this.running) this.#pulse.set('thinking', at);
         return;
@@ -332,40 +327,8 @@ export class ClaudeReader {
   }
 
   #request(line: AskLine, at: number): void {
-    if (line.request.subtype !== 'can_use_tool') {
-      this.#events.onRefuse(line.request_id, line.request.subtype);
-      return;
-    }
-    const callId = line.request.tool_use_id ?? this.#matchCall(line.request.tool_name ?? '', line.request.input ?? {});
-    const call = callId === null ? undefined : this.#calls.get(callId);
-    const plan = isJsonObject(call?.input) ? str(call.input, 'plan') : null;
-    const ask = askOf(line, { callId, plan }, this.#sheet.place(at, { parent: call?.place.parent ?? null }), this.#folder);
-    this.#asks.set(ask.requestId, ask);
-    this.#sheet.add(ask.entry);
-    this.#pulse.set('waiting', at, ask.title);
-    this.#events.onAsk(ask);
-  }
-
-  /** The call that a request without an id is about (1.0): the newest open one of that name and input. */
-  #matchCall(tool: string, input: JsonObject): string | null {
-    const wanted = canonicalJson(input);
-    for (const [callId, call] of [...this.#calls].reverse()) if (call.name === tool && canonicalJson(call.input) === wanted) return callId;
-    return null;
-  }
-
-  #close(requestId: string, outcome: PermissionOutcome, by: 'person' | 'agent', at: number, answer?: Answer): void {
-    const ask = this.#asks.get(requestId);
-    if (ask === undefined) return;
-    this.#asks.delete(requestId);
-    if (outcome === 'withdrawn' && ask.callId !== null) this.#withdrawn.add(ask.callId);
-    this.#sheet.add({
-      ...this.#sheet.place(at, { parent: ask.entry.parent }), kind: 'answer', id: `answer:${requestId}`, row: rowOf.ask(requestId), requestId, outcome, by,
-      reason: answer?.reason ?? null, answers: answer?.answers ?? {},
-    });
-    const next = this.#asks.values().next().value;
-    const [call] = this.#calls.values();
-    if (next !== undefined) this.#pulse.set('waiting', at, next.title);
-    else this.#pulse.set(call === undefined ? 'thinking' : 'tool', at, call?.title ?? null);
+    if (line.request.subtype === 'can_use_tool') this.#events.onAsk(this.#asks.ask(line, at));
+    else this.#events.onRefuse(line.request_id, line.request.subtype);
   }
 
   #result(line: ResultLine, at: number): void {
@@ -383,7 +346,7 @@ export class ClaudeReader {
   #endTurn(state: TurnState, error: string | null, durationMs: number | null, at: number): void {
     if (!this.running) return;
     this.#sheet.add(...this.#blocks.abandon(true));
-    for (const ask of this.#asks.keys()) this.#close(ask, 'withdrawn', 'agent', at);
+    this.#asks.closeAll('withdrawn', at);
     this.#calls.clear();
     this.#turns.end(state, error, durationMs, this.#meter.takeTurn(), at);
     this.#events.onTurnEnd(state, error);

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { Attachment, Location, Question, TodoEntry, ToolVerb } from '../../../model/entry.ts';
+import type { Attachment, Location, Question, ToolVerb } from '../../../model/entry.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import { list, num, obj, str } from './wire.ts';
@@ -64,7 +64,11 @@ function titleOf(tool: string, input: JsonObject, folder: string, file: string |
       return str(first, 'question') ?? 'Question';
     }
     case 'TodoWrite':
+    case 'TaskList':
       return 'To-do list';
+    case 'TaskUpdate':
+    case 'TaskGet':
+      return taskTitle(input);
     case 'ExitPlanMode':
     case 'exit_plan_mode':
       return 'Plan';
@@ -82,6 +86,14 @@ function titleOf(tool: string, input: JsonObject, folder: string, file: string |
   return tool;
 }
 
+/** What is done with a task of the to-do list. */
+function taskTitle(input: JsonObject): string {
+  const id = input['taskId'];
+  const task = typeof id === 'string' || typeof id === 'number' ? `Task ${id}` : 'Task';
+  const change = str(input, 'subject') ?? str(input, 'status')?.replaceAll('_', ' ') ?? null;
+  return change === null ? task : `${task}: ${firstLine(change)}`;
+}
+
 /** The file that a call changes when it succeeds; null for other tools. */
 export function editedFile(tool: string, input: JsonValue): string | null {
   return verbOf(tool) === 'edit' && isJsonObject(input) ? (str(input, 'file_path') ?? str(input, 'notebook_path')) : null;
@@ -96,14 +108,6 @@ export function questionsOf(input: JsonObject): readonly Question[] {
       options: list(question, 'options').filter(isJsonObject).map((option) => ({ label: str(option, 'label') ?? '', description: str(option, 'description') })),
     };
   });
-}
-
-const todoStates: Readonly<Record<string, TodoEntry['items'][number]['status']>> = { pending: 'pending', in_progress: 'running', completed: 'done', cancelled: 'cancelled' };
-
-/** The list that TodoWrite replaces the one before with; null when the input is none. */
-export function todosOf(tool: string, input: JsonObject): TodoEntry['items'] | null {
-  if (tool !== 'TodoWrite' || !Array.isArray(input['todos'])) return null;
-  return list(input, 'todos').filter(isJsonObject).map((todo) => ({ text: str(todo, 'content') ?? '', status: todoStates[str(todo, 'status') ?? ''] ?? 'pending' }));
 }
 
 /** Largest base64 text that an entry carries, in characters. */

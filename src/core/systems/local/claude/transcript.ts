@@ -3,6 +3,8 @@ import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { Place, UserKind } from './normalise.ts';
 import { assistantEntries, cancelledResult, commandOutput, compactedNotice, inputOf, noFigures, promptEntry, resultEntries, revs, rowOf, taskNotice, userKind } from './normalise.ts';
+import type { TodoBook } from './todos.ts';
+import { TodoBooks } from './todos.ts';
 import { editedFile } from './tools.ts';
 import type { AssistantLine, UserLine } from './wire.ts';
 import { num, obj, readAssistant, readUser, str, timeOf } from './wire.ts';
@@ -84,6 +86,7 @@ export class TranscriptReader {
   /** Calls of subagents by their prompt, and the subagent's call by uuid of its lines: old transcripts keep both in one file. */
   readonly #delegated = new Map<string, string>();
   readonly #chains = new Map<string, string>();
+  #todos = new TodoBooks();
   /** Subagents' own ids by call, as results tell them. */
   readonly agents = new Map<string, string>();
 
@@ -92,6 +95,11 @@ export class TranscriptReader {
     this.#folder = options.folder;
     this.#parent = options.parent ?? null;
     this.#fixedTurn = options.turn ?? null;
+  }
+
+  /** The main agent's to-do list as it stands before the lines that come next: what was fed is not all that made it. */
+  set todos(book: TodoBook) {
+    this.#todos = new TodoBooks(book);
   }
 
   get turn(): { readonly id: string | null; readonly open: boolean; readonly error: string | null } | null {
@@ -177,6 +185,7 @@ export class TranscriptReader {
     for (const entry of assistantEntries(line, place, this.#folder, index)) {
       this.#entries.push(entry);
       if (entry.kind === 'tool' && entry.verb === 'agent' && isJsonObject(entry.input)) this.#delegated.set((str(entry.input, 'prompt') ?? '').trim(), entry.callId);
+      if (entry.kind === 'tool') this.#todos.called(entry);
       if (entry.kind === 'tool') turn?.calls.set(entry.callId, editedFile(entry.name, entry.input));
       if (entry.kind === 'notice' && entry.level === 'error' && turn !== null) turn.error = entry.text;
     }
@@ -200,7 +209,9 @@ export class TranscriptReader {
           const file = this.#turn?.calls.get(result.callId) ?? null;
           this.#turn?.calls.delete(result.callId);
           if (file !== null && result.status === 'ok') this.#turn?.files.add(file);
-          const detail = line.facts(result.callId).detail;
+          const { detail } = line.facts(result.callId);
+          const todos = this.#todos.came(result, detail, place);
+          if (todos !== null) this.#entries.push(todos);
           const agent = isJsonObject(detail) ? str(detail, 'agentId') : null;
           if (agent !== null) this.agents.set(result.callId, agent);
         }
