@@ -26,6 +26,8 @@ export interface SentMessage {
   readonly id: string;
   readonly seq: number;
   readonly localId: string | null;
+  /** Milliseconds since the epoch on the server's clock; null where it does not tell. */
+  readonly createdAt: number | null;
 }
 /** Which messages: ascending after a seq, or descending before one. */
 export type MessageRange = { readonly after: number } | { readonly before: number };
@@ -127,7 +129,7 @@ export class HappyHttp {
     if (messages.length === 0 || messages.length > PAGE.batch) throw invalid(`Between 1 and ${PAGE.batch} messages can be sent at once.`);
     const json = { messages: messages.map(({ localId, content }) => ({ localId, content })) };
     const answer = await this.#inSession(sessionId, () => this.#call('POST', `/v3/sessions/${part(sessionId)}/messages`, wire.sentMessages, { ...options, json, idempotent: true }));
-    return answer.messages.map(({ id, seq, localId }) => ({ id, seq, localId: localId ?? null }));
+    return answer.messages.map(({ id, seq, localId, createdAt }) => ({ id, seq, localId: localId ?? null, createdAt: createdAt === 0 ? null : createdAt }));
   }
 
   /** Marks it inactive; its process lives on (happy.md A). False where the session is gone. */

@@ -2,6 +2,8 @@ export { HappyAccount } from './account.ts';
 export type { AccountOptions, SyncUse } from './account.ts';
 export { HappyClient } from './client.ts';
 export type { HappyClientOptions, HappyDecision, HappyMachine, HappyMessage, HappySendOptions, HappySession, RunTaskOptions } from './client.ts';
+export { happyConnection } from './connection.ts';
+export type { HappyConnection, HappyConnectionOptions } from './connection.ts';
 export { Credentials, credentialsFromEnv, credentialsFromFile, credentialsFromHome, explicitCredentials, happyHomeOf } from './credentials.ts';
 export type { CredentialParts, CredentialPlaces, CredentialSource } from './credentials.ts';
 export {

@@ -65,6 +65,12 @@ export class Mirror {
     return this.#machines.get(id)?.row ?? null;
   }
 
+  /** The key of a session that is here; null where these credentials do not reach it. */
+  cipher(sessionId: string): Cipher | null {
+    const held = this.#sessions.get(sessionId);
+    return held === undefined ? null : this.#cipherOf(held.row, held.sealed.metadata);
+  }
+
   /** Contact came or went. While it is away nothing is known of what is active or thinking. */
   setOnline(online: boolean): void {
     if (this.#online === online) return;

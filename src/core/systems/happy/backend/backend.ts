@@ -1,0 +1,321 @@
+import type { BackendEvent, CallOptions, ConnectionState, Disposable, Page, Places, SessionBackend, SpawnOptions } from '../../../model/backend.ts';
+import type { BackendContext } from '../../../model/context.ts';
+import { describeError } from '../../../model/errors.ts';
+import { canonicalJson } from '../../../model/json.ts';
+import type { Machine, Session, SessionControls, Traits } from '../../../model/session.ts';
+import { abortReason } from '../../../transport/clock.ts';
+import { Emitter } from '../../../transport/emitter.ts';
+import type { AccountOptions } from '../account.ts';
+import { HappyAccount } from '../account.ts';
+import { AuthenticationError, ConnectionError, invalid, SessionNotFound } from '../errors.ts';
+import { changeMetadata } from '../metadata.ts';
+import type { MirrorChange } from '../mirrored.ts';
+import { controlsOf, isArchived, isHidden, machineOf, sessionOf } from '../normalise/index.ts';
+import { spawn } from '../spawn.ts';
+import type { HappyDesk } from './desk.ts';
+import { told } from './desk.ts';
+import { placesOf } from './machine.ts';
+import { Marks } from './marks.ts';
+import { HappySessionHandle } from './session.ts';
+import { until } from './until.ts';
+
+/** How long changes gather before they are told; how often is looked for what silence alone changes; the longest wait for the first contact. Milliseconds. */
+const changeMs = 60;
+const silenceMs = 5_000;
+const contactMs = 8_000;
+
+const traits: Traits = {
+  spawn: true, interrupt: true, steer: false, stop: true, resume: true, fork: true, rename: 'system', archive: 'ours', remove: true, images: true, permissions: true, takeOver: true,
+  outputOnRequest: true,
+};
+
+/** One Happy account on one server: its machines and sessions, whatever agent runs in them. */
+export class HappyBackend implements SessionBackend {
+  readonly system = 'happy';
+  readonly connectionId: string;
+  readonly traits = traits;
+  readonly places: Places;
+  readonly #context: BackendContext;
+  readonly #account: HappyAccount;
+  readonly #marks: Marks;
+  readonly #desk: HappyDesk;
+  readonly #events: Emitter<BackendEvent>;
+  readonly #handles = new Map<string, HappySessionHandle>();
+  /** When each was heard of last in this contact, on this computer's clock. */
+  readonly #heard = new Map<string, number>();
+  readonly #told = new Map<string, string>();
+  readonly #due = new Set<string>();
+  readonly #watching: Disposable[] = [];
+  #flush: { cancel(): void } | null = null;
+  #silence: { cancel(): void } | null = null;
+  #connectedAt: number | null = null;
+  #loaded = false;
+  #refused: AuthenticationError | null = null;
+  #state: ConnectionState = { status: 'connecting', message: null, remedy: null, version: null };
+
+  constructor(context: BackendContext, options: Omit<AccountOptions, 'clock' | 'log'>) {
+    this.#context = context;
+    this.connectionId = context.connectionId;
+    this.#account = new HappyAccount({ ...options, clock: context.clock, log: context.log });
+    this.#marks = new Marks(context.keep);
+    this.#events = new Emitter((error) => context.log.error('a listener of a backend failed', { error: describeError(error) }));
+    this.places = placesOf(this.#account, (machineId) => this.#account.mirror.machine(machineId)?.metadata ?? null);
+    this.#desk = {
+      account: this.#account, context, marks: this.#marks,
+      describe: (id) => this.#describe(id),
+      machine: (id) => this.#machine(id),
+      changed: (id) => this.#change(id),
+      adopt: (id, call) => this.#adopt(id, call),
+      watched: (call) => this.#watched(call),
+    };
+  }
+
+  /** Resolves with the contact and the lists read, or with what keeps them away; it goes on trying by itself. */
+  async connect(options: CallOptions = {}): Promise<ConnectionState> {
+    if (options.signal?.aborted === true) throw abortReason(options.signal);
+    await this.#marks.load();
+    this.#begin();
+    if (this.#refused !== null) {
+      // Signed in again elsewhere, or the server changed its mind: one more try.
+      this.#refused = null;
+      this.#account.socket.start();
+    }
+    await until(this.#account, () => this.#loaded || this.#account.socket.state.refusal !== null, contactMs, options.signal);
+    this.#settle();
+    return this.#state;
+  }
+
+  machines(options: CallOptions = {}): Promise<readonly Machine[]> {
+    if (options.signal?.aborted === true) return Promise.reject(abortReason(options.signal));
+    return Promise.resolve(this.#account.mirror.machines().flatMap(({ id }) => this.#machine(id) ?? []));
+  }
+
+  /** From the mirror. Without the lists nothing is known to be gone: then it rejects. */
+  async sessions(page: { readonly cursor?: string; readonly limit: number; readonly folder?: string } & CallOptions): Promise<Page<Session>> {
+    if (page.signal?.aborted === true) throw abortReason(page.signal);
+    if (!this.#loaded) throw new ConnectionError('The Happy server cannot be reached: its sessions are not known.');
+    const after = page.cursor === undefined ? null : /^(\d{1,16})\/(.{1,200})$/.exec(page.cursor);
+    if (page.cursor !== undefined && after === null) throw invalid('This is no cursor of the list of sessions. Start from the newest page.');
+    await this.#marks.load();
+    const all = this.#account.mirror.sessions().flatMap(({ id }) => this.#describe(id) ?? []).filter((session) => page.folder === undefined || session.folder === page.folder);
+    all.sort((one, other) => other.updatedAt - one.updatedAt || (one.id < other.id ? 1 : -1));
+    const [, time = '', last = ''] = after ?? [];
+    const rest = after === null ? all : all.filter((session) => session.updatedAt < Number(time) || (session.updatedAt === Number(time) && session.id < last));
+    const items = rest.slice(0, page.limit);
+    for (const session of items) this.#told.set(session.id, canonicalJson(session));
+    const end = items.at(-1);
+    return { items, next: rest.length <= page.limit || end === undefined ? null : `${end.updatedAt}/${end.id}` };
+  }
+
+  watch(listener: (event: BackendEvent) => void): Disposable {
+    const listening = this.#events.on(listener);
+    this.#begin();
+    return listening;
+  }
+
+  controls(options: { readonly folder: string; readonly machineId?: string; readonly agent?: string } & CallOptions): Promise<SessionControls> {
+    const metadata = options.machineId === undefined ? null : (this.#account.mirror.machine(options.machineId)?.metadata ?? null);
+    return Promise.resolve(controlsOf(told(metadata), options.agent ?? 'claude'));
+  }
+
+  async spawn(options: SpawnOptions): Promise<Session> {
+    const { machineId, folder, agent = 'claude', createFolder = false, title, model, mode, effort, signal } = options;
+    const call = signal === undefined ? {} : { signal };
+    const id = await this.#watched(spawn(this.#account, {
+      machineId, directory: folder, agent, createDir: createFolder, ...(mode === undefined ? {} : { permissionMode: mode }), ...(model === undefined ? {} : { model }),
+      ...(effort === undefined ? {} : { effort }), ...call,
+    }));
+    const text = title?.trim() ?? '';
+    if (text !== '') {
+      // It runs already: a name that could not be written is no reason to lose it.
+      const updatedAt = this.#context.clock.now();
+      await changeMetadata(this.#account, id, (current) => ({ ...current, summary: { text, updatedAt }, name: text }), call)
+        .catch((error: unknown) => this.#context.log.warn('a session could not be named', { session: id, error: describeError(error) }));
+    }
+    return this.#adopt(id, call);
+  }
+
+  session(id: string): HappySessionHandle {
+    let handle = this.#handles.get(id);
+    if (handle === undefined) {
+      handle = new HappySessionHandle(this.#desk, id);
+      this.#handles.set(id, handle);
+    }
+    return handle;
+  }
+
+  attention(attention: { readonly focused: boolean; readonly visible: boolean }): void {
+    this.#account.setAttention({ active: attention.focused && attention.visible, visible: attention.visible });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#flush?.cancel();
+    this.#silence?.cancel();
+    for (const each of this.#watching.splice(0)) each.dispose();
+    for (const handle of this.#handles.values()) handle.dispose();
+    this.#handles.clear();
+    this.#events.clear();
+    await this.#account[Symbol.asyncDispose]();
+  }
+
+  #begin(): void {
+    if (this.#watching.length > 0 || this.#account.closed) return;
+    this.#watching.push(
+      this.#account.onEphemeral.on((event) => {
+        if (event.type !== 'activity' && event.type !== 'machine-activity') return;
+        this.#heard.set(event.id, this.#context.clock.now());
+        if (event.type === 'activity') this.#change(event.id);
+      }),
+      this.#account.watch((change) => this.#mirrored(change)),
+      this.#account.socket.onState.on(() => this.#settle()),
+    );
+    if (this.#account.mirror.online) this.#connectedAt ??= this.#context.clock.now();
+    this.#look();
+  }
+
+  #mirrored(change: MirrorChange): void {
+    switch (change.type) {
+      case 'session':
+        this.#handles.get(change.session.id)?.mirrored(change.session);
+        this.#change(change.session.id);
+        return;
+      case 'session-removed':
+        this.#handles.get(change.sessionId)?.dispose();
+        this.#handles.delete(change.sessionId);
+        this.#told.delete(change.sessionId);
+        this.#heard.delete(change.sessionId);
+        this.#events.emit({ type: 'session-removed', sessionId: change.sessionId });
+        return;
+      case 'machine': {
+        const machine = this.#machine(change.machine.id);
+        if (machine !== null) this.#announceMachine(machine);
+        return;
+      }
+      case 'machine-removed':
+        this.#told.delete(`machine:${change.machineId}`);
+        return;
+      case 'presence':
+        this.#connectedAt = change.online ? this.#context.clock.now() : null;
+        this.#heard.clear();
+        if (!change.online) this.#loaded = false;
+        this.#settle();
+        for (const { id } of this.#account.mirror.machines()) {
+          const machine = this.#machine(id);
+          if (machine !== null) this.#announceMachine(machine);
+        }
+        return;
+      case 'loaded':
+        this.#loaded = true;
+        this.#settle();
+        for (const { id } of this.#account.mirror.sessions()) this.#due.add(id);
+        this.#flushSoon();
+        return;
+      default:
+    }
+  }
+
+  #describe(id: string): Session | null {
+    const row = this.#account.mirror.session(id);
+    if (row === null || isHidden(told(row.metadata))) return null;
+    const handle = this.#handles.get(id);
+    const session = sessionOf({
+      connectionId: this.connectionId, row: { ...row, active: row.active ?? false }, metadata: told(row.metadata), agentState: told(row.agentState),
+      presence: { connectedAt: this.#connectedAt, heardAt: this.#heard.get(id) ?? null, thinking: row.thinking }, now: this.#context.clock.now(),
+      turn: handle?.log.turnHint() ?? null, usage: handle?.log.usage ?? null,
+    });
+    return { ...session, archived: this.#marks.archived(id) ?? (session.state === 'stopped' && isArchived(told(row.metadata))) };
+  }
+
+  #machine(id: string): Machine | null {
+    const row = this.#account.mirror.machine(id);
+    if (row === null) return null;
+    return machineOf({
+      connectionId: this.connectionId, row: { id, active: row.active ?? false, activeAt: row.activeAt }, metadata: told(row.metadata), daemonState: told(row.daemonState),
+      presence: { connectedAt: this.#connectedAt, heardAt: this.#heard.get(id) ?? null, thinking: null }, now: this.#context.clock.now(),
+    });
+  }
+
+  async #adopt(id: string, call: CallOptions): Promise<Session> {
+    this.#account.mirror.takeSession(await this.#watched(this.#account.sessionRow(id, call)));
+    await until(this.#account, () => this.#describe(id) !== null, 2_000, call.signal);
+    const session = this.#describe(id);
+    if (session === null) throw new SessionNotFound(id);
+    this.#announce(session);
+    return session;
+  }
+
+  #change(id: string): void {
+    this.#due.add(id);
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    if (this.#account.closed) return;
+    this.#flush ??= this.#context.clock.setTimeout(() => {
+      this.#flush = null;
+      const due = [...this.#due];
+      this.#due.clear();
+      // Before the lists were read once they are told as a whole.
+      if (!this.#loaded) return;
+      for (const id of due) {
+        const session = this.#describe(id);
+        if (session !== null) this.#announce(session);
+      }
+    }, changeMs);
+  }
+
+  /** Silence changes states too: a process that says nothing is not known to live. */
+  #look(): void {
+    this.#silence = this.#context.clock.setTimeout(() => {
+      if (this.#account.closed) return;
+      for (const { id, active } of this.#account.mirror.sessions()) if (active === true) this.#due.add(id);
+      for (const { id } of this.#account.mirror.machines()) {
+        const machine = this.#machine(id);
+        if (machine !== null) this.#announceMachine(machine);
+      }
+      this.#flushSoon();
+      this.#look();
+    }, silenceMs);
+  }
+
+  #announce(session: Session): void {
+    const text = canonicalJson(session);
+    if (this.#told.get(session.id) === text) return;
+    this.#told.set(session.id, text);
+    this.#events.emit({ type: 'session', session });
+  }
+
+  /** The time of the last sign of life alone is no news. */
+  #announceMachine(machine: Machine): void {
+    const text = canonicalJson({ ...machine, seenAt: null });
+    if (this.#told.get(`machine:${machine.id}`) === text) return;
+    this.#told.set(`machine:${machine.id}`, text);
+    this.#events.emit({ type: 'machine', machine });
+  }
+
+  #settle(): void {
+    const { refusal } = this.#account.socket.state;
+    if (refusal !== null) this.#refused = refusal;
+    if (this.#refused !== null) this.#setState({ status: 'needs-sign-in', message: this.#refused.message, remedy: null, version: null });
+    else if (this.#loaded) this.#setState({ status: 'ready', message: null, remedy: null, version: null });
+    else this.#setState({ status: 'offline', message: 'The Happy server cannot be reached.', remedy: null, version: null });
+  }
+
+  #setState(state: ConnectionState): void {
+    if (canonicalJson(state) === canonicalJson(this.#state)) return;
+    this.#state = state;
+    this.#events.emit({ type: 'connection', state });
+  }
+
+  async #watched<T>(call: Promise<T>): Promise<T> {
+    try {
+      return await call;
+    } catch (error) {
+      if (error instanceof AuthenticationError && error.code === 'authentication_failed') {
+        this.#refused = error;
+        this.#settle();
+      }
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import type { CallOptions } from '../../../model/backend.ts';
+import type { JsonObject } from '../../../model/json.ts';
+import { isJsonObject } from '../../../model/json.ts';
+import type { Session } from '../../../model/session.ts';
+import { fromBase64, toBase64 } from '../crypto/base64.ts';
+import { contentSecretKey, unwrapKey } from '../crypto/keys.ts';
+import { HappyError } from '../errors.ts';
+import { changeMetadata } from '../metadata.ts';
+import { localSessionOf, titleOf } from '../normalise/index.ts';
+import { said, str } from '../normalise/read.ts';
+import { RpcRefused } from '../rpc.ts';
+import { spawn } from '../spawn.ts';
+import type { MachineRow, SessionRow } from '../wire/bodies.ts';
+import { spawnAnswer } from '../wire/pushes.ts';
+import type { HappyDesk } from './desk.ts';
+import { told } from './desk.ts';
+import { until } from './until.ts';
+
+const ALIVE_MS = 30_000;
+
+interface Found {
+  readonly row: SessionRow;
+  readonly metadata: JsonObject;
+  readonly machine: MachineRow;
+}
+
+/** Starts the agent on a session again; the id stays (happy.md A, the table of stops). Rejects with `machine_offline`, and with `resume_refused` in the machine's own words. */
+export async function resumeSession(desk: HappyDesk, id: string, options: CallOptions): Promise<void> {
+  const { row, metadata, machine } = await find(desk, id, options);
+  const key = keyOf(desk, row);
+  // A daemon that was restarted since knows the session no more: it is told what it needs. Sessions without a key of their own are only resumed while it knows them.
+  const fallback: JsonObject = key === null ? { fallbackReason: 'legacy-session' } : {
+    fallback: {
+      metadata, metadataVersion: row.metadataVersion, agentStateVersion: row.agentStateVersion, seq: row.seq, encryptionKey: toBase64(key), encryptionVariant: 'dataKey',
+    },
+  };
+  try {
+    const answer = spawnAnswer.safeParse(await desk.account.machineRpc(machine, 'resume-happy-session', { sessionId: id, ...fallback }, { ...options, idempotent: true }));
+    if (!answer.success || answer.data.type !== 'success') throw new HappyError('resume_refused', 'The machine did not resume the session.');
+  } catch (error) {
+    if (error instanceof RpcRefused) throw new HappyError('resume_refused', `The machine did not resume the session: ${error.message}`, { cause: error });
+    throw error;
+  }
+  if (desk.marks.archived(id) !== false) await desk.marks.setArchived(id, false);
+  // A prompt that comes before the process listens would be skipped: its first sign of life is waited for.
+  const alive = await until(desk.account, () => {
+    const state = desk.describe(id)?.state;
+    return state !== undefined && state !== 'stopped' && state !== 'unknown' && desk.account.mirror.session(id)?.active === true;
+  }, ALIVE_MS, options.signal);
+  if (!alive) throw new HappyError('resume_refused', 'The machine started the session again, but it gives no sign of life. Try again in a moment.');
+  desk.changed(id);
+}
+
+/** A session with the same past: the machine copies the agent's own transcript, then a session is made on the copy. Rejects with `unsupported` where it cannot. */
+export async function forkSession(desk: HappyDesk, id: string, options: CallOptions): Promise<Session> {
+  const { metadata, machine } = await find(desk, id, options);
+  const local = localSessionOf(metadata);
+  const directory = str(metadata, 'path');
+  if (local === null || directory === null) throw new HappyError('invalid_argument', 'This session has no past yet: make a fresh one instead.');
+  const claude = local.agent === 'claude';
+  let copy: string | null;
+  try {
+    const answer = await desk.account.machineRpc(machine, claude ? 'claude-fork-session' : 'codex-fork-thread', claude ? { directory, claudeSessionId: local.id } : { directory, codexThreadId: local.id }, options);
+    copy = said(answer, claude ? 'newClaudeSessionId' : 'newCodexThreadId');
+  } catch (error) {
+    if (error instanceof RpcRefused) throw new HappyError('unsupported', `The machine cannot fork this session: ${error.message}`, { cause: error });
+    throw error;
+  }
+  if (copy === null) throw new HappyError('bad_answer', 'The machine did not say which copy it made.');
+  const made = await spawn(desk.account, {
+    machineId: machine.id, directory, agent: local.agent, more: { ...(claude ? { resumeClaudeSessionId: copy } : { resumeCodexThreadId: copy }), parentSessionId: id }, ...options,
+  });
+  const title = `${titleOf(told(metadata))} (fork)`;
+  await changeMetadata(desk.account, made, (current) => ({ ...current, summary: { text: title, updatedAt: desk.account.clock.now() }, name: title }), options);
+  return desk.adopt(made, options);
+}
+
+async function find(desk: HappyDesk, id: string, options: CallOptions): Promise<Found> {
+  const row = await desk.account.sessionRow(id, options);
+  const metadata = desk.account.cipherOf(row).open(row.metadata);
+  if (!isJsonObject(metadata)) throw new HappyError('bad_answer', 'The record of this session cannot be read.');
+  const machineId = str(metadata, 'machineId');
+  if (machineId === null) throw new HappyError('machine_not_found', 'This session does not tell on which machine it runs.');
+  return { row, metadata, machine: await desk.account.machineRow(machineId, options) };
+}
+
+/** The session's own data key: it travels to its machine under the machine's key, as Happy's own clients send it. */
+function keyOf(desk: HappyDesk, row: SessionRow): Uint8Array | null {
+  const known = desk.account.credentials.knownKeys.get(row.id);
+  const { master } = desk.account.credentials;
+  const wrapped = row.dataEncryptionKey === null ? null : fromBase64(row.dataEncryptionKey);
+  if (wrapped === null) return null;
+  return known ?? (master === null ? null : unwrapKey(wrapped, contentSecretKey(master)));
+}
+

@@ -1,0 +1,196 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { CallOptions, Page } from '../../../model/backend.ts';
+import type { Entry, FileEntry, UsageFigures } from '../../../model/entry.ts';
+import { describeError } from '../../../model/errors.ts';
+import type { JsonObject } from '../../../model/json.ts';
+import { abortReason } from '../../../transport/clock.ts';
+import type { SyncUse } from '../account.ts';
+import { openAll } from '../crypto/openAll.ts';
+import { invalid } from '../errors.ts';
+import type { SentMessage } from '../http.ts';
+import type { MirroredSession } from '../mirrored.ts';
+import type { MessageInput, TurnHint } from '../normalise/index.ts';
+import { clockLagOf, SessionNormaliser } from '../normalise/index.ts';
+import { fetchImage } from './attachments.ts';
+import type { HappyDesk } from './desk.ts';
+import { contextOf, told } from './desk.ts';
+
+/** Messages that are normalised at once. */
+const PORTION = 20;
+
+/**
+ * The messages of one session as entries. Messages that are pushed before the newest page was read wait for it: how far the machine's clock is off is told by a page, and it
+ * must stay the same for a session.
+ */
+export class Log {
+  readonly #desk: HappyDesk;
+  readonly #id: string;
+  readonly #emit: (entries: readonly Entry[]) => void;
+  #use: SyncUse | null = null;
+  #normaliser: SessionNormaliser | null = null;
+  #making: Promise<SessionNormaliser> | null = null;
+  #early: MessageInput[] = [];
+  #end = new AbortController();
+  #keptOpen = '';
+  usage: UsageFigures | null = null;
+
+  constructor(desk: HappyDesk, id: string, emit: (entries: readonly Entry[]) => void) {
+    this.#desk = desk;
+    this.#id = id;
+    this.#emit = emit;
+  }
+
+  /** What the messages say of the last turn; null before any was read. */
+  turnHint(): TurnHint | null {
+    return this.#normaliser?.turnHint() ?? null;
+  }
+
+  /** From now on what is pushed is told. */
+  follow(): void {
+    if (this.#use !== null) return;
+    const use = this.#desk.account.sync(this.#id, this.#desk.account.mirror.cipher(this.#id));
+    this.#use = use;
+    use.sync.onMessages.on((messages) => this.#live(messages.map((message) => inputOf(message))));
+  }
+
+  leave(): void {
+    this.#use?.dispose();
+    this.#use = null;
+  }
+
+  dispose(): void {
+    this.#end.abort();
+    this.leave();
+  }
+
+  /** A page of the server's record as entries: the newest, or what is older than the cursor. */
+  async page(page: { readonly cursor?: string; readonly limit: number } & CallOptions): Promise<Page<Entry>> {
+    const call = page.signal === undefined ? {} : { signal: page.signal };
+    if (page.cursor === undefined) {
+      const messages = await this.#newest(call);
+      const normaliser = await this.#ready(messages);
+      const [oldest] = messages;
+      return { items: await this.#taken(normaliser, messages, page.signal), next: oldest === undefined || oldest.seq <= 1 ? null : String(oldest.seq) };
+    }
+    const before = /^\d{1,12}$/.test(page.cursor) ? Number(page.cursor) : 0;
+    if (before < 1) throw invalid('This is no cursor of a session. Start from the newest page.');
+    const answer = await this.#desk.account.api.messages(this.#id, { before }, { ...call, limit: Math.max(1, Math.min(500, page.limit)) });
+    const rows = answer.rows.toSorted((one, other) => one.seq - other.seq);
+    const cipher = this.#desk.account.mirror.cipher(this.#id);
+    const contents = cipher === null ? [] : await openAll(cipher, rows.map((row) => row.content.c), call);
+    const messages = rows.map((row, index): MessageInput => ({ id: row.id, seq: row.seq, localId: row.localId, createdAt: row.createdAt, content: contents[index] }));
+    const [oldest] = messages;
+    return { items: await this.#taken(await this.#ready(messages), messages, page.signal), next: answer.more && oldest !== undefined && oldest.seq < before ? String(oldest.seq) : null };
+  }
+
+  /** Another version of the session's record. */
+  agentState(session: MirroredSession): void {
+    if (this.#normaliser !== null) this.#publish(this.#normaliser.agentState(told(session.agentState), session.agentStateVersion));
+  }
+
+  /** Messages of ours that the server has taken: shown at once, not when their echo comes. */
+  sent(sent: readonly SentMessage[], contents: ReadonlyMap<string, JsonObject>): void {
+    const messages = sent.flatMap(({ id, seq, localId, createdAt }): MessageInput[] => {
+      const content = localId === null ? undefined : contents.get(localId);
+      // Without the server's time it would stand elsewhere than its echo.
+      return content === undefined || createdAt === null ? [] : [{ id, seq, localId, createdAt, content }];
+    });
+    for (const { seq } of sent) this.#use?.sync.sent(seq);
+    if (messages.length > 0) this.#live(messages);
+  }
+
+  async #newest(call: CallOptions): Promise<readonly MessageInput[]> {
+    const use = this.#desk.account.sync(this.#id, this.#desk.account.mirror.cipher(this.#id));
+    try {
+      return (await use.sync.open(call)).map((message) => inputOf(message));
+    } finally {
+      use.dispose();
+    }
+  }
+
+  #live(messages: readonly MessageInput[]): void {
+    if (this.#normaliser !== null) {
+      this.#publish(this.#normaliser.messages(messages));
+      return;
+    }
+    this.#early.push(...messages);
+    // A session whose first page could not be read (no contact) begins with what the contact brings.
+    void this.#ready(messages).catch((error: unknown) => this.#desk.context.log.warn('a session could not be followed', { session: this.#id, error: describeError(error) }));
+  }
+
+  #ready(page: readonly MessageInput[]): Promise<SessionNormaliser> {
+    this.#making ??= this.#make(page).catch((error: unknown) => {
+      this.#making = null;
+      throw error;
+    });
+    return this.#making;
+  }
+
+  async #make(page: readonly MessageInput[]): Promise<SessionNormaliser> {
+    const { marks, account } = this.#desk;
+    const kept = await marks.followed(this.#id);
+    const clockLagMs = kept.clockLagMs ?? clockLagOf(page);
+    const session = account.mirror.session(this.#id);
+    const normaliser = new SessionNormaliser(contextOf(session, clockLagMs), kept.open);
+    if (kept.clockLagMs === null && page.length > 0) await marks.setFollowed(this.#id, { clockLagMs, open: kept.open });
+    this.#normaliser = normaliser;
+    const early = this.#early.splice(0);
+    if (early.length > 0) this.#publish(normaliser.messages(early));
+    if (session !== null) this.#publish(normaliser.agentState(told(session.agentState), session.agentStateVersion));
+    return normaliser;
+  }
+
+  /** A page of 100 takes about 40 ms to normalise: in portions, with the loop's turn between them. */
+  async #taken(normaliser: SessionNormaliser, messages: readonly MessageInput[], signal: AbortSignal | undefined): Promise<Entry[]> {
+    const entries: Entry[] = [];
+    for (let at = 0; at < messages.length; at += PORTION) {
+      if (at > 0) await nextTurn();
+      if (signal?.aborted === true) throw abortReason(signal);
+      entries.push(...normaliser.messages(messages.slice(at, at + PORTION)));
+    }
+    this.#note(entries);
+    return entries;
+  }
+
+  #publish(entries: readonly Entry[]): void {
+    if (entries.length === 0) return;
+    this.#note(entries);
+    this.#emit(entries);
+  }
+
+  /** Figures, open requests and images that the entries bring. */
+  #note(entries: readonly Entry[]): void {
+    let newest = Number.NEGATIVE_INFINITY;
+    for (const entry of entries) {
+      if (entry.kind === 'usage' && entry.scope === 'session' && entry.rev >= newest) {
+        newest = entry.rev;
+        this.usage = entry.figures;
+      }
+      if (entry.kind === 'file') void this.#image(entry);
+    }
+    const normaliser = this.#normaliser;
+    const open = normaliser === null ? '' : JSON.stringify(normaliser.openRequests);
+    if (normaliser !== null && open !== this.#keptOpen) {
+      this.#keptOpen = open;
+      this.#desk.marks.followed(this.#id)
+        .then(({ clockLagMs }) => this.#desk.marks.setFollowed(this.#id, { clockLagMs, open: normaliser.openRequests }))
+        .catch((error: unknown) => this.#desk.context.log.debug('open requests could not be kept', { error: describeError(error) }));
+    }
+    this.#desk.changed(this.#id);
+  }
+
+  async #image(entry: FileEntry): Promise<void> {
+    const cipher = this.#desk.account.mirror.cipher(this.#id);
+    if (cipher === null || this.#use === null) return;
+    try {
+      const image = await fetchImage(this.#desk.account, this.#id, cipher, entry, { signal: this.#end.signal });
+      if (image !== null) this.#emit([image]);
+    } catch (error) {
+      if (!this.#end.signal.aborted) this.#desk.context.log.debug('an image could not be fetched', { session: this.#id, error: describeError(error) });
+    }
+  }
+}
+
+function inputOf(message: { readonly id: string; readonly seq: number; readonly localId: string | null; readonly createdAt: number; readonly content: MessageInput['content']; readonly readable: boolean }): MessageInput {
+  return { id: message.id, seq: message.seq, localId: message.localId, createdAt: message.createdAt, content: message.readable ? message.content : undefined };
+}

@@ -1,0 +1,75 @@
+import type { Keep } from '../../../model/context.ts';
+import type { JsonValue } from '../../../model/json.ts';
+import { isJsonObject } from '../../../model/json.ts';
+import type { OpenAsk } from '../normalise/index.ts';
+
+/** What is kept of one session beside its entries. */
+export interface Followed {
+  /** As `NormaliseContext.clockLagMs`; null before its first page was read. */
+  readonly clockLagMs: number | null;
+  readonly open: readonly OpenAsk[];
+}
+
+/**
+ * Small durable values of one connection: which sessions the person archived or brought back here, and what following a session needs again after a restart. Happy itself
+ * calls every session archived whose process ended, so that mark alone would hide what the person has just stopped.
+ */
+export class Marks {
+  readonly #keep: Keep;
+  #archived: ReadonlyMap<string, string> = new Map();
+
+  constructor(keep: Keep) {
+    this.#keep = keep;
+  }
+
+  /** Reads the marks that other windows may have changed. */
+  async load(): Promise<void> {
+    this.#archived = await this.#keep.list('archived:');
+  }
+
+  /** The person's word on it; null where there is none. */
+  archived(id: string): boolean | null {
+    const mark = this.#archived.get(`archived:${id}`);
+    return mark === undefined ? null : mark === 'yes';
+  }
+
+  async setArchived(id: string, archived: boolean | null): Promise<void> {
+    const next = new Map(this.#archived);
+    if (archived === null) next.delete(`archived:${id}`);
+    else next.set(`archived:${id}`, archived ? 'yes' : 'no');
+    this.#archived = next;
+    await this.#keep.set(`archived:${id}`, archived === null ? null : archived ? 'yes' : 'no');
+  }
+
+  async followed(id: string): Promise<Followed> {
+    const nothing: Followed = { clockLagMs: null, open: [] };
+    const text = await this.#keep.get(`followed:${id}`);
+    if (text === null) return nothing;
+    try {
+      const value = JSON.parse(text) as JsonValue;
+      if (!isJsonObject(value)) return nothing;
+      const lag = value['clockLagMs'];
+      const open = Array.isArray(value['open']) ? value['open'] : [];
+      return { clockLagMs: typeof lag === 'number' ? lag : null, open: open.flatMap(openAskOf) };
+    } catch {
+      return nothing;
+    }
+  }
+
+  setFollowed(id: string, followed: Followed): Promise<void> {
+    return this.#keep.set(`followed:${id}`, JSON.stringify(followed));
+  }
+
+  /** Forgets everything of a session that is gone. */
+  async forget(id: string): Promise<void> {
+    await this.setArchived(id, null);
+    await this.#keep.set(`followed:${id}`, null);
+  }
+}
+
+function openAskOf(value: JsonValue): readonly OpenAsk[] {
+  if (!isJsonObject(value)) return [];
+  const { row, requestId, createdAt } = value;
+  if (typeof row !== 'string' || typeof requestId !== 'string') return [];
+  return [{ row, requestId, createdAt: typeof createdAt === 'number' ? createdAt : null }];
+}

@@ -1,0 +1,270 @@
+import type { CallOptions, Decision, Disposable, LiveEvent, Page, Prompt, SessionHandle, StopReport } from '../../../model/backend.ts';
+import type { Entry } from '../../../model/entry.ts';
+import { describeError } from '../../../model/errors.ts';
+import type { JsonObject } from '../../../model/json.ts';
+import { isJsonObject } from '../../../model/json.ts';
+import type { Session, SessionControls } from '../../../model/session.ts';
+import { abortReason } from '../../../transport/clock.ts';
+import { Emitter } from '../../../transport/emitter.ts';
+import type { Cipher } from '../crypto/cipher.ts';
+import { EncryptionError, HappyError, invalid, SessionNotFound } from '../errors.ts';
+import { changeMetadata } from '../metadata.ts';
+import type { MirroredSession } from '../mirrored.ts';
+import { answerCall, controlsOf, flavourOf, isTerminal, localSessionOf } from '../normalise/index.ts';
+import { requestIdOf } from '../normalise/asks.ts';
+import { openAsks } from '../normalise/state.ts';
+import { str } from '../normalise/read.ts';
+import { RpcRefused } from '../rpc.ts';
+import { deleteSession, stopSession } from '../stop.ts';
+import type { MachineRow } from '../wire/bodies.ts';
+import { uploadAll } from './attachments.ts';
+import type { HappyDesk } from './desk.ts';
+import { contextOf, told } from './desk.ts';
+import { forkSession, resumeSession } from './branches.ts';
+import { Log } from './log.ts';
+import { readFileOn } from './machine.ts';
+import { fetchOutput, outputEntry } from './outputs.ts';
+import { until } from './until.ts';
+
+const CONFIRM_MS = 15_000;
+const INTERRUPT_MS = 12_000;
+const TAKE_OVER_MS = 20_000;
+
+/** One session of a Happy account. */
+export class HappySessionHandle implements SessionHandle {
+  readonly id: string;
+  readonly log: Log;
+  readonly #desk: HappyDesk;
+  readonly #live: Emitter<LiveEvent>;
+  readonly #sends = new Map<string, Promise<void>>();
+  #toldControls = '';
+
+  constructor(desk: HappyDesk, id: string) {
+    this.#desk = desk;
+    this.id = id;
+    this.#live = new Emitter((error) => desk.context.log.error('a listener of a session failed', { session: id, error: describeError(error) }));
+    this.log = new Log(desk, id, (entries) => this.#tell(entries));
+  }
+
+  history(page: { readonly cursor?: string; readonly limit: number } & CallOptions): Promise<Page<Entry>> {
+    return this.#desk.watched(this.log.page(page));
+  }
+
+  live(listener: (event: LiveEvent) => void): Disposable {
+    const heard = this.#live.on(listener);
+    this.log.follow();
+    return {
+      dispose: () => {
+        heard.dispose();
+        if (this.#live.size === 0) this.log.leave();
+      },
+    };
+  }
+
+  controls(): SessionControls {
+    const metadata = told(this.#mirrored()?.metadata ?? null);
+    return controlsOf(metadata, flavourOf(metadata));
+  }
+
+  /** The mirror has another version of it. */
+  mirrored(session: MirroredSession): void {
+    this.log.agentState(session);
+    const controls = this.controls();
+    const text = JSON.stringify(controls);
+    if (text === this.#toldControls) return;
+    this.#toldControls = text;
+    this.#live.emit({ type: 'controls', controls });
+  }
+
+  send(prompt: Prompt, clientId: string, options: CallOptions = {}): Promise<void> {
+    const before = this.#sends.get(clientId);
+    if (before !== undefined) return before;
+    const sending = this.#desk.watched(this.#send(prompt, clientId, options)).finally(() => this.#sends.delete(clientId));
+    this.#sends.set(clientId, sending);
+    return sending;
+  }
+
+  async interrupt(options: CallOptions = {}): Promise<StopReport> {
+    const session = await this.#need(options);
+    if (session.active === false) return { step: 'nothing-to-stop', message: 'The session is not running.' };
+    const row = await this.#desk.account.sessionRow(this.id, options);
+    await this.#desk.watched(this.#desk.account.sessionRpc(row, 'abort', {}, { ...options, idempotent: true }));
+    const ended = await until(this.#desk.account, () => this.#mirrored()?.thinking !== true, INTERRUPT_MS, options.signal);
+    if (!ended) throw new HappyError('not_confirmed', 'The agent took the interrupt, but still works. Stop the session to end its process.');
+    return { step: 'interrupted', message: 'The agent broke the turn off.' };
+  }
+
+  answer(requestId: string, decision: Decision, options: CallOptions = {}): Promise<void> {
+    return this.#desk.watched(this.#answer(requestId, decision, options));
+  }
+
+  setModel(id: string, options: CallOptions = {}): Promise<void> {
+    return this.#choose('modelMode', id, this.controls().models.some((one) => one.id === id), options);
+  }
+  async setMode(id: string, options: CallOptions = {}): Promise<void> {
+    // Seen with happy 1.2.5: the agent ignores the way back from bypassing to asking, but takes it over planning.
+    if (id === 'default' && this.controls().mode === 'bypassPermissions') throw invalid('Happy does not go from Bypass Permissions to Ask at once: choose Plan, send a prompt, then choose Ask.');
+    await this.#choose('permissionMode', id, this.controls().modes.some((one) => one.id === id), options);
+  }
+  setEffort(id: string, options: CallOptions = {}): Promise<void> {
+    return this.#choose('effortLevel', id, this.controls().efforts.some((one) => one.id === id), options);
+  }
+
+  async rename(title: string, options: CallOptions = {}): Promise<void> {
+    const text = title.trim();
+    if (text === '') throw invalid('A title needs at least one letter.');
+    const updatedAt = this.#desk.account.clock.now();
+    await this.#change((current) => ({ ...current, summary: { ...(isJsonObject(current['summary']) ? current['summary'] : {}), text, updatedAt }, name: text }), options);
+  }
+
+  /** An archived session runs no process: it is stopped first. Brought back it is shown again, and resumed by its next prompt. */
+  async archive(archived: boolean, options: CallOptions = {}): Promise<void> {
+    await this.#need(options);
+    if (archived) await this.#desk.watched(stopSession(this.#desk.account, this.id, options));
+    await this.#desk.marks.setArchived(this.id, archived);
+    this.#desk.changed(this.id);
+  }
+
+  async stop(options: CallOptions = {}): Promise<StopReport> {
+    // Happy calls whatever was stopped archived; the person has stopped it, not put it away.
+    if (this.#desk.describe(this.id)?.archived === false) await this.#desk.marks.setArchived(this.id, false);
+    const { step } = await this.#desk.watched(stopSession(this.#desk.account, this.id, options));
+    this.#desk.changed(this.id);
+    if (step === 'nothing-to-stop') return { step, message: 'The session’s process was not running.' };
+    return step === 'killed' ? { step, message: 'The session’s process did not answer and was ended by its machine.' } : { step: 'terminated', message: 'The session’s process has ended.' };
+  }
+
+  async resume(options: CallOptions = {}): Promise<void> {
+    await this.#need(options);
+    await this.#desk.watched(resumeSession(this.#desk, this.id, options));
+  }
+
+  /** Ends the hold of the terminal. `switch` toggles, so that it is called only where a terminal has the session (happy.md A, "RPC"). */
+  async takeOver(options: CallOptions = {}): Promise<void> {
+    const session = await this.#need(options);
+    if (!isTerminal(told(session.agentState))) return;
+    const row = await this.#desk.account.sessionRow(this.id, options);
+    await this.#desk.watched(this.#desk.account.sessionRpc(row, 'switch', { to: 'remote' }, options));
+    const taken = await until(this.#desk.account, () => !isTerminal(told(this.#mirrored()?.agentState ?? null)), TAKE_OVER_MS, options.signal);
+    if (!taken) throw new HappyError('not_confirmed', 'The terminal was asked to give the session up, but still has it.');
+  }
+
+  async fork(options: CallOptions = {}): Promise<Session> {
+    await this.#need(options);
+    return this.#desk.watched(forkSession(this.#desk, this.id, options));
+  }
+
+  async fetchOutput(callId: string, options: CallOptions = {}): Promise<readonly Entry[]> {
+    const session = await this.#need(options);
+    const local = localSessionOf(told(session.metadata));
+    if (local === null) throw new HappyError('output_not_found', 'This session does not tell where its agent keeps its transcript.');
+    const output = await this.#desk.watched(fetchOutput(this.#desk.account, await this.#machine(session, options), local, callId, options));
+    return [outputEntry(callId, output)];
+  }
+
+  async readFile(path: string, options: CallOptions = {}): Promise<Uint8Array> {
+    const session = await this.#need(options);
+    return this.#desk.watched(readFileOn(this.#desk.account, await this.#machine(session, options), path, options));
+  }
+
+  removalPreview(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
+  async remove(options: CallOptions = {}): Promise<void> {
+    await this.#desk.watched(deleteSession(this.#desk.account, this.id, options).catch((error: unknown) => {
+      // Somebody else was faster: it is gone, as was asked.
+      if (!(error instanceof SessionNotFound)) throw error;
+    }));
+    await this.#desk.marks.forget(this.id);
+  }
+
+  dispose(): void {
+    this.log.dispose();
+    this.#live.clear();
+  }
+
+  async #send(prompt: Prompt, clientId: string, options: CallOptions): Promise<void> {
+    if (prompt.text.trim() === '' && prompt.attachments.length === 0) throw invalid('A prompt needs a text or an attachment.');
+    const session = await this.#need(options);
+    const cipher = this.#cipher();
+    // What is sent to a process that has ended is skipped when it comes back (happy.md A, the table of stops).
+    if (this.#desk.describe(this.id)?.state === 'stopped') await resumeSession(this.#desk, this.id, options);
+    const { metadata } = session;
+    const chosen = (key: string, name: string): JsonObject => (typeof metadata?.[key] === 'string' ? { [name]: metadata[key] } : {});
+    const meta: JsonObject = { sentFrom: 'pilothouse', ...chosen('permissionMode', 'permissionMode'), ...chosen('modelMode', 'model'), ...chosen('effortLevel', 'effort') };
+    const messages = [
+      ...(await uploadAll(this.#desk.account, this.id, cipher, prompt.attachments, clientId, options)),
+      { localId: clientId, content: { role: 'user', content: { type: 'text', text: prompt.text }, meta } satisfies JsonObject },
+    ];
+    const sent = await this.#desk.account.api.send(this.id, messages.map(({ localId, content }) => ({ localId, content: cipher.seal(content) })), options);
+    await this.#desk.marks.setArchived(this.id, false);
+    this.log.sent(sent, new Map(messages.map(({ localId, content }) => [localId, content])));
+  }
+
+  async #answer(requestId: string, decision: Decision, options: CallOptions): Promise<void> {
+    const session = await this.#need(options);
+    const find = (): ReturnType<typeof openAsks>[number] | undefined => openAsks(told(this.#mirrored()?.agentState ?? null)).find((ask) => requestIdOf(ask) === requestId);
+    let ask = find();
+    if (ask === undefined) {
+      this.#desk.account.mirror.takeSession(await this.#desk.account.sessionRow(this.id, options));
+      ask = find();
+    }
+    if (ask === undefined) throw new HappyError('already_answered', 'This was answered or withdrawn before.');
+    const call = answerCall(ask, decision, contextOf(session));
+    const row = await this.#desk.account.sessionRow(this.id, options);
+    // The reply is empty, also for requests that nobody knows; a second answer to the same request is ignored, so that the call may be repeated.
+    await this.#desk.account.sessionRpc(row, call.method, call.params, { ...options, idempotent: true });
+    if (!(await until(this.#desk.account, () => find() === undefined, CONFIRM_MS, options.signal))) {
+      this.#desk.account.mirror.takeSession(await this.#desk.account.sessionRow(this.id, options));
+      if (find() !== undefined) throw new HappyError('not_confirmed', 'The agent was told, but has not confirmed the answer. It may be busy; look at the session.');
+    }
+    // What was approved holds only if the next prompt says the same (happy.md A, "Permissions").
+    const { mode } = call;
+    if (mode !== null) await this.#change((current) => ({ ...current, permissionMode: mode }), options);
+  }
+
+  async #choose(key: string, id: string, known: boolean, options: CallOptions): Promise<void> {
+    if (!known) throw invalid(`This session does not offer ${id}. Choose one of those that are listed.`);
+    await this.#change((current) => ({ ...current, [key]: id }), options);
+  }
+
+  async #change(change: (current: JsonObject) => JsonObject, options: CallOptions): Promise<void> {
+    await this.#need(options);
+    const row = await this.#desk.watched(changeMetadata(this.#desk.account, this.id, change, options));
+    this.#desk.account.mirror.takeSession(row);
+  }
+
+  async #machine(session: MirroredSession, options: CallOptions): Promise<MachineRow> {
+    const machineId = str(told(session.metadata), 'machineId');
+    if (machineId === null) throw new HappyError('machine_not_found', 'This session does not tell on which machine it runs.');
+    try {
+      return await this.#desk.account.machineRow(machineId, options);
+    } catch (error) {
+      if (error instanceof RpcRefused) throw new HappyError('rpc_failed', error.message, { cause: error });
+      throw error;
+    }
+  }
+
+  async #need({ signal }: CallOptions): Promise<MirroredSession> {
+    if (signal?.aborted === true) throw abortReason(signal);
+    const known = this.#mirrored();
+    if (known !== null) return known;
+    return this.#desk.account.mirror.takeSession(await this.#desk.watched(this.#desk.account.sessionRow(this.id, signal === undefined ? {} : { signal })));
+  }
+
+  #mirrored(): MirroredSession | null {
+    return this.#desk.account.mirror.session(this.id);
+  }
+
+  #cipher(): Cipher {
+    const cipher = this.#desk.account.mirror.cipher(this.id);
+    if (cipher === null) throw new EncryptionError(`These credentials hold no key for this session. ${this.#desk.account.credentials.describe()}`);
+    return cipher;
+  }
+
+  #tell(entries: readonly Entry[]): void {
+    if (entries.length > 0) this.#live.emit({ type: 'entries', entries });
+  }
+}
+
