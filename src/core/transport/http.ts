@@ -1,4 +1,4 @@
-import type { Dispatcher } from 'undici';
+import type { Dispatcher, FormData } from 'undici';
 import { Agent, errors, request as send } from 'undici';
 import type { Clock } from '../model/context.ts';
 import { PilothouseError } from '../model/errors.ts';
@@ -15,7 +15,7 @@ export interface HttpRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as JSON, with its content type. */
   readonly json?: JsonValue | undefined;
-  /** Sent as it is; not together with `json`. */
+  /** Sent as it is; not together with `json`. A form is one of undici's own class: it takes no other. */
   readonly body?: Uint8Array | FormData;
   /** Milliseconds for all of it, the body included; the client's own by default. */
   readonly deadlineMs?: number;
@@ -145,7 +145,7 @@ export class HttpClient implements AsyncDisposable {
       const answer = await send(url, {
         dispatcher: this.#dispatcher(), method: request.method, signal: stop.signal, headersTimeout: deadlineMs, bodyTimeout: deadlineMs,
         headers: { ...(request.json === undefined ? {} : { 'content-type': 'application/json' }), ...request.headers },
-        body: request.json !== undefined ? JSON.stringify(request.json) : request.body === undefined ? null : request.body instanceof Uint8Array ? request.body : (request.body as Exclude<Dispatcher.DispatchOptions['body'], undefined>),
+        body: request.json !== undefined ? JSON.stringify(request.json) : (request.body ?? null),
       });
       const body = await bounded(answer.body, request.maxBodyBytes ?? this.#options.maxBodyBytes ?? 64 * 1024 * 1024, request, () => stop.abort());
       const headers = new Map(Object.entries(answer.headers).map(([name, value]) => [name.toLowerCase(), Array.isArray(value) ? value.join(', ') : (value ?? '')]));

@@ -1,3 +1,4 @@
+import { FormData } from 'undici';
 import { z } from 'zod';
 import type { CallOptions } from '../../model/backend.ts';
 import type { JsonValue } from '../../model/json.ts';
@@ -113,7 +114,7 @@ export class HappyHttp {
   }
 
   /** False where it was gone already. */
-  deleteMachine(id: string, options: CallOptions = {}): Promise<boolean> {
+  async deleteMachine(id: string, options: CallOptions = {}): Promise<boolean> {
     return this.#gone('DELETE', `/v1/machines/${part(id)}`, options);
   }
 
@@ -133,26 +134,26 @@ export class HappyHttp {
   }
 
   /** Marks it inactive; its process lives on (happy.md A). False where the session is gone. */
-  archiveSession(id: string, options: CallOptions = {}): Promise<boolean> {
+  async archiveSession(id: string, options: CallOptions = {}): Promise<boolean> {
     return this.#gone('POST', `/v1/sessions/${part(id)}/archive`, options);
   }
 
   /** Removes the session's record; its process lives on. False where it was gone already. */
-  deleteSession(id: string, options: CallOptions = {}): Promise<boolean> {
+  async deleteSession(id: string, options: CallOptions = {}): Promise<boolean> {
     return this.#gone('DELETE', `/v1/sessions/${part(id)}`, options);
   }
 
-  profile(options: CallOptions = {}): Promise<z.infer<typeof wire.profile>> {
+  async profile(options: CallOptions = {}): Promise<z.infer<typeof wire.profile>> {
     return this.#get('/v1/account/profile', wire.profile, options);
   }
 
   /** The account's settings, sealed under its own key. */
-  settings(options: CallOptions = {}): Promise<z.infer<typeof wire.settings>> {
+  async settings(options: CallOptions = {}): Promise<z.infer<typeof wire.settings>> {
     return this.#get('/v1/account/settings', wire.settings, options);
   }
 
   /** `startTime` and `endTime` in seconds. The key `total` of each map is the sum of the others already. */
-  usage(query: { readonly sessionId?: string; readonly startTime?: number; readonly endTime?: number; readonly groupBy?: 'hour' | 'day' } & CallOptions = {}): Promise<UsageAnswer> {
+  async usage(query: { readonly sessionId?: string; readonly startTime?: number; readonly endTime?: number; readonly groupBy?: 'hour' | 'day' } & CallOptions = {}): Promise<UsageAnswer> {
     const { signal, ...json } = query;
     return this.#call('POST', '/v1/usage/query', wire.usageAnswer, { ...(signal === undefined ? {} : { signal }), json, idempotent: true });
   }
@@ -162,7 +163,7 @@ export class HappyHttp {
     return wire.rowsOf(wire.artifactRow, await this.#get('/v1/artifacts', z.array(z.unknown()), options)).rows;
   }
 
-  artifact(id: string, options: CallOptions = {}): Promise<ArtifactRow> {
+  async artifact(id: string, options: CallOptions = {}): Promise<ArtifactRow> {
     return this.#get(`/v1/artifacts/${part(id)}`, wire.artifactRow, options);
   }
 
