@@ -11,7 +11,7 @@ import { assertOrderFree, runs } from '../session/properties.ts';
 
 const kinds = [
   'agent_message_chunk', 'agent_thought_chunk', 'user_message_chunk', 'tool_call', 'tool_call_update', 'plan', 'plan_update', 'usage_update', 'notice', 'compaction_update',
-  'available_commands_update', 'current_mode_update', 'config_option_update', 'session_info_update', 'subagent_update', '',
+  'available_commands_update', 'current_mode_update', 'config_option_update', 'session_info_update', 'subagent_update', 'plan_removed', 'compaction_summary_chunk', 'session_message_chunk', '',
 ];
 const word = fc.constantFrom('a', 'b', 'Tide ', 'ebb\n', '```\nx\n```', '');
 const block = fc.oneof(
@@ -26,7 +26,8 @@ const content = fc.array(fc.oneof(
 const update = fc.record({
   sessionUpdate: fc.constantFrom(...kinds), content: fc.oneof(block, content, fc.jsonValue()), messageId: fc.option(word), toolCallId: fc.oneof(fc.constantFrom('t1', 't2'), fc.jsonValue()),
   title: fc.oneof(word, fc.jsonValue()), kind: fc.constantFrom('read', 'execute', 'switch_mode', 'odd'), status: fc.constantFrom('pending', 'in_progress', 'completed', 'failed', 'odd', null),
-  rawInput: fc.jsonValue(), rawOutput: fc.jsonValue(), locations: fc.jsonValue(), entries: fc.jsonValue(), used: fc.jsonValue(), size: fc.jsonValue(), cost: fc.jsonValue(),
+  rawInput: fc.jsonValue(), rawOutput: fc.jsonValue(), locations: fc.jsonValue(), entries: fc.jsonValue(), planId: fc.constantFrom('p', null), compactionId: fc.constantFrom('c', null), summary: fc.oneof(fc.array(block, { maxLength: 2 }), fc.jsonValue()),
+  plan: fc.oneof(fc.record({ type: fc.constantFrom('items', 'markdown', 'file'), planId: fc.constant('p'), content: word, uri: word, entries: fc.jsonValue() }), fc.jsonValue()), used: fc.jsonValue(), size: fc.jsonValue(), cost: fc.jsonValue(),
   _meta: fc.oneof(fc.jsonValue(), fc.record({ terminal_output_delta: fc.record({ data: word, terminal_id: word }), claudeCode: fc.record({ parentToolUseId: fc.constantFrom('t1', 't2') }) })),
 }, { requiredKeys: ['sessionUpdate'] });
 const anything = fc.oneof({ arbitrary: update, weight: 5 }, { arbitrary: fc.jsonValue(), weight: 1 });

@@ -43,7 +43,7 @@ interface HeardPrompt {
 /** How claude-agent-acp replays an interruption: as a message of the person, who never wrote it. */
 const interruptions: ReadonlySet<string> = new Set(['[Request interrupted by user]', '[Request interrupted by user for tool use]']);
 /** Updates that show something. */
-const contentKinds: ReadonlySet<string> = new Set(['agent_message_chunk', 'agent_thought_chunk', 'tool_call', 'tool_call_update', 'plan']);
+const contentKinds: ReadonlySet<string> = new Set(['agent_message_chunk', 'agent_thought_chunk', 'tool_call', 'tool_call_update', 'plan', 'plan_update']);
 
 /**
  * Wire of one ACP session → entries. Pure but for its own state: the same calls give the same entries; no clock, no I/O, and no JSON makes it throw.
@@ -122,7 +122,7 @@ export class SessionLog {
   endTurn(end: TurnEnd, now: number): Entry[] {
     const { turn } = this.places;
     if (turn === null || !this.running) return this.flush();
-    const entries = [...this.flush(), ...this.calls.close(end.openTools, now)];
+    const entries = [...this.flush(), ...this.asides.close(now), ...this.calls.close(end.openTools, now)];
     this.running = false;
     entries.push(this.turnEnd(turn, end, now, this.places.next(now), 1));
     return entries;
@@ -134,12 +134,12 @@ export class SessionLog {
     if (turn === null || !this.running) return [];
     const end: TurnEnd = { state: 'cancelled', error: 'Pilothouse was closed while this turn ran.', figures: null, openTools: 'cancelled' };
     const asks = [...this.requests].map(([requestId, { base }]): Entry => ({ kind: 'answer', id: `${requestId}/answer`, row: requestId, rev: 0, ...base, at: now, requestId, outcome: 'lost', by: 'agent', reason: null, answers: {} }));
-    return [...this.blocks.provisional(), ...this.openTools.map((tool) => tool.provisional(now)), ...asks, this.turnEnd(turn, end, now, this.places.peek(now), 0)];
+    return [...this.blocks.provisional(), ...this.asides.close(now, true), ...this.openTools.map((tool) => tool.provisional(now)), ...asks, this.turnEnd(turn, end, now, this.places.peek(now), 0)];
   }
 
   /** The end of a replay: what is still open in it has ended long ago. */
   endReplay(): Entry[] {
-    return [...this.flush(), ...this.calls.close('cancelled', 0)];
+    return [...this.flush(), ...this.asides.close(0), ...this.calls.close('cancelled', 0)];
   }
 
   /** A file that the agent wrote through us. */
@@ -165,12 +165,16 @@ export class SessionLog {
       case 'plan':
       case 'plan_update':
         return [this.asides.plan(kind, update, this.calls.parentOf(update), now)];
+      case 'plan_removed':
+        return this.asides.planRemoved(update, now);
       case 'usage_update':
         return [this.asides.usage(update, now)];
       case 'notice':
         return [this.asides.agentNotice(update, now)];
       case 'compaction_update':
-        return [this.asides.compaction(update, now)];
+        return this.asides.compaction(update, now);
+      case 'compaction_summary_chunk':
+        return [this.asides.compactionChunk(update, now)];
       // States and pickers, not content: `controls.ts` and `session.ts` take these.
       case 'available_commands_update':
       case 'current_mode_update':
@@ -178,7 +182,7 @@ export class SessionLog {
       case 'session_info_update':
         return [];
       default:
-        return [this.asides.unknown(kind === '' ? 'update' : kind, update, now)];
+        return [this.asides.unknownUpdate(kind, update, now)];
     }
   }
 

@@ -63,7 +63,7 @@ export class ToolCalls {
     if (changed) entries.push(tool.entry());
     for (const terminal of tool.content.terminals) entries.push(...this.attach(terminal, tool));
     entries.push(...this.meta(obj(update, '_meta') ?? {}, tool), ...tool.stream());
-    if (tool.content.unknown !== unknownBefore) entries.push(...tool.content.unknown.map((raw) => this.asides.unknown('tool content', raw, now)));
+    if (tool.content.unknown !== unknownBefore && tool.content.unknown.length > 0) entries.push(this.asides.unknownContent(tool.row, tool.content.unknown, now));
     if (tool.status === 'completed' || tool.status === 'failed') {
       const status = tool.status === 'completed' ? 'ok' : tool.denied ? 'denied' : this.cancelled ? 'cancelled' : 'error';
       if (!tool.done || tool.outcome !== status || changed || tool.changedSinceEnd()) entries.push(this.result(tool, status, now));

@@ -98,7 +98,7 @@ export class ToolCall {
   /** What the row should show of its output while it runs: pieces at its end, or all pieces anew where the agent replaced what it had shown. */
   stream(): Entry[] {
     if (this.done) return [];
-    const text = this.streamed.length > 0 ? this.streamed.join('') : this.status === 'in_progress' ? this.content.text : '';
+    const text = this.streamed.length > 0 ? this.streamed.join('') : this.said();
     const before = this.shown.join('');
     if (text === before) return [];
     if (text.startsWith(before)) {
@@ -109,6 +109,13 @@ export class ToolCall {
     this.replacements += 1;
     this.shown.splice(0, this.shown.length, text, ...this.shown.slice(1).map(() => ''));
     return this.shown.map((_, part) => this.piece(part));
+  }
+
+  /** Text of the content so far. Before a call runs, claude-agent-acp 0.100 has its description there, and a plan that waits for approval stands in the request. */
+  private said(): string {
+    const { text } = this.content;
+    if (this.status === 'in_progress' || text === '') return text;
+    return this.kind === 'switch_mode' || (isObject(this.input) && this.input['description'] === text) ? '' : text;
   }
 
   /** Output of a terminal that belongs to this call. Constant work for each piece, however much came before. */
