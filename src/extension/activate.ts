@@ -8,6 +8,10 @@ import type { StoreHealth } from '../core/session/store-api.ts';
 import type { OwnedStore } from '../core/session/store/open.ts';
 import { openStore } from '../core/session/store/open.ts';
 import { systemClock } from '../core/transport/clock.ts';
+import { Accounts } from './accounts/accounts.ts';
+import { LostSecrets } from './accounts/lostSecrets.ts';
+import { ACCOUNT_SYSTEMS } from './accounts/registry.ts';
+import { SignInPanels } from './accounts/signInPanels.ts';
 import { AttachmentFiles } from './chat/attachments.ts';
 import { ReadOnlyDocuments } from './chat/documents.ts';
 import { LastEditor } from './chat/lastEditor.ts';
@@ -53,7 +57,10 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   };
   const connected = Promise.withResolvers<void>();
   const settings = new Settings();
-  const connections = new Connections(fleet, settings, path.join(stateDir, 'removed'), log);
+  const accounts = new Accounts({ folder: path.join(stateDir, 'accounts'), secrets: context.secrets, systems: ACCOUNT_SYSTEMS, log: log.child('accounts') });
+  const connections = new Connections(fleet, settings, accounts, path.join(stateDir, 'removed'), log);
+  const signIns = new SignInPanels(context.extensionUri, log);
+  const lostSecrets = new LostSecrets(context.globalState);
   const panels = new ChatPanels();
   const documents = new ReadOnlyDocuments();
   const attachments = new AttachmentFiles(path.join(stateDir, 'attachments'), log);
@@ -61,7 +68,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   const tree = new SessionsTree(fleet, settings);
   const contextKeys = new Map<ContextKey, boolean>();
   const services: Services = {
-    extensionUri: context.extensionUri, channel, log, settings, store, fleet, connections, panels, documents, attachments, lastEditor, tree,
+    extensionUri: context.extensionUri, channel, log, settings, store, fleet, connections, accounts, signIns, lostSecrets, panels, documents, attachments, lastEditor, tree,
     drafts: store.keep('drafts'),
     ready: connected.promise,
     context: {
@@ -74,8 +81,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   };
   panels.start(services);
   context.subscriptions.push(
-    settings, connections, panels, documents, attachments, lastEditor, tree,
-    new ConnectionsTree(fleet, (id) => connections.agentOf(id) !== null || id === 'local-claude' || id === 'local-codex'),
+    settings, accounts, connections, signIns, panels, documents, attachments, lastEditor, tree,
+    new ConnectionsTree(fleet, accounts, (id) => connections.agentOf(id) !== null || id === 'local-claude' || id === 'local-codex' || accounts.record(id) !== null),
     new Notifications(services),
     registerCommands(services),
     fleet.onChange((change) => {
@@ -89,11 +96,16 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   tellHealth(store.health);
   context.subscriptions.push(store.onHealth(tellHealth));
   const activationMs = performance.now() - started;
-  const ready = connections.apply()
+  // Secrets may take their time (a keyring that asks); connections that have none yet say so, and the others do not wait.
+  const ready = Promise.race([accounts.load(), new Promise((resolve) => setTimeout(resolve, SECRETS_MS))])
+    .then(() => connections.apply())
     .catch((error: unknown) => log.error('connections could not be started', { error: describeError(error) }))
     .then(() => services.context.set('pilothouse.ready', true))
     .finally(() => connected.resolve())
-    .then(() => Promise.all([forgetByAge(services.settings, store, log), attachments.sweep(Date.now())]))
+    .then(() => {
+      tellLost(services);
+      return Promise.all([forgetByAge(services.settings, store, log), attachments.sweep(Date.now())]);
+    })
     .then(() => undefined);
   log.info('active', { ms: Math.round(activationMs) });
   return { ready, activationMs };
@@ -105,6 +117,7 @@ export async function deactivate(): Promise<void> {
 }
 
 const DAY_MS = 86_400_000;
+const SECRETS_MS = 1_500;
 
 /** Retention, as the person set it; off unless they did. */
 async function forgetByAge(settings: Settings, store: OwnedStore, log: Logger): Promise<void> {
@@ -116,6 +129,11 @@ async function forgetByAge(settings: Settings, store: OwnedStore, log: Logger): 
   } catch (error) {
     log.warn('retention could not be applied', { error: describeError(error) });
   }
+}
+
+/** Not waited for: the person answers when they like. */
+function tellLost({ accounts, lostSecrets, log }: Services): void {
+  lostSecrets.tell(accounts).catch((error: unknown) => log.warn('lost sign-ins could not be told', { error: describeError(error) }));
 }
 
 function tellMemoryOnly(reason: string, setAside: string | null): void {

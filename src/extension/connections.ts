@@ -4,6 +4,7 @@ import type { Fleet } from '../core/fleet/fleet.ts';
 import type { Logger } from '../core/model/context.ts';
 import { PilothouseError } from '../core/model/errors.ts';
 import { localConnections } from '../core/systems/local/index.ts';
+import type { Accounts } from './accounts/accounts.ts';
 import { withAgent, withChange } from './agents.ts';
 import { RemovedConnections } from './removed.ts';
 import type { AgentSetting, Settings } from './settings.ts';
@@ -11,16 +12,18 @@ import type { AgentSetting, Settings } from './settings.ts';
 /** Agents of this computer do not run in a workspace that is not trusted: its files could tell them what to do. */
 export const UNTRUSTED: Dormant = { code: 'untrusted_workspace', message: 'This workspace is not trusted: agents do not run here.' };
 
-/** Which connections there are: those of this computer by settings, less the ones that the person removed. */
+/** Which connections there are: those of this computer by settings, less the ones that the person removed, and those of accounts. */
 export class Connections implements vscode.Disposable {
   private readonly fleet: Fleet;
   private readonly settings: Settings;
   private readonly hidden: RemovedConnections;
+  private readonly accounts: Pick<Accounts, 'connections' | 'onChange' | 'refresh'>;
   private readonly disposables: { dispose(): unknown }[] = [];
 
   /** `folder`: where it is kept which connections were removed. */
-  constructor(fleet: Fleet, settings: Settings, folder: string, log: Logger) {
+  constructor(fleet: Fleet, settings: Settings, accounts: Pick<Accounts, 'connections' | 'onChange' | 'refresh'>, folder: string, log: Logger) {
     this.fleet = fleet;
+    this.accounts = accounts;
     this.settings = settings;
     this.hidden = new RemovedConnections(folder, log, () => void this.apply());
     this.disposables.push(
@@ -29,16 +32,19 @@ export class Connections implements vscode.Disposable {
       }),
       vscode.workspace.onDidGrantWorkspaceTrust(() => void this.apply()),
       vscode.window.onDidChangeWindowState((state) => {
-        if (state.focused) this.hidden.refresh();
+        if (!state.focused) return;
+        this.hidden.refresh();
+        accounts.refresh();
       }),
+      accounts.onChange(() => void this.apply()),
       this.hidden,
     );
   }
 
-  /** Makes the fleet's connections those of the settings. In an untrusted workspace none of them is run: what is stored of them is shown. */
+  /** Makes the fleet's connections those of the settings and accounts. In an untrusted workspace no agent of this computer is run: what is stored of them is shown. */
   async apply(): Promise<void> {
     const specs = this.all().filter((spec) => !this.hidden.has(spec.connectionId));
-    await this.fleet.setConnections(vscode.workspace.isTrusted ? specs : specs.map((spec) => ({ ...spec, dormant: UNTRUSTED })));
+    await this.fleet.setConnections([...(vscode.workspace.isTrusted ? specs : specs.map((spec) => ({ ...spec, dormant: UNTRUSTED }))), ...this.accounts.connections()]);
   }
 
   /** Connections that were removed and can be added again. */

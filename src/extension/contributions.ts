@@ -16,6 +16,7 @@ export const COMMANDS = {
   removeConnection: { title: 'Remove Connection…' },
   refresh: { title: 'Refresh', icon: 'refresh' },
   signIn: { title: 'Sign In…', icon: 'key' },
+  signOut: { title: 'Sign Out…', icon: 'sign-out' },
   newSession: { title: 'New Session…', icon: 'add' },
   openSession: { title: 'Open Session…', icon: 'comment-discussion' },
   renameSession: { title: 'Rename Session…', icon: 'edit' },
@@ -34,12 +35,16 @@ export const COMMANDS = {
   allowPermission: { title: 'Allow', icon: 'check', palette: false },
   denyPermission: { title: 'Deny', icon: 'close', palette: false },
   loadMoreSessions: { title: 'Show More Sessions', palette: false },
+  copySignInLink: { title: 'Copy Sign-In Link', palette: false },
+  openSignInLink: { title: 'Open Sign-In Link', palette: false },
+  newSignInCode: { title: 'Show a New Sign-In Code', palette: false },
+  cancelSignIn: { title: 'Cancel Sign-In', palette: false },
 } as const satisfies Readonly<Record<string, CommandSpec>>;
 
 export type CommandName = keyof typeof COMMANDS;
 export const commandId = (name: CommandName): string => `pilothouse.${name}`;
 
-export const VIEWS = { container: 'pilothouse', sessions: 'pilothouse.sessions', connections: 'pilothouse.connections', chat: 'pilothouse.chat' } as const;
+export const VIEWS = { container: 'pilothouse', sessions: 'pilothouse.sessions', connections: 'pilothouse.connections', chat: 'pilothouse.chat', signIn: 'pilothouse.signIn' } as const;
 
 /** Context keys that the code sets. */
 export const CONTEXT_KEYS = ['pilothouse.ready', 'pilothouse.hasConnections', 'pilothouse.chatFocused'] as const;
@@ -127,7 +132,8 @@ export const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
     { command: 'newSession', when: connection('new'), group: '1_open@1' },
     { command: 'refresh', when: connection('refresh'), group: '1_open@2' },
     { command: 'editConnection', when: connection('edit'), group: '2_edit@1' },
-    { command: 'removeConnection', when: connection('remove'), group: '2_edit@2' },
+    { command: 'signOut', when: connection('signout'), group: '2_edit@2' },
+    { command: 'removeConnection', when: connection('remove'), group: '2_edit@3' },
   ],
   'editor/context': [{ command: 'sendSelection', when: 'editorHasSelection && pilothouse.ready', group: '1_modification@9' }],
 };

@@ -5,6 +5,8 @@ import { joinArguments, splitArguments } from '../arguments.ts';
 import type { Services } from '../services.ts';
 import type { AgentSetting } from '../settings.ts';
 import { noticeText, oneLine, pickText } from '../tree/text.ts';
+import { ACCOUNT_SYSTEMS } from '../accounts/registry.ts';
+import { addAccount, editAccount, givenOf, removeAccount, systemOf } from './accounts.ts';
 import { Dismissed } from './dismissed.ts';
 import type { Handler } from './handler.ts';
 import { connectionFor } from './pick.ts';
@@ -33,21 +35,25 @@ async function askAgent(services: Services, before: AgentSetting | null): Promis
   return { name, command, args, protocol: 'acp' };
 }
 
-async function addConnection(services: Services): Promise<void> {
+async function addConnection(services: Services, target: unknown): Promise<void> {
+  const given = givenOf(target);
+  const named = systemOf(given);
+  if (named !== null) return addAccount(services, named, given);
   const removed = services.connections.removed();
-  const acp = { label: 'Agent of this computer (ACP)…', description: 'a program that speaks the Agent Client Protocol', id: null };
-  const items = [...removed.map((each) => ({ label: pickText(each.name), description: 'removed before', id: each.connectionId })), acp];
-  const picked = items.length === 1 ? acp : await vscode.window.showQuickPick(items, { placeHolder: 'Connect to what?' });
+  const items = [
+    ...removed.map((each) => ({ label: pickText(each.name), description: 'removed before', add: () => Promise.resolve(services.connections.show(each.connectionId)) })),
+    ...ACCOUNT_SYSTEMS.map((system) => ({ label: system.label, description: system.about, add: () => addAccount(services, system, given) })),
+    { label: 'Agent of this computer (ACP)…', description: 'a program that speaks the Agent Client Protocol', add: async () => services.connections.addAgent(await askAgent(services, null)) },
+  ];
+  const picked = await vscode.window.showQuickPick(items, { placeHolder: 'Connect to what?' });
   if (picked === undefined) throw new Dismissed();
-  if (picked.id !== null) {
-    services.connections.show(picked.id);
-    return;
-  }
-  await services.connections.addAgent(await askAgent(services, null));
+  await picked.add();
 }
 
 async function editConnection(services: Services, target: unknown): Promise<void> {
   const connection = await connectionFor(services, target, 'Edit which connection?', () => true);
+  const account = services.accounts.record(connection.connectionId);
+  if (account !== null) return editAccount(services, account, givenOf(target));
   const agent = services.connections.agentOf(connection.connectionId);
   const { state } = connection;
   if (state.message !== null && state.status !== 'ready') {
@@ -74,6 +80,8 @@ async function editConnection(services: Services, target: unknown): Promise<void
 
 async function removeConnection(services: Services, target: unknown): Promise<void> {
   const connection = await connectionFor(services, target, 'Remove which connection?', () => true);
+  const account = services.accounts.record(connection.connectionId);
+  if (account !== null) return removeAccount(services, account);
   const agent = services.connections.agentOf(connection.connectionId);
   const detail = agent === null
     ? 'Its sessions leave the list; nothing of the agent is touched. Add Connection… brings it back.'

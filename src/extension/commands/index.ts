@@ -4,6 +4,7 @@ import type { CommandName } from '../contributions.ts';
 import { COMMANDS, commandId } from '../contributions.ts';
 import type { Services } from '../services.ts';
 import { failureText } from '../tree/text.ts';
+import { accountCommands } from './accounts.ts';
 import { connectionCommands } from './connections.ts';
 import { contentCommands } from './content.ts';
 import { Dismissed } from './dismissed.ts';
@@ -11,7 +12,7 @@ import type { Handler } from './handler.ts';
 import { sessionCommands } from './sessions.ts';
 
 // One entry for every command of the table: a missing or a surplus one does not compile.
-const HANDLERS: Readonly<Record<CommandName, Handler>> = { ...connectionCommands, ...sessionCommands, ...contentCommands };
+const HANDLERS: Readonly<Record<CommandName, Handler>> = { ...connectionCommands, ...accountCommands, ...sessionCommands, ...contentCommands };
 
 /** Registers every command. A failure is told once, in one line, with a way to the log. */
 export function registerCommands(services: Services): vscode.Disposable {

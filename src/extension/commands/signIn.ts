@@ -4,12 +4,15 @@ import { isAbort, PilothouseError } from '../../core/model/errors.ts';
 import { remedyLine } from '../../core/model/remedy.ts';
 import type { Services } from '../services.ts';
 import { noticeText, oneLine, pickText } from '../tree/text.ts';
+import { givenOf, signInAccount } from './accounts.ts';
 import { Dismissed } from './dismissed.ts';
 import { connectionFor } from './pick.ts';
 
-/** Signs in to a connection by one of the ways that it offers: by the agent itself, or by its own command in a terminal. */
+/** Signs in to a connection: to its account, or by one of the ways that an agent offers, which does it itself or by its own command in a terminal. */
 export async function signIn(services: Services, target: unknown): Promise<void> {
-  const { connectionId, name, state } = await connectionFor(services, target, 'Sign in to which connection?', (each) => each.canSignIn);
+  const { connectionId, name, state } = await connectionFor(services, target, 'Sign in to which connection?', (each) => each.canSignIn || services.accounts.record(each.connectionId) !== null);
+  const account = services.accounts.record(connectionId);
+  if (account !== null) return signInAccount(services, account, givenOf(target));
   const backend = services.fleet.backend(connectionId);
   const methods = (await backend.signInMethods?.({ signal: AbortSignal.timeout(60_000) })) ?? [];
   const method = await pickMethod(methods);

@@ -2,20 +2,24 @@ import * as vscode from 'vscode';
 import type { Connection } from '../../core/fleet/connection.ts';
 import type { Fleet } from '../../core/fleet/fleet.ts';
 import { remedyLine } from '../../core/model/remedy.ts';
+import type { Accounts } from '../accounts/accounts.ts';
 import { commandId, VIEWS } from '../contributions.ts';
+import { hostOf } from '../accounts/server.ts';
 import { oneLine } from './text.ts';
 
 /** The Connections view: each with its state, and what to do where it needs the person. */
 export class ConnectionsTree implements vscode.TreeDataProvider<string>, vscode.Disposable {
   readonly view: vscode.TreeView<string>;
   private readonly fleet: Fleet;
+  private readonly accounts: Pick<Accounts, 'record'>;
   private readonly editable: (connectionId: string) => boolean;
   private readonly changed = new vscode.EventEmitter<undefined>();
   private readonly disposables: { dispose(): unknown }[] = [];
   readonly onDidChangeTreeData = this.changed.event;
 
-  constructor(fleet: Fleet, editable: (connectionId: string) => boolean) {
+  constructor(fleet: Fleet, accounts: Pick<Accounts, 'record'>, editable: (connectionId: string) => boolean) {
     this.fleet = fleet;
+    this.accounts = accounts;
     this.editable = editable;
     this.view = vscode.window.createTreeView(VIEWS.connections, { treeDataProvider: this });
     this.disposables.push(this.view, this.changed, fleet.onChange((change) => change.connections && this.changed.fire(undefined)));
@@ -35,9 +39,10 @@ export class ConnectionsTree implements vscode.TreeDataProvider<string>, vscode.
     if (connection === undefined) return item;
     const { state } = connection;
     item.id = id;
-    item.description = [statusWord(connection), state.version ?? ''].filter((word) => word !== '').join(' · ');
+    const account = this.accounts.record(id);
+    item.description = [statusWord(connection), account === null ? '' : hostOf(account.serverUrl), state.version ?? ''].filter((word) => word !== '').join(' · ');
     item.iconPath = statusIcon(connection);
-    const verbs = ['refresh', 'remove', ...(connection.canSignIn ? ['signin'] : []), ...(this.editable(id) ? ['edit'] : []), ...(connection.traits.spawn && state.status === 'ready' ? ['new'] : [])];
+    const verbs = ['refresh', 'remove', ...(connection.canSignIn ? ['signin'] : []), ...(account?.signedOut === false ? ['signout'] : []), ...(this.editable(id) ? ['edit'] : []), ...(connection.traits.spawn && state.status === 'ready' ? ['new'] : [])];
     item.contextValue = `connection:${state.status}:${verbs.join(':')}`;
     const tooltip = new vscode.MarkdownString();
     tooltip.appendText([connection.name, statusWord(connection), state.message ?? ''].filter((line) => line !== '').map((line) => oneLine(line, 400)).join('\n'));

@@ -1,0 +1,80 @@
+import type { SignInCode } from './ask.ts';
+
+/** What a sign-in panel shows: a code that waits, or why there is none. */
+export interface LinkPage {
+  readonly title: string;
+  readonly server: string;
+  readonly steps: readonly string[];
+  readonly about: string;
+  readonly code: SignInCode | null;
+  /** Why no code is shown; null while one is or comes. */
+  readonly problem: string | null;
+  /** Addresses of the commands behind the buttons. */
+  readonly commands: { readonly copy: string; readonly open: string; readonly again: string; readonly cancel: string };
+}
+
+/** The panel's document. No script runs in it; nothing loads but our own style sheet and the code as a `data:` image. */
+export function linkHtml(page: LinkPage, { styleUri, cspSource }: { readonly styleUri: string; readonly cspSource: string }): string {
+  const csp = ["default-src 'none'", `style-src ${cspSource}`, 'img-src data:', "form-action 'none'", "base-uri 'none'"].join('; ');
+  return `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${csp}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="${escapeHtml(styleUri)}">
+<title>${escapeHtml(page.title)}</title>
+</head>
+<body>
+<main>
+<h1>${escapeHtml(page.title)}</h1>
+<p class="server">on ${escapeHtml(page.server)}</p>
+${body(page)}
+</main>
+</body>
+</html>`;
+}
+
+function body({ steps, about, code, problem, commands }: LinkPage): string {
+  const link = (label: string, address: string, look = ''): string => `<a class="button ${look}" role="button" href="${escapeHtml(address)}">${label}</a>`;
+  if (problem !== null) return `<p class="problem" role="alert">${escapeHtml(problem)}</p>\n<p class="actions">${link('Show a New Code', commands.again)} ${link('Cancel', commands.cancel, 'quiet')}</p>`;
+  const list = `<ol>${steps.map((step) => `<li>${escapeHtml(step)}</li>`).join('')}</ol>`;
+  if (code === null) return `${list}\n<p class="waiting" role="status">Asking the server for a code…</p>\n<p class="actions">${link('Cancel', commands.cancel, 'quiet')}</p>`;
+  const until = new Date(code.expiresAt).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+  return [
+    list,
+    code.qr === null ? '' : `<img class="qr" alt="QR code of the link below" src="${qrImage(code.qr)}">`,
+    `<p class="link" aria-label="Link"><code>${escapeHtml(code.link)}</code></p>`,
+    `<p class="actions">${link('Copy Link', commands.copy)} ${link('Open Link', commands.open, 'quiet')} ${link('Cancel', commands.cancel, 'quiet')}</p>`,
+    `<p class="waiting" role="status">Waiting until it is confirmed there. The code lasts until ${until}; this tab closes by itself.</p>`,
+    `<p class="about">${escapeHtml(about)}</p>`,
+  ].join('\n');
+}
+
+/** Light modules around a code, by which readers find it: ISO/IEC 18004 asks for four. */
+const QUIET = 4;
+
+/** A QR code as the address of a picture: dark on white whatever the theme is, as readers need it. The rows bring a quiet zone of one module. */
+export function qrImage(rows: readonly (readonly boolean[])[]): string {
+  const border = QUIET - 1;
+  const size = rows.length + 2 * border;
+  const path = rows.flatMap((row, y) => runsOf(row).map(([x, length]) => `M${x + border} ${y + border}h${length}v1h-${length}z`)).join('');
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size} ${size}" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h${size}v${size}H0z"/><path d="${path}"/></svg>`;
+  return `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}`;
+}
+
+/** Where dark modules stand side by side: first column and how many. */
+function runsOf(row: readonly boolean[]): readonly (readonly [number, number])[] {
+  const runs: [number, number][] = [];
+  row.forEach((dark, x) => {
+    const last = runs.at(-1);
+    if (!dark) return;
+    if (last !== undefined && last[0] + last[1] === x) last[1] += 1;
+    else runs.push([x, 1]);
+  });
+  return runs;
+}
+
+function escapeHtml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;').replaceAll("'", '&#39;');
+}

@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto';
+import * as vscode from 'vscode';
+import type { Logger } from '../../core/model/context.ts';
+import { describeError, isAbort } from '../../core/model/errors.ts';
+import { Dismissed } from '../commands/dismissed.ts';
+import type { CommandName } from '../contributions.ts';
+import { commandId, VIEWS } from '../contributions.ts';
+import { failureText } from '../tree/text.ts';
+import type { SignInCode, SignInElsewhere } from './ask.ts';
+import { linkHtml } from './linkHtml.ts';
+
+/** The only commands that a panel can run; each is given the panel's own id. */
+const COMMANDS = { copy: 'copySignInLink', open: 'openSignInLink', again: 'newSignInCode', cancel: 'cancelSignIn' } as const satisfies Record<string, CommandName>;
+export type SignInStep = keyof typeof COMMANDS;
+
+interface OpenPanel {
+  code: SignInCode | null;
+  /** Asks for another code, where one is waited for. */
+  again: (() => void) | null;
+  readonly close: () => void;
+}
+
+/** Sign-ins that happen elsewhere, each in an editor tab without any script. Closing the tab cancels. */
+export class SignInPanels implements vscode.Disposable {
+  private readonly extensionUri: vscode.Uri;
+  private readonly log: Logger;
+  private readonly panels = new Map<string, OpenPanel>();
+
+  constructor(extensionUri: vscode.Uri, log: Logger) {
+    this.extensionUri = extensionUri;
+    this.log = log;
+  }
+
+  /** Shows the code until the sign-in is done, and another one when it ran out and the person asks. Rejects with Dismissed when the person cancels. */
+  async run<T>(signIn: SignInElsewhere<T>): Promise<T> {
+    const id = randomUUID();
+    const abort = new AbortController();
+    const media = vscode.Uri.joinPath(this.extensionUri, 'media');
+    const panel = vscode.window.createWebviewPanel(VIEWS.signIn, signIn.title, vscode.ViewColumn.Active, {
+      enableScripts: false, enableForms: false, enableCommandUris: Object.values(COMMANDS).map(commandId), localResourceRoots: [media], retainContextWhenHidden: false,
+    });
+    panel.iconPath = vscode.Uri.joinPath(media, 'pilothouse.svg');
+    const open: OpenPanel = { code: null, again: null, close: () => panel.dispose() };
+    this.panels.set(id, open);
+    const closed = panel.onDidDispose(() => abort.abort(new Dismissed()));
+    const address = (step: SignInStep): string => `command:${commandId(COMMANDS[step])}?${encodeURIComponent(JSON.stringify([id]))}`;
+    const show = (code: SignInCode | null, problem: string | null): void => {
+      if (abort.signal.aborted) return;
+      open.code = code;
+      panel.webview.html = linkHtml(
+        { title: signIn.title, server: signIn.server, steps: signIn.steps, about: signIn.about, code, problem, commands: { copy: address('copy'), open: address('open'), again: address('again'), cancel: address('cancel') } },
+        { styleUri: panel.webview.asWebviewUri(vscode.Uri.joinPath(media, 'sign-in.css')).toString(), cspSource: panel.webview.cspSource },
+      );
+    };
+    try {
+      for (;;) {
+        show(null, null);
+        try {
+          return await signIn.run((code) => show(code, null), abort.signal);
+        } catch (error) {
+          if (abort.signal.aborted || isAbort(error)) throw new Dismissed();
+          this.log.info('a sign-in was not confirmed', { error: describeError(error) });
+          show(null, failureText(error));
+          await this.askedAgain(open, abort.signal);
+        }
+      }
+    } finally {
+      this.panels.delete(id);
+      closed.dispose();
+      panel.dispose();
+    }
+  }
+
+  /** What a button of a panel does. A panel that is gone does nothing. */
+  async step(id: unknown, step: SignInStep): Promise<void> {
+    const open = typeof id === 'string' ? this.panels.get(id) : [...this.panels.values()].at(-1);
+    if (open === undefined) return;
+    if (step === 'cancel') open.close();
+    else if (step === 'again') open.again?.();
+    else if (open.code !== null && step === 'copy') {
+      await vscode.env.clipboard.writeText(open.code.link);
+      vscode.window.setStatusBarMessage('Pilothouse: the link was copied.', 4_000);
+    } else if (open.code !== null) await vscode.env.openExternal(vscode.Uri.parse(open.code.link));
+  }
+
+  dispose(): void {
+    for (const open of this.panels.values()) open.close();
+  }
+
+  private askedAgain(open: OpenPanel, signal: AbortSignal): Promise<void> {
+    const asked = Promise.withResolvers<void>();
+    const onAbort = (): void => asked.reject(new Dismissed());
+    signal.addEventListener('abort', onAbort, { once: true });
+    open.again = asked.resolve;
+    return asked.promise.finally(() => {
+      signal.removeEventListener('abort', onAbort);
+      open.again = null;
+    });
+  }
+}

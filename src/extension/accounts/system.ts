@@ -1,0 +1,37 @@
+import type { ConnectionSpec } from '../../core/fleet/connection.ts';
+import type { JsonValue } from '../../core/model/json.ts';
+import type { AccountRecord, RemoteSystem } from './record.ts';
+import type { AskPerson } from './ask.ts';
+
+/** Where an account is, before there is a record of it. */
+export type Server = Pick<AccountRecord, 'serverUrl' | 'allowPlainHttp'>;
+
+/** A secret that was read and found whole. Nothing of it shows. */
+export interface OpenAccount {
+  /** Whose it is, as `AccountRecord.identity`. */
+  readonly identity: string | null;
+  /** The connection, which speaks to the record's server with this secret. */
+  connection(record: AccountRecord): ConnectionSpec;
+}
+
+/** Arguments that a command was called with from code: they answer the questions that they name. */
+export type Given = Readonly<Record<string, unknown>>;
+
+/** What a system brings so that its accounts are connections: one line in the registry. */
+export interface AccountSystem {
+  readonly system: RemoteSystem;
+  /** Its line in Add Connection…: `Happy account…`. */
+  readonly label: string;
+  /** What that is, in a few words. */
+  readonly about: string;
+  /** Name of a connection that the person has not named. */
+  readonly name: string;
+  /** The server to begin with. */
+  defaultServer(): string;
+  /** What would travel in clear by plain http, in one or two sentences. */
+  readonly inClear: string;
+  /** A stored or just given secret; null for what is none of this system. Never throws, and keeps what it was given to itself. */
+  open(secret: JsonValue, server: Server): OpenAccount | null;
+  /** The form: asks how to sign in to that server and gives the secret, as it is to be stored. Throws Dismissed when the person does not go on. */
+  signIn(ask: AskPerson, server: Server, given: Given): Promise<JsonValue>;
+}
