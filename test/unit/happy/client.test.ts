@@ -238,7 +238,9 @@ describe('stop and delete', () => {
     await owner.stopSession(agent.id);
     expect(performance.now() - before).toBeLessThan(6_000);
     expect(agent.dead).toBe(true);
-  }, 10_000);
+    await owner.deleteSession(agent.id);
+    expect(performance.now() - before).toBeLessThan(10_000);
+  }, 15_000);
 
   it('has the machine end a process that is deaf', async () => {
     const id = await spawnOne();

@@ -42,7 +42,7 @@ async function end(account: HappyAccount, row: SessionRow, options: CallOptions)
   let obeyed = false;
   let forced = false;
   for (;;) {
-    const alive = await kill(account, row, obeyed || forced, options);
+    const alive = await kill(account, row, options);
     if (!alive) return forced ? 'killed' : obeyed ? 'ended' : 'nothing-to-stop';
     if (account.clock.monotonic() >= until) throw new HappyError('still_running', `The process of session ${row.id} does not end. End it on its machine.`);
     if (alive === 'obeys') obeyed = true;
@@ -52,7 +52,7 @@ async function end(account: HappyAccount, row: SessionRow, options: CallOptions)
 }
 
 /** Asks the process to end: false when there is none, `obeys` when it answered, `deaf` when it did not. */
-async function kill(account: HappyAccount, row: SessionRow, again: boolean, options: CallOptions): Promise<false | 'obeys' | 'deaf'> {
+async function kill(account: HappyAccount, row: SessionRow, options: CallOptions): Promise<false | 'obeys' | 'deaf'> {
   const asked = new AbortController();
   const signal = options.signal === undefined ? asked.signal : AbortSignal.any([options.signal, asked.signal]);
   const answer = account.sessionRpc(row, 'killSession', {}, { signal }).then((): 'obeys' => 'obeys', (error: unknown): false | 'obeys' | 'deaf' => {
@@ -63,14 +63,14 @@ async function kill(account: HappyAccount, row: SessionRow, again: boolean, opti
     throw error;
   });
   try {
-    return again ? await Promise.race([answer, silence(account, row, signal)]) : await answer;
+    return await Promise.race([answer, silence(account, row, signal)]);
   } finally {
     asked.abort();
     answer.catch(() => undefined);
   }
 }
 
-/** Resolves when the session has been silent for long after it was archived by its process; else never, save by the signal. */
+/** Resolves when the question has met silence for long and the session's process wrote that it is archived, before or since; else never, save by the signal. */
 async function silence(account: HappyAccount, row: SessionRow, signal: AbortSignal): Promise<false> {
   await sleep(account.clock, SILENT_MS, signal);
   for (;;) {
