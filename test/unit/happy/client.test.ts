@@ -123,6 +123,7 @@ describe('sessions', () => {
     expect(messages.map((one) => one.seq)).toEqual(Array.from({ length: 701 }, (_, n) => n + 1));
     expect(messages[0]).toMatchObject({ readable: true, content: { role: 'session' } });
     expect(messages[700]).toMatchObject({ readable: false, content: null });
+    expect((await client.getMessages(id, { after: 699 })).map((one) => one.seq)).toEqual([700, 701]);
   });
 
   it('sends a prompt once, however often the wire fails', async () => {
@@ -294,9 +295,24 @@ describe('tasks', () => {
     await outcome;
     expect(daemon.agents[1]?.dead).toBe(true);
 
+    const early = new AbortController();
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    const { onSpawned } = daemon;
+    daemon.onSpawned = async (agent) => {
+      await onSpawned(agent);
+      early.abort(reason);
+      await held;
+    };
+    const given = expect(client.runTask({ ...task, signal: early.signal })).rejects.toBe(reason);
+    await server.until(() => early.signal.aborted, 'the abort in mid-spawn');
+    setTimeout(release, 100);
+    await given;
+    expect(daemon.agents[2]).toMatchObject({ dead: true, prompts: [] });
+    daemon.onSpawned = onSpawned;
+
     server.faults.http({ method: 'POST', path: /messages$/ }, { kind: 'status', status: 400 });
     expect(await failure(client.runTask(task))).toMatchObject({ code: 'request_refused' });
-    expect(daemon.agents[2]?.dead).toBe(true);
+    expect(daemon.agents[3]?.dead).toBe(true);
   });
 });
 

@@ -53,6 +53,21 @@ describe('key files', () => {
     }
   });
 
+  it('takes the server that a key file of ours names, after what is given and before Happy\'s settings', () => {
+    const own = { HAPPY_HOME_DIR: home };
+    write('agent.key', { ...V1, serverUrl: 'https://ours.example.org' });
+    write('settings.json', { serverUrl: 'https://settings.example.org' });
+    expect(credentialsFromHome({ env: own }).serverUrl).toBe('https://ours.example.org');
+    expect(credentialsFromHome({ env: env() }).serverUrl).toBe(url);
+    expect(credentialsFromHome({ env: env(), serverUrl: 'https://given.example.org' }).serverUrl).toBe('https://given.example.org');
+    // The token is that of the first file: another file's server is not for it.
+    write('access.key', V2);
+    expect(credentialsFromHome({ env: own }).serverUrl).toBe('https://settings.example.org');
+    write('agent.key', V1);
+    rmSync(path.join(home, 'access.key'));
+    expect(credentialsFromHome({ env: own }).serverUrl).toBe('https://settings.example.org');
+  });
+
   it('joins both files of one account, and leaves out another\'s', () => {
     write('access.key', V2);
     write('agent.key', V1);

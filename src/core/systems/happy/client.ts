@@ -183,8 +183,8 @@ export class HappyClient implements AsyncDisposable {
     return (await this.getSession(id, options)).active;
   }
 
-  /** All messages of a session, oldest first. Rejects with EncryptionError where the session has no key; a single bad message is there and says so. */
-  async getMessages(id: string, options: CallOptions = {}): Promise<readonly HappyMessage[]> {
+  /** All messages of a session, oldest first; `after`: only those of a greater seq. Rejects with EncryptionError where the session has no key; a single bad message is there and says so. */
+  async getMessages(id: string, options: { readonly after?: number } & CallOptions = {}): Promise<readonly HappyMessage[]> {
     requireText(id, 'The session\'s id');
     return keepAlive(this.#messages(id, options));
   }
@@ -283,10 +283,10 @@ export class HappyClient implements AsyncDisposable {
     return rows.filter((row) => row.active || !activeOnly).map((row) => this.#machine(row));
   }
 
-  async #messages(id: string, options: CallOptions): Promise<readonly HappyMessage[]> {
+  async #messages(id: string, { after: first = 0, ...options }: { readonly after?: number } & CallOptions): Promise<readonly HappyMessage[]> {
     const cipher = this.account.cipherOf(await this.account.sessionRow(id, options));
     const messages: HappyMessage[] = [];
-    for (let after = 0; ;) {
+    for (let after = first; ;) {
       const page = await this.account.api.messages(id, { after }, options);
       const contents = await openAll(cipher, page.rows.map((row) => row.content.c), options);
       page.rows.forEach((row, index) => {
@@ -303,17 +303,20 @@ export class HappyClient implements AsyncDisposable {
     const { prompt, timeoutSeconds = 600, permissionMode = 'yolo', signal } = options;
     if (!Number.isFinite(timeoutSeconds) || timeoutSeconds <= 0) throw invalid('timeoutSeconds must be a positive number.');
     const call = signal === undefined ? {} : { signal };
+    signal?.throwIfAborted();
+    // Without the caller's signal, this and the stop: a start that is given up half-way leaves a session that nobody knows, and what was spawned is ended though the caller gave up.
+    const { signal: _signal, ...request } = options;
     let failure: unknown = null;
     let sessionId: string | null = null;
     try {
-      sessionId = await this.#spawn(options);
+      sessionId = await this.#spawn(request);
+      signal?.throwIfAborted();
       await this.#send(sessionId, prompt, { ...call, permissionMode });
       await waitForSession(this.account, sessionId, 'turn', { ...call, timeoutSeconds });
     } catch (error) {
       failure = error;
       if (error instanceof SpawnError) sessionId ??= error.sessionId;
     }
-    // Without the caller's signal: what was spawned is ended even when the caller gave up.
     const stopping = sessionId === null ? null : await stopSession(this.account, sessionId).then(() => null, (error: unknown) => error);
     if (failure !== null) throw failure instanceof Error ? failure : new HappyError('bad_answer', 'The task failed.');
     // Ended and removed by somebody else is ended.

@@ -119,6 +119,9 @@ export function credentialsFromFile(file: string, places: CredentialPlaces = {})
   return joined([found], places);
 }
 
+/** The address of Happy's own server, which its clients begin with: slopus/happy, packages/happy-agent/src/config.ts. */
+export const HAPPY_SERVER = 'https://api.cluster-fluster.com';
+
 /** `access.key` and `agent.key` of Happy's folder together: the second reads what the first can't. Throws `credentials_missing` where there is neither. */
 export function credentialsFromHome(places: CredentialPlaces = {}): Credentials {
   const home = places.happyHome ?? happyHomeOf(places.env ?? process.env);
@@ -145,6 +148,8 @@ interface KeyFile {
   readonly master: Uint8Array | null;
   readonly machineKey: Uint8Array | null;
   readonly knownKeys: ReadonlyMap<string, Uint8Array>;
+  /** The server that the token is for, where the file says it (ours does, Happy's own does not). */
+  readonly serverUrl: string | null;
 }
 
 /** Null where there is no such file. Throws `credentials_malformed` for one that is no key file; its content is not quoted. */
@@ -156,7 +161,8 @@ function readKeyFile(file: string): KeyFile | null {
   const master = typeof value['secret'] === 'string' ? keyOf(value['secret']) : null;
   const machineKey = isJsonObject(encryption) && typeof encryption['machineKey'] === 'string' ? keyOf(encryption['machineKey']) : null;
   if (master === null && machineKey === null) throw malformed(file);
-  return { file, token: tokenOf(value['token']), master, machineKey, knownKeys: sessionKeys(path.join(path.dirname(file), 'sessions.json')) };
+  const serverUrl = typeof value['serverUrl'] === 'string' ? value['serverUrl'] : null;
+  return { file, token: tokenOf(value['token']), master, machineKey, knownKeys: sessionKeys(path.join(path.dirname(file), 'sessions.json')), serverUrl };
 }
 
 /** The data keys that the CLI of this machine keeps in clear beside its key, `{sessions: {id: {encryptionKey, encryptionVariant}}}`; none where the file is missing or broken. */
@@ -184,7 +190,7 @@ function joined(found: readonly KeyFile[], places: CredentialPlaces, remarks: re
   const same = found.filter((one) => !others.includes(one));
   const home = places.happyHome ?? path.dirname(first.file);
   return new Credentials({
-    serverUrl: serverOf({ ...places, happyHome: home }), token: first.token,
+    serverUrl: serverOf({ ...places, happyHome: home }, first.serverUrl), token: first.token,
     master: same.find((one) => one.master !== null)?.master ?? null, machineKey: same.find((one) => one.machineKey !== null)?.machineKey ?? null,
     knownKeys: new Map(same.flatMap((one) => Array.from(one.knownKeys))),
     source: { kind: 'file', files: same.map((one) => one.file) },
@@ -192,10 +198,10 @@ function joined(found: readonly KeyFile[], places: CredentialPlaces, remarks: re
   });
 }
 
-/** The given address, else `HAPPY_SERVER_URL`, else `serverUrl` of Happy's own settings.json. Never a guess: the token would go there. */
-function serverOf(places: CredentialPlaces): string {
+/** The given address, else `HAPPY_SERVER_URL`, else that of the token's own file, else `serverUrl` of Happy's own settings.json. Never a guess: the token would go there. */
+function serverOf(places: CredentialPlaces, own: string | null = null): string {
   const env = places.env ?? process.env;
-  const given = [places.serverUrl, env['HAPPY_SERVER_URL']].find((text) => text !== undefined && text.trim() !== '') ?? serverOfSettings(places.happyHome ?? happyHomeOf(env));
+  const given = [places.serverUrl, env['HAPPY_SERVER_URL'], own ?? undefined].find((text) => text !== undefined && text.trim() !== '') ?? serverOfSettings(places.happyHome ?? happyHomeOf(env));
   if (given === null) throw new AuthenticationError('credentials_missing', 'No Happy server is known. Give serverUrl or set HAPPY_SERVER_URL.');
   try {
     return serverAddress(given.trim(), { allowPlainHttp: places.allowPlainHttp === true });

@@ -4,7 +4,7 @@ export { HappyClient } from './client.ts';
 export type { HappyClientOptions, HappyDecision, HappyMachine, HappyMessage, HappySendOptions, HappySession, RunTaskOptions } from './client.ts';
 export { happyConnection } from './connection.ts';
 export type { HappyConnection, HappyConnectionOptions } from './connection.ts';
-export { Credentials, credentialsFromEnv, credentialsFromFile, credentialsFromHome, explicitCredentials, happyHomeOf } from './credentials.ts';
+export { Credentials, credentialsFromEnv, credentialsFromFile, credentialsFromHome, explicitCredentials, HAPPY_SERVER, happyHomeOf } from './credentials.ts';
 export type { CredentialParts, CredentialPlaces, CredentialSource } from './credentials.ts';
 export {
   AuthenticationError, ConnectionError, EncryptionError, HappyError, MachineOfflineError, MetadataConflictError, MetadataUpdateError, SessionNotFound, SpawnError, TimeoutError,
