@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { demoCase, type AgentCase } from './agents.ts';
@@ -6,6 +6,20 @@ import { Chat } from './chat.ts';
 import { currentRig, demoAgentSetting, launchVSCode, until, type VSCode, type VSCodeWindow } from './driver/index.ts';
 
 /** The commands around a session, with the demo agent; a computer without Claude Code and Codex. */
+/** Codex as far as a sign-in goes: `login` signs in, and is what its status tells from then on. */
+const SIGNED_OUT_CODEX = `#!/usr/bin/env node
+const { existsSync, writeFileSync } = require('node:fs');
+const { dirname, join } = require('node:path');
+const mark = join(dirname(__filename), 'signed-in');
+const [verb, what] = process.argv.slice(2);
+if (verb === '--version') console.log('codex-cli 0.169.0');
+else if (verb === 'login' && what === 'status') existsSync(mark) ? process.exit(0) : (console.error('Not logged in'), process.exit(1));
+else if (verb === 'login') writeFileSync(mark, '');
+else require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+  const { id, method } = JSON.parse(line);
+  if (id !== undefined) console.log(JSON.stringify({ id, result: method === 'account/read' ? { account: null, requiresOpenaiAuth: true } : { userAgent: 'x', data: [] } }));
+}).on('close', () => process.exit(0));
+`;
 let agent: AgentCase;
 let code: VSCode;
 let window: VSCodeWindow;
@@ -138,6 +152,57 @@ test('sessions are grouped as the setting says', async () => {
   await view.item(/^Idle/).row();
   await code.updateSettings({ 'pilothouse.sessions.groupBy': null });
   await view.item('This computer').row();
+});
+
+test('a chat whose connection was removed says so, and is back with the connection', async () => {
+  const [title = ''] = await window.tabs();
+  const before = await (await Chat.of(window, title)).content();
+  await (await window.openView('Connections')).item('Demo Agent').contextMenu('Remove Connection…');
+  await window.dialogs.press('Remove');
+  const gone = await window.chat(title);
+  const page = gone.getByRole('alert');
+  await page.getByText('The connection of this session is not configured any more.').waitFor();
+  await page.getByRole('button', { name: 'Try Again' }).click();
+  await page.getByText('Add it again in the Connections view').waitFor();
+  await window.screenshot('chat-unavailable');
+  const [setting] = demoAgentSetting(await currentRig());
+  await window.runCommand('Add Connection…');
+  await window.quickInput.answer('Demo Agent');
+  await window.quickInput.wait(/2\/2/);
+  await window.quickInput.answer(`"${String(setting?.['command'])}" "${String((setting?.['args'] as string[] | undefined)?.[0])}"`);
+  const chat = await Chat.of(window, title);
+  await page.waitFor({ state: 'hidden' });
+  await chat.expectSameAs(before);
+});
+
+test('an agent that is renamed keeps its sessions', async () => {
+  const [title = ''] = await window.tabs();
+  const before = await (await Chat.of(window, title)).content();
+  const view = await window.openView('Connections');
+  await view.item('Demo Agent').contextMenu('Edit Connection…');
+  await window.quickInput.answer('Harbour Agent');
+  await window.quickInput.wait(/2\/2/);
+  await window.quickInput.accept();
+  await view.item('Harbour Agent').waitUntil((item) => !/connecting|failed/.test(item.description));
+  expect(await window.setting('pilothouse.local.agents')).toMatchObject([{ id: 'demo-agent', name: 'Harbour Agent' }]);
+  const chat = await Chat.of(window, title);
+  await chat.expectSameAs(before);
+  await chat.say('overview');
+  await chat.idle();
+  await (await session(title)).row();
+});
+
+test('a connection that needs a sign-in gets it in a terminal', async () => {
+  const codex = join(code.home, 'codex');
+  writeFileSync(codex, SIGNED_OUT_CODEX, { mode: 0o755 });
+  await code.updateSettings({ 'pilothouse.local.codexPath': codex });
+  const view = await window.openView('Connections');
+  await view.item('Codex').waitUntil((item) => item.description.includes('needs sign-in'), 30_000);
+  await window.screenshot('connection-sign-in');
+  await view.item('Codex').inlineAction('Sign In…');
+  await view.item('Codex').waitUntil((item) => !/needs sign-in|connecting|failed/.test(item.description), 30_000);
+  expect(existsSync(join(code.home, 'signed-in'))).toBe(true);
+  await code.updateSettings({ 'pilothouse.local.codexPath': null });
 });
 
 test('the log says no more than it may', async () => {

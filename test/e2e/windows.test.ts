@@ -10,6 +10,7 @@ import type { Conversation, Step } from '../loopback/script.ts';
 import { WAITING } from './agents.ts';
 import { Chat } from './chat.ts';
 import { launchVSCode, until, type VSCode, type VSCodeWindow } from './driver/index.ts';
+import { copySampleWorkspace } from './driver/profile.ts';
 import { currentRig } from './driver/rig.ts';
 
 const command = (line: string): NonNullable<Step['tools']> => [{ name: 'Bash', input: { command: line, description: 'Runs a command' } }];
@@ -232,14 +233,61 @@ describe('a session in two windows', () => {
 });
 
 describe('an untrusted workspace', () => {
-  test('runs no agents, and says so', async () => {
-    await using guarded = await launchVSCode({ agents: ['demo', 'claude'], trusted: false, env: await claudeVariables(endpoint.url, join(dir, 'guarded')) });
+  const line = 'This workspace is not trusted: agents do not run here.';
+  const agents = (of: VSCode): readonly number[] => of.processes().filter((process) => /demo\/agent|claude/.test(process.command) && !/extensionHost|code-server|ptyHost/.test(process.command)).map((process) => process.pid);
+  /** Trusts the window's folder, as the person does. */
+  const trust = async (window: VSCodeWindow): Promise<void> => {
+    const button = window.page.locator('.workspace-trust-editor .workspace-trust-buttons-row .monaco-button').getByText('Trust', { exact: true });
+    await button.first().click();
+    await window.page.locator('.workspace-trust-editor.trusted').press('Escape');
+    await window.page.locator('.workspace-trust-editor').waitFor({ state: 'hidden' });
+  };
+
+  test('runs no agents, shows what is stored, and comes alive when it is trusted', async () => {
+    const title = 'The lock';
+    await using guarded = await launchVSCode({ agents: ['demo', 'claude'], trusted: false, env: { ...(await claudeVariables(endpoint.url, join(dir, 'guarded'))), PILOTHOUSE_DEMO_STATE: join(dir, 'guarded-demo') } });
     const { window } = guarded;
     const sessions = await window.openView('Sessions');
-    await until('the view to say so', async () => /not trusted: agents do not run in it/.test(await sessions.message()));
+    await until('the view to say so', async () => (await sessions.message()).includes(line));
     await sessions.titleAction('New Session…');
-    await window.notifications.wait(/Agents do not run in an untrusted workspace/);
-    expect(guarded.processes().filter((process) => /demo\/agent|claude/.test(process.command) && !/extensionHost|code-server/.test(process.command))).toEqual([]);
+    await window.notifications.wait(new RegExp(line));
+    await (await window.openView('Connections')).item('Demo Agent').waitUntil((row) => row.description === 'not run here');
+    expect(agents(guarded)).toEqual([]);
     await window.screenshot('windows-untrusted');
+    await (await window.openView('Sessions')).titleAction('Manage Workspace Trust');
+    await trust(window);
+    await (await window.openView('Connections')).item('Demo Agent').waitUntil((row) => !/not run here|connecting/.test(row.description), 30_000);
+    await window.executeCommand('pilothouse.newSession', { connectionId: 'local-acp-demo-agent', folder: guarded.folder, title });
+    const chat = await Chat.of(window, title);
+    await chat.say('list files');
+    await chat.idle();
+    const rows = await chat.content();
+    expect(rows.length).toBeGreaterThan(1);
+    await (await item(window, title)).contextMenu('Stop Session');
+    await (await item(window, title)).waitUntil((row) => /^(stopped|idle)/.test(row.description));
+    const before = agents(guarded);
+    const two = await guarded.openWindow({ folder: copySampleWorkspace(join(dir, 'other-berths')) });
+    const shown = await two.openView('Sessions');
+    await until('the line over the tree', async () => (await shown.message()).includes(line));
+    await shown.item(title, { under: 'This computer' }).click();
+    const stored = await Chat.of(two, title);
+    await stored.frame.getByText(line).waitFor();
+    expect(await stored.content()).toEqual(rows);
+    await stored.composer.fill('May I?');
+    await stored.composer.press('Enter');
+    await stored.frame.getByText('Read only: this workspace is not trusted.').waitFor();
+    expect(await stored.button('Send').isDisabled()).toBe(true);
+    await stored.composer.fill('');
+    expect(agents(guarded).filter((pid) => !before.includes(pid))).toEqual([]);
+    await two.screenshot('windows-untrusted-stored');
+    await stored.button('Manage Trust').click();
+    await trust(two);
+    const alive = await Chat.of(two, title);
+    await alive.frame.getByText(line).waitFor({ state: 'hidden' });
+    await alive.say('list files');
+    await alive.idle();
+    expect((await alive.content()).slice(0, rows.length)).toEqual(rows);
+    expect(await shown.message()).toBe('');
+    expect(agents(guarded).some((pid) => !before.includes(pid))).toBe(true);
   });
 });

@@ -72,8 +72,9 @@ export class Fleet implements AsyncDisposable {
     await Promise.all([...this.live.values()].map((live) => live.settled()));
   }
 
+  /** In the order in which they were set, whichever was made again. */
   connections(): readonly Connection[] {
-    return [...this.live.values()].map((live) => live.connection);
+    return [...(this.wanted ?? [])].flatMap((connectionId) => this.live.get(connectionId)?.connection ?? []);
   }
 
   /** Every machine once; one that several connections reach, as one of them that has contact knows it. */

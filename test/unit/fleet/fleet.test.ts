@@ -54,6 +54,17 @@ describe('connections', () => {
     expect(window.shown('a')?.state).toBe('idle');
   });
 
+  it('stand in the order of the settings, whichever was made again', async () => {
+    const window = await world.window();
+    const other = (revision: string) => ({ ...window.spec(revision), connectionId: 'other' });
+    const ids = (): readonly string[] => window.fleet.connections().map((each) => each.connectionId);
+    await window.fleet.setConnections([window.spec(), other('1')]);
+    await window.fleet.setConnections([window.spec('2'), other('1')]);
+    expect(ids()).toEqual(['fake', 'other']);
+    await window.fleet.setConnections([other('1'), window.spec('2')]);
+    expect(ids()).toEqual(['other', 'fake']);
+  });
+
   it('one that is removed while it is being read leaves nothing behind', async () => {
     world.system.add('a');
     const window = await world.window();

@@ -16,7 +16,7 @@ export function Header({ page }: { readonly page: ChatPage }): JSX.Element | nul
       {state.folder === '' ? null : <button type="button" class="header-part folder mono" title={`Open ${state.folder}`} aria-label={`Folder ${state.folder}`} onClick={() => void page.ask({ ask: 'run', command: 'openFolder' })}><span class="cut-start"><bdi>{state.folder}</bdi></span></button>}
       {state.branch === null ? null : <span class="header-part branch" title={`Branch: ${state.branch}`}><Icon name="git-branch" /><span class="sr-only">Branch </span><span class="cut">{state.branch}</span></span>}
       <span class="header-space" />
-      <ActivityWords state={state} />
+      {state.canRun || state.state !== 'unknown' ? <ActivityWords state={state} /> : null}
       {turns === null ? null : <span class="header-part turns" title={plural(turns, 'turn')}><Icon name="list-tree" />{plural(turns, 'turn')}</span>}
       {state.canRun ? <Connection state={state} /> : null}
     </header>
