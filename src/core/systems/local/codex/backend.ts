@@ -350,7 +350,7 @@ class Backend implements SessionBackend {
 
   async #look(): Promise<void> {
     const before = this.#seen;
-    const now = new Map((await this.#disk.list()).map((file) => [file.id, `${file.changedAt}:${file.archived}`]));
+    const now = new Map((await this.#disk.glance()).map((file) => [file.id, `${file.changedAt}:${file.archived}`]));
     this.#seen = now;
     if (before === null || this.#closed) return;
     for (const [id, mark] of now) if (before.get(id) !== mark) this.#changed(id);

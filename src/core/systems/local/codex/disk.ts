@@ -10,7 +10,8 @@ import { oneLine } from './entries.ts';
 import { readRolloutItem } from './item.ts';
 import { parse, RolloutLog, usageOf } from './rollout.ts';
 import type { OffsetLine, RolloutFile } from './rolloutFiles.ts';
-import { headLines, linesBackwards, listRollouts, openRollout, rolloutAt, tailLines } from './rolloutFiles.ts';
+import { headLines, linesBackwards, openRollout, rolloutAt, tailLines } from './rolloutFiles.ts';
+import { RolloutIndex } from './rolloutIndex.ts';
 import { subagentEntries } from './subagents.ts';
 import { figuresOf } from './turns.ts';
 
@@ -40,6 +41,8 @@ export interface RolloutTail {
   readonly usage: UsageFigures | null;
 }
 
+/** A thread that nobody finds is not looked for more often, in milliseconds. */
+const soonMs = 3000;
 const pageBytes = 8 * 1024 * 1024;
 const headSteps = [64 * 1024, 512 * 1024, 4 * 1024 * 1024];
 const tailBytes = 96 * 1024;
@@ -47,19 +50,33 @@ const tailBytes = 96 * 1024;
 /** Codex's own record of its threads: `$CODEX_HOME` read without any process of Codex. Nothing here writes. */
 export class CodexDisk {
   readonly home: string;
+  readonly #index: RolloutIndex;
   readonly #known = new Map<string, RolloutFile>();
   readonly #heads = new Map<string, RolloutHead>();
+  /** Files that are no rollouts that we know, as they were when that showed. */
+  readonly #headless = new Map<string, string>();
   readonly #tails = new Map<string, { readonly key: string; readonly tail: RolloutTail }>();
+  #noted: readonly RolloutFile[] = [];
   #names: { readonly key: string; readonly names: ReadonlyMap<string, string> } | null = null;
 
   constructor(home: string) {
     this.home = home;
+    this.#index = new RolloutIndex(home);
   }
 
-  /** Every rollout, last changed first. */
-  async list(): Promise<readonly RolloutFile[]> {
-    const files = await listRollouts(this.home);
-    for (const file of files) this.#known.set(file.id, file);
+  /** Every rollout, last changed first, as they were at most `maxAgeMs` ago. */
+  async list(maxAgeMs = 0): Promise<readonly RolloutFile[]> {
+    return this.#note(await this.#index.all(maxAgeMs));
+  }
+
+  /** The same for whoever looks again and again: old ones that changed are seen within a minute. */
+  async glance(): Promise<readonly RolloutFile[]> {
+    return this.#note(await this.#index.glance());
+  }
+
+  #note(files: readonly RolloutFile[]): readonly RolloutFile[] {
+    if (files !== this.#noted) for (const file of files) this.#known.set(file.id, file);
+    this.#noted = files;
     return files;
   }
 
@@ -67,7 +84,9 @@ export class CodexDisk {
   async find(id: string): Promise<RolloutFile | null> {
     const known = this.#known.get(id);
     const there = known === undefined ? null : await rolloutAt(known.path, known.archived);
-    return there ?? (await this.list()).find((file) => file.id === id) ?? null;
+    if (there !== null) return there;
+    const made = (await this.glance()).find((file) => file.id === id);
+    return made ?? (await this.list(soonMs)).find((file) => file.id === id) ?? null;
   }
 
   /** The files of several threads, as far as there are any. The folders are looked through at most once. */
@@ -80,7 +99,7 @@ export class CodexDisk {
       if (there === null) missing.add(id);
       else found.set(id, there);
     }
-    if (missing.size > 0) for (const file of await this.list()) if (missing.has(file.id)) found.set(file.id, file);
+    if (missing.size > 0) for (const file of await this.glance()) if (missing.has(file.id)) found.set(file.id, file);
     return found;
   }
 
@@ -107,12 +126,15 @@ export class CodexDisk {
   async head(file: RolloutFile): Promise<RolloutHead | null> {
     const known = this.#heads.get(file.id);
     if (known !== undefined && known.preview !== null) return known;
+    const key = `${file.changedAt}:${file.size}`;
+    if (this.#headless.get(file.id) === key) return null;
     let head: RolloutHead | null = null;
     for (const bytes of headSteps) {
       head = headOf(await headLines(file, bytes).catch(() => []));
       if ((head !== null && head.preview !== null) || (head !== null && file.size <= bytes && !file.packed)) break;
     }
-    if (head !== null) this.#heads.set(file.id, head);
+    if (head === null) this.#headless.set(file.id, key);
+    else this.#heads.set(file.id, head);
     return head;
   }
 

@@ -8,6 +8,8 @@ import type { RolloutFile } from './rolloutFiles.ts';
 import type { CodexSession } from './session.ts';
 
 const unnamed = 'New session';
+/** How long the files that a first page found serve the pages that follow, in milliseconds. */
+const pagesMs = 60_000;
 
 /** A session as the list shows it, from its file and from what this window knows of it; null for what is none (a subagent's thread, a broken file). */
 export async function describeSession(disk: CodexDisk, session: CodexSession, file: RolloutFile, connectionId: string): Promise<Session | null> {
@@ -42,7 +44,8 @@ export async function listSessions(
   if (page.cursor !== undefined && after === null) throw new PilothouseError('bad_cursor', 'This is no cursor of the list of sessions. Start from the newest page.');
   const [, time = '', id = ''] = after ?? [];
   const items: Session[] = [];
-  for (const file of await disk.list()) {
+  // The pages that follow are of the list that the first one was of.
+  for (const file of await disk.list(page.cursor === undefined ? 0 : pagesMs)) {
     throwIfAborted(page.signal);
     if (after !== null && (file.changedAt > Number(time) || (file.changedAt === Number(time) && file.id >= id))) continue;
     if (items.length >= page.limit) {

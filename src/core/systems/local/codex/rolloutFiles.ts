@@ -1,4 +1,4 @@
-import { open, readdir, readFile, stat } from 'node:fs/promises';
+import { open, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import * as zlib from 'node:zlib';
 import { PilothouseError } from '../../../model/errors.ts';
@@ -25,23 +25,8 @@ const fileName = /^rollout-.*-([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[
 /** Bytes that a packed rollout may have unpacked. */
 const maxUnpacked = 512 * 1024 * 1024;
 
-/**
- * Every rollout below `$CODEX_HOME/sessions/<year>/<month>/<day>` and `$CODEX_HOME/archived_sessions`, last changed first; nothing of their content is
- * read. A thread that is there twice (packed and not) is listed once, with the file that was changed last.
- */
-export async function listRollouts(home: string): Promise<readonly RolloutFile[]> {
-  const found = new Map<string, RolloutFile>();
-  for (const [folder, archived] of [['sessions', false], ['archived_sessions', true]] as const) {
-    const root = path.join(home, folder);
-    const names = await readdir(root, { recursive: true }).catch(() => []);
-    await Promise.all(names.map(async (name) => {
-      const file = fileName.test(path.basename(name)) ? await rolloutAt(path.join(root, name), archived) : null;
-      if (file === null) return;
-      const known = found.get(file.id);
-      if (known === undefined || known.changedAt < file.changedAt || (known.changedAt === file.changedAt && known.packed)) found.set(file.id, file);
-    }));
-  }
-  return [...found.values()].sort((a, b) => b.changedAt - a.changedAt || (a.id < b.id ? 1 : -1));
+export function isRolloutName(name: string): boolean {
+  return fileName.test(name);
 }
 
 /** The rollout at that path as it is now; null when there is none. */
