@@ -2,6 +2,7 @@ import type { Fleet } from '../../core/fleet/fleet.ts';
 import type { SessionRuntime } from '../../core/fleet/runtime.ts';
 import type { ChatState } from '../../protocol/chat.ts';
 import { shortFolder } from '../tree/model.ts';
+import { agentName } from '../tree/text.ts';
 
 /** What a chat page shows beside its rows, from the fleet and the session's runtime. */
 export function chatState(fleet: Fleet, runtime: SessionRuntime): ChatState {
@@ -16,7 +17,7 @@ export function chatState(fleet: Fleet, runtime: SessionRuntime): ChatState {
   return {
     title: session?.title ?? '',
     agent: session?.agent ?? '',
-    agentName: connection?.name ?? session?.agent ?? '',
+    agentName: session === null ? (connection?.name ?? '') : agentName(session, connection),
     machine: machine?.name ?? '',
     folder: session === null ? '' : shortFolder(session.folder, homes),
     ...(session === null ? {} : { root: session.folder }),

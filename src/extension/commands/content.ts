@@ -9,7 +9,7 @@ import type { ExportHead } from '../../core/session/export.ts';
 import { exportJson, exportMarkdown } from '../../core/session/export.ts';
 import type { CommandName } from '../contributions.ts';
 import type { Services } from '../services.ts';
-import { belowFolder } from '../tree/text.ts';
+import { agentName, belowFolder } from '../tree/text.ts';
 import { Dismissed } from './dismissed.ts';
 import type { Handler } from './handler.ts';
 import { pickSession, sessionFor } from './pick.ts';
@@ -34,7 +34,7 @@ async function exportTranscript(services: Services, target: unknown): Promise<vo
   const { key, session } = await sessionFor(services, target, 'Export which session?');
   const uri = await vscode.window.showSaveDialog({
     title: 'Export Transcript', filters: { 'Markdown': ['md'], 'JSON': ['json'] },
-    defaultUri: vscode.Uri.file(path.join(session.folder === '' ? os.homedir() : session.folder, `${session.title.replaceAll(/[^\p{L}\p{N} _.-]/gu, '').trim().slice(0, 60) || 'session'}.md`)),
+    defaultUri: vscode.Uri.file(path.join(session.folder === '' || services.fleet.backend(session.connectionId).system !== 'local' ? os.homedir() : session.folder, `${session.title.replaceAll(/[^\p{L}\p{N} _.-]/gu, '').trim().slice(0, 60) || 'session'}.md`)),
   });
   if (uri === undefined) throw new Dismissed();
   await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title: 'Exporting the transcript…', cancellable: true }, async (_progress, token) => {
@@ -43,7 +43,7 @@ async function exportTranscript(services: Services, target: unknown): Promise<vo
       const rows = await allRows(runtime, token);
       const connection = services.fleet.connections().find((each) => each.connectionId === session.connectionId);
       const machine = services.fleet.machines().find((each) => each.id === session.machineId);
-      const head: ExportHead = { title: session.title, agent: connection?.name ?? session.agent, machine: machine?.name ?? session.machineId, folder: session.folder, exportedAt: Date.now() };
+      const head: ExportHead = { title: session.title, agent: agentName(session, connection), machine: machine?.name ?? session.machineId, folder: session.folder, exportedAt: Date.now() };
       await vscode.workspace.fs.writeFile(uri, Buffer.from(uri.path.endsWith('.json') ? exportJson(head, rows) : exportMarkdown(head, rows)));
     } finally {
       runtime.release();

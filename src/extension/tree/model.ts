@@ -1,5 +1,5 @@
 import type { Connection } from '../../core/fleet/connection.ts';
-import type { Machine, Session, SessionKey, SessionState, WaitingPermission } from '../../core/model/session.ts';
+import type { Machine, Session, SessionKey, SessionState, SystemId, WaitingPermission } from '../../core/model/session.ts';
 import { sessionKey } from '../../core/model/session.ts';
 
 export type GroupBy = 'machine' | 'folder' | 'status' | 'connection';
@@ -8,7 +8,7 @@ export type GroupBy = 'machine' | 'folder' | 'status' | 'connection';
 export type TreeNode =
   | { readonly kind: 'needs'; readonly id: string; readonly count: number }
   | { readonly kind: 'permission'; readonly id: string; readonly key: SessionKey; readonly session: Session; readonly permission: WaitingPermission; readonly inNeeds: boolean }
-  | { readonly kind: 'group'; readonly id: string; readonly group: GroupKind; readonly label: string; readonly description: string; readonly connectionId: string | null; readonly folder: string | null; readonly detail: string | null }
+  | { readonly kind: 'group'; readonly id: string; readonly group: GroupKind; readonly label: string; readonly description: string; readonly connectionId: string | null; readonly machineId: string | null; readonly folder: string | null; readonly detail: string | null }
   | { readonly kind: 'session'; readonly id: string; readonly key: SessionKey; readonly session: Session; readonly inNeeds: boolean }
   | { readonly kind: 'more'; readonly id: string; readonly connectionId: string; readonly label: string };
 export type GroupKind = 'connection' | 'machine' | 'machine-offline' | 'folder' | 'status';
@@ -72,40 +72,59 @@ export function buildTree(input: TreeInput): TreeModel {
   const connectionById = new Map(input.connections.map((connection) => [connection.connectionId, connection]));
   const homes = input.machines.map((machine) => machine.home).filter((home) => home !== null);
 
-  // Groups stand in a fixed order, whatever session moved last, so that the tree does not jump under the pointer.
-  const place = (session: Session): string => {
-    const machine = machineName.get(session.machineId);
-    const machineGroup = (parent: string | null, prefix: string): string =>
-      group(parent, `${prefix}machine/${session.machineId}`, () => ({
+  const remote = input.connections.filter((connection) => connection.system !== 'local');
+  const machineGroup = (parent: string | null, prefix: string, machineId: string, connectionId: string): string =>
+    group(parent, `${prefix}machine/${machineId}`, () => {
+      const machine = machineName.get(machineId);
+      const account = prefix === '' && remote.length > 1 ? (remote.find((connection) => connection.connectionId === machine?.connectionId)?.name ?? '') : '';
+      return {
         group: machine?.state === 'offline' ? 'machine-offline' : 'machine',
-        label: machine?.name ?? session.machineId,
-        description: machine === undefined || machine.state === 'online' ? '' : machine.state,
-        connectionId: prefix === '' ? null : session.connectionId,
+        label: machine?.name ?? (machineId === '' ? 'Unknown machine' : machineId),
+        description: [machine === undefined || machine.state === 'online' ? '' : machine.state === 'offline' ? 'offline' : 'no contact', account].filter((word) => word !== '').join(' · '),
+        connectionId: prefix === '' ? null : connectionId,
+        machineId,
         folder: null,
         detail: machine?.detail ?? null,
-      }));
+      };
+    });
+  const connectionGroup = (connectionId: string): string =>
+    group(null, `connection/${connectionId}`, () => ({
+      group: 'connection', label: connectionById.get(connectionId)?.name ?? connectionId, description: '', connectionId, machineId: null, folder: null, detail: null,
+    }));
+
+  // Groups that are known beforehand stand in a fixed order: this computer, machines that answer, those that do not, and machines of accounts before they have sessions.
+  if (input.groupBy === 'machine') {
+    const own = shown.find((session) => connectionById.get(session.connectionId)?.system === 'local');
+    if (own !== undefined) machineGroup(null, '', own.machineId, own.connectionId);
+  } else if (input.groupBy === 'connection') {
+    for (const { connectionId, system } of input.connections) if (system !== 'local' || shown.some((session) => session.connectionId === connectionId)) connectionGroup(connectionId);
+  }
+  for (const machine of [...input.machines].sort(byContact)) {
+    if (!remote.some((connection) => connection.connectionId === machine.connectionId)) continue;
+    if (input.groupBy === 'machine') machineGroup(null, '', machine.id, machine.connectionId);
+    else if (input.groupBy === 'connection') machineGroup(`connection/${machine.connectionId}`, `connection/${machine.connectionId}/`, machine.id, machine.connectionId);
+  }
+
+  const place = (session: Session): string => {
     const folderGroup = (parent: string | null, prefix: string): string =>
       group(parent, `${prefix}folder/${session.machineId}/${session.folder}`, () => ({
-        group: 'folder', label: shortFolder(session.folder, homes), description: '', connectionId: null, folder: session.folder, detail: null,
+        group: 'folder', label: shortFolder(session.folder, homes), description: '', connectionId: input.groupBy === 'connection' ? session.connectionId : null, machineId: session.machineId, folder: session.folder, detail: null,
       }));
     switch (input.groupBy) {
       case 'machine': {
-        const top = machineGroup(null, '');
+        const top = machineGroup(null, '', session.machineId, session.connectionId);
         return folderGroup(top, `${top}/`);
       }
       case 'connection': {
-        const connection = connectionById.get(session.connectionId);
-        const top = group(null, `connection/${session.connectionId}`, () => ({
-          group: 'connection', label: connection?.name ?? session.connectionId, description: '', connectionId: session.connectionId, folder: null, detail: null,
-        }));
-        const middle = machineGroup(top, `${top}/`);
+        const top = connectionGroup(session.connectionId);
+        const middle = machineGroup(top, `${top}/`, session.machineId, session.connectionId);
         return folderGroup(middle, `${middle}/`);
       }
       case 'folder':
         return folderGroup(null, '');
       case 'status': {
         const label = STATUS_GROUPS[session.state];
-        return group(null, `status/${label}`, () => ({ group: 'status', label, description: '', connectionId: null, folder: null, detail: null }));
+        return group(null, `status/${label}`, () => ({ group: 'status', label, description: '', connectionId: null, machineId: null, folder: null, detail: null }));
       }
     }
   };
@@ -145,15 +164,26 @@ export function shortFolder(folder: string, homes: readonly string[]): string {
   return folder;
 }
 
+const CONTACT: readonly Machine['state'][] = ['online', 'unknown', 'offline'];
+function byContact(a: Machine, b: Machine): number {
+  return CONTACT.indexOf(a.state) - CONTACT.indexOf(b.state) || a.name.localeCompare(b.name) || (a.id < b.id ? -1 : 1);
+}
+
+/** Whether an agent works for the session, or waits to: here, in another window, or, as far as is known, on its own machine. */
+export function isAlive(session: Pick<Session, 'owner' | 'state'>, system: SystemId): boolean {
+  if (session.owner === 'this' || session.owner === 'window') return true;
+  return system !== 'local' && session.owner === 'nobody' && session.state !== 'stopped' && session.state !== 'unknown';
+}
+
 /** What can be done to a session now, as its context value says it: `session:<state>:open:stop:…`. */
-export function contextValue(session: Session, { traits, dormant }: Pick<Connection, 'traits' | 'dormant'>): string {
-  const verbs = ['open', 'folder'];
+export function contextValue(session: Session, { traits, dormant, system }: Pick<Connection, 'traits' | 'dormant' | 'system'>): string {
+  const verbs = system === 'local' ? ['open', 'folder'] : ['open'];
   if (dormant) return `session:${session.state}:${verbs.join(':')}`;
-  const ours = session.owner === 'this' || session.owner === 'window';
+  const alive = isAlive(session, system);
   const active = session.state === 'running' || session.state === 'waiting';
-  if (traits.interrupt && active && ours) verbs.push('interrupt');
-  if (traits.stop && ours) verbs.push('stop');
-  if (traits.resume && !ours && session.owner !== 'foreign') verbs.push('resume');
+  if (traits.interrupt && active && alive) verbs.push('interrupt');
+  if (traits.stop && alive) verbs.push('stop');
+  if (traits.resume && !alive && session.owner !== 'foreign' && (system === 'local' || session.state !== 'unknown')) verbs.push('resume');
   if (traits.fork) verbs.push('fork');
   verbs.push('rename', session.archived ? 'unarchive' : 'archive');
   if (traits.remove && session.owner !== 'foreign') verbs.push('delete');

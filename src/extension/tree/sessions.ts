@@ -6,7 +6,7 @@ import { commandId, VIEWS } from '../contributions.ts';
 import type { Settings } from '../settings.ts';
 import type { TreeModel, TreeNode } from './model.ts';
 import { buildTree, contextValue, needsPerson } from './model.ts';
-import { age, belowFolder, describeSession, oneLine, stateWord } from './text.ts';
+import { age, agentName, belowFolder, describeSession, oneLine, stateWord } from './text.ts';
 
 /** The Sessions view: VS Code's own tree over the fleet's state. */
 export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Disposable {
@@ -26,6 +26,7 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
     this.model = this.build();
     this.view = vscode.window.createTreeView(VIEWS.sessions, { treeDataProvider: this, showCollapseAll: true });
     this.disposables.push(
+      vscode.window.registerFileDecorationProvider({ provideFileDecoration: ({ scheme }) => (scheme === OFFLINE ? { color: new vscode.ThemeColor('disabledForeground') } : undefined) }),
       this.view,
       this.changed,
       fleet.onChange((change) => this.onFleetChange(change)),
@@ -80,10 +81,12 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
         return item;
       }
       case 'group': {
-        const item = new vscode.TreeItem(oneLine(node.label), Expanded);
-        item.description = node.description;
-        item.iconPath = new vscode.ThemeIcon(GROUP_ICONS[node.group]);
-        item.contextValue = node.group === 'machine-offline' ? 'machine' : node.group;
+        const item = new vscode.TreeItem(oneLine(node.label), this.model.children(node.id).length === 0 ? None : Expanded);
+        item.description = oneLine(node.description);
+        const offline = node.group === 'machine-offline';
+        item.iconPath = new vscode.ThemeIcon(GROUP_ICONS[node.group], offline ? new vscode.ThemeColor('disabledForeground') : undefined);
+        item.contextValue = offline ? 'offline' : node.group;
+        if (offline) item.resourceUri = vscode.Uri.from({ scheme: OFFLINE, path: `/${node.machineId ?? ''}` });
         if (node.folder !== null) item.tooltip = node.folder;
         else if (node.detail !== null) item.tooltip = [oneLine(node.label), oneLine(node.detail)].join('\n');
         return item;
@@ -114,7 +117,7 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
   private sessionItem(session: Session, id: string): vscode.TreeItem {
     const { Expanded, None } = vscode.TreeItemCollapsibleState;
     const connection = this.fleet.connections().find((each) => each.connectionId === session.connectionId);
-    const agent = connection?.name ?? session.agent;
+    const agent = agentName(session, connection);
     const title = oneLine(session.title) || 'Untitled session';
     const item = new vscode.TreeItem(title, session.waiting.length > 0 ? Expanded : None);
     const now = Date.now();
@@ -203,6 +206,8 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
   }
 }
 
+/** Scheme of what is dimmed: a tree takes the colour of a label from a file's decoration only. */
+const OFFLINE = 'pilothouse-offline';
 const GROUP_ICONS = { 'connection': 'plug', 'machine': 'vm', 'machine-offline': 'vm-outline', 'folder': 'folder', 'status': 'list-filter' } as const;
 const PERMISSION_WORDS = { tool: 'Permission', question: 'Question', plan: 'Plan approval' } as const;
 

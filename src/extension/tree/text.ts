@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from 'node:util';
+import type { Connection } from '../../core/fleet/connection.ts';
 import { describeError, PilothouseError } from '../../core/model/errors.ts';
 import type { Session } from '../../core/model/session.ts';
 
@@ -43,6 +44,13 @@ export function age(at: number, now: number): string {
   if (hours < 24) return `${hours} h`;
   const days = Math.floor(hours / 24);
   return days < 365 ? `${days} d` : `${Math.floor(days / 365)} y`;
+}
+
+const AGENTS: ReadonlyMap<string, string> = new Map([['claude', 'Claude Code'], ['codex', 'Codex'], ['gemini', 'Gemini'], ['openclaw', 'OpenClaw'], ['agy', 'Antigravity'], ['rig', 'Rig']]);
+
+/** Person's word for a session's agent: a connection of this computer is one agent and has its name, one of an account has many. */
+export function agentName(session: Pick<Session, 'agent'>, connection: Pick<Connection, 'name' | 'system'> | undefined): string {
+  return connection?.system === 'local' ? connection.name : (AGENTS.get(session.agent) ?? session.agent);
 }
 
 export function stateWord(session: Session): string {

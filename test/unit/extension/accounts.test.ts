@@ -6,6 +6,7 @@ import { agreedServer, hostOf, isPlain, serverProblem } from '../../../src/exten
 import { FleetWorld } from '../fleet/fleetWorld.ts';
 import { until } from '../store/support.ts';
 import { AccountsWorld, FakeSecrets, PLAIN, Script, secret } from './accountsWorld.ts';
+import { sessionRow } from './sessionRow.ts';
 
 const HERE = { serverUrl: 'https://one.example', allowPlainHttp: false } as const;
 const RECORD = { connectionId: 'clawdforge-1', system: 'clawdforge', name: 'One', serverUrl: 'https://one.example', allowPlainHttp: false, identity: 'ada', signedOut: false, createdAt: 1 } as const;
@@ -120,7 +121,7 @@ describe('a secret storage that keeps nothing', () => {
     try {
       const window = await fleet.window();
       if (spec === undefined) throw new Error('there is no connection');
-      await window.store.saveSessions([sessionOf(record.connectionId)]);
+      await window.store.saveSessions([sessionRow({ connectionId: record.connectionId })]);
       await window.fleet.setConnections([spec]);
       expect(window.fleet.connections()).toMatchObject([{ canSignIn: true, state: { status: 'needs-sign-in', message: expect.stringContaining('does not hold') as string } }]);
       expect(window.fleet.sessions()).toMatchObject([{ title: 'Stored', state: 'unknown' }]);
@@ -186,10 +187,3 @@ describe('servers', () => {
     expect(none.asked).toEqual([]);
   });
 });
-
-function sessionOf(connectionId: string) {
-  return {
-    id: 's1', connectionId, machineId: 'm', folder: '/srv', agent: 'claude', title: 'Stored', state: 'idle' as const, createdAt: 1, updatedAt: 1, archived: false, owner: 'nobody' as const, ownerName: null, branch: null, activity: null,
-    usage: null, model: null, waiting: [], error: null,
-  };
-}

@@ -71,12 +71,39 @@ describe('the sessions tree', () => {
   });
 
   it('says in the context value what can be done', () => {
-    const runs = { traits: TRAITS, dormant: false };
+    const runs = { traits: TRAITS, dormant: false, system: 'local' as const };
     expect(contextValue(session({ state: 'running', owner: 'this' }), runs)).toBe('session:running:open:folder:interrupt:stop:fork:rename:archive:delete');
     expect(contextValue(session({ state: 'idle' }), runs)).toBe('session:idle:open:folder:resume:fork:rename:archive:delete');
     expect(contextValue(session({ state: 'running', owner: 'foreign' }), runs)).toBe('session:running:open:folder:fork:rename:archive');
     expect(contextValue(session({ archived: true }), { ...runs, traits: { ...TRAITS, fork: false, remove: false, resume: false } })).toBe('session:idle:open:folder:rename:unarchive');
     expect(contextValue(session({ state: 'waiting', owner: 'window' }), { ...runs, dormant: true })).toBe('session:waiting:open:folder');
+  });
+
+  it('knows of a session on another machine that its agent lives there, whoever looks', () => {
+    const far = { traits: TRAITS, dormant: false, system: 'happy' as const };
+    expect(contextValue(session({ state: 'running' }), far)).toBe('session:running:open:interrupt:stop:fork:rename:archive:delete');
+    expect(contextValue(session({ state: 'idle' }), far)).toBe('session:idle:open:stop:fork:rename:archive:delete');
+    expect(contextValue(session({ state: 'stopped' }), far)).toBe('session:stopped:open:resume:fork:rename:archive:delete');
+    expect(contextValue(session({ state: 'unknown' }), far)).toBe('session:unknown:open:fork:rename:archive:delete');
+    expect(contextValue(session({ state: 'idle', owner: 'foreign' }), far)).toBe('session:idle:open:fork:rename:archive');
+  });
+
+  const account = (connectionId: string, name: string): Connection => ({ ...connection(connectionId, name), system: 'happy' });
+  const far = (id: string, name: string, state: Machine['state'], connectionId = 'happy-1'): Machine => ({ id, connectionId, name, state, seenAt: 1, home: '/root' });
+
+  it('shows the machines of all accounts, before they have sessions, those that answer first', () => {
+    const machines = [far('m1', 'build-01', 'offline'), far('m2', 'laptop', 'online'), far('m3', 'attic', 'unknown', 'happy-2'), machine];
+    const connections = [...input.connections, account('happy-1', 'Work'), account('happy-2', 'Home')];
+    const sessions = [session({ id: 's9', connectionId: 'happy-1', machineId: 'm1', title: 'Far', folder: '/root/x' }), session({})];
+    const byMachine = buildTree({ ...input, connections, machines, sessions });
+    expect(outline(byMachine)).toEqual(['This computer', '  ~/web', '    Dark mode', 'laptop', 'attic', 'build-01', '  ~/x', '    Far']);
+    expect(byMachine.roots.map((node) => (node.kind === 'group' ? [node.group, node.description, node.machineId] : []))).toEqual([
+      ['machine', '', 'this-computer'], ['machine', 'Work', 'm2'], ['machine', 'no contact · Home', 'm3'], ['machine-offline', 'offline · Work', 'm1'],
+    ]);
+    expect(outline(buildTree({ ...input, connections, machines, sessions, groupBy: 'connection' }))).toEqual([
+      'Claude Code', '  This computer', '    ~/web', '      Dark mode', 'Work', '  laptop', '  build-01', '    ~/x', '      Far', 'Home', '  attic',
+    ]);
+    expect(outline(buildTree({ ...input, connections, machines, sessions: [], groupBy: 'status' }))).toEqual([]);
   });
 
   it('tells of a session that is only shown that it is stored, unless another window tells more', () => {

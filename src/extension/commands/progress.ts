@@ -1,0 +1,12 @@
+import * as vscode from 'vscode';
+import { Dismissed } from './dismissed.ts';
+
+/** Says quietly what is being waited for. */
+export function progress<T>(title: string, work: () => Promise<T>): Promise<T> {
+  return Promise.resolve(vscode.window.withProgress({ location: vscode.ProgressLocation.Window, title }, work));
+}
+
+/** A modal question with one way on; throws Dismissed for the other. */
+export async function confirm(message: string, detail: string, action: string): Promise<void> {
+  if ((await vscode.window.showWarningMessage(message, { modal: true, detail }, action)) !== action) throw new Dismissed();
+}
