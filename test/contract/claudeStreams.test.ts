@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { SessionBackend } from '../../src/core/model/backend.ts';
+import type { Row, ToolRow } from '../../src/core/model/row.ts';
 import { createClaudeBackend } from '../../src/core/systems/local/claude/backend.ts';
 import { claudeEnv } from '../loopback/agent-env.ts';
 import type { AnthropicEndpoint } from '../loopback/anthropic.ts';
@@ -23,6 +25,7 @@ let claude = '';
 let model: AnthropicEndpoint;
 let world: World;
 let work = '';
+let env: NodeJS.ProcessEnv;
 let backend: SessionBackend;
 let one: Observer;
 let close: () => Promise<void>;
@@ -37,7 +40,7 @@ beforeEach(async () => {
   work = await world.folder('workspace');
   await mkdir(path.join(work, '.git'));
   const window = await world.window('local-claude');
-  const env = { ...(await claudeEnv(model.url, await world.folder('agent'))), CLAUDE_CODE_MAX_RETRIES: '1', CLAUDE_CODE_ENABLE_TODO_TOOLS: '1' };
+  env = { ...(await claudeEnv(model.url, await world.folder('agent'))), CLAUDE_CODE_MAX_RETRIES: '1', CLAUDE_CODE_ENABLE_TODO_TOOLS: '1' };
   backend = createClaudeBackend(window.context, { path: claude, env });
   one = new Observer(backend, (await backend.spawn({ machineId, folder: work, mode: 'bypassPermissions' })).id);
   close = async () => {
@@ -47,6 +50,7 @@ beforeEach(async () => {
   };
 });
 afterEach(async () => {
+  model.setScript(null);
   await close();
   await world.dispose();
 });
@@ -92,5 +96,54 @@ describe('the to-do list', () => {
     const disk = await wholeHistory(backend, one.handle.id);
     expect(told(viewOf(disk))).toEqual(told(one.rows));
     expect(viewOf([...disk, ...one.entries]).map((row) => row.key)).toEqual(one.rows.map((row) => row.key));
+  });
+});
+
+describe('subagents', () => {
+  const bash = (command: string): NonNullable<Step['tools']>[number] => ({ name: 'Bash', input: { command, description: 'as asked' } });
+  const agent = (description: string, prompt: string): NonNullable<Step['tools']>[number] => ({ name: 'Agent', input: { description, prompt, subagent_type: 'general-purpose' } });
+  /** Plays these steps to the one whose prompt holds that word. */
+  const plays = (scripts: Readonly<Record<string, readonly Step[]>>): void => model.setScript(({ prompt, answered }) => {
+    const key = Object.keys(scripts).find((word) => prompt.includes(word));
+    return (key === undefined ? undefined : scripts[key]?.[answered]) ?? { text: 'So it is.' };
+  });
+
+  test('show what they do while they do it, and keep it on disk as it was told', async () => {
+    plays({
+      DELEGATE: [{ text: 'I delegate.', tools: [agent('look', 'ONE'), agent('look deeper', 'TWO')] }, { text: 'They are on it.' }],
+      ONE: [{ text: 'Looking.', tools: [bash('echo one; sleep 1.5')] }, { think: 'Hm.', tools: [{ name: 'Write', input: { file_path: path.join(work, 'sub.txt'), content: 'x' } }] }, { text: 'All seen.\n\nReally.' }],
+      TWO: [{ text: 'Deeper.', tools: [agent('deepest', 'THREE')] }, { text: 'Deep enough.' }],
+      THREE: [{ text: 'Down here.', tools: [bash('echo three')] }, { text: 'Nothing.' }],
+    });
+    await one.handle.send({ text: 'DELEGATE', attachments: [] }, randomUUID());
+    const rows = (): readonly ToolRow[] => rowsOf(one.rows, 'tool').filter((row) => row.verb === 'agent');
+    await one.until('a step of a subagent while it works', () => rows().some((row) => row.status === 'running' && row.children.some((child) => child.kind === 'tool' && child.status === 'running' && child.title.includes('sleep'))));
+    await one.until('both reports', () => rows().length === 2 && rows().every((row) => row.status === 'ok') && one.session?.state === 'idle');
+    expect(rows().map((row) => row.output)).toEqual(['All seen.\n\nReally.', 'Deep enough.']);
+    expect(rows()[1]?.children.map((row) => (row.kind === 'tool' ? [row.title, row.output, row.children.length] : row.kind))).toEqual(['text', ['deepest', 'Nothing.', 3], 'text']);
+    await one.until('the turns that tell of them', () => rowsOf(one.rows, 'turn').length === 3);
+    await one.handle.stop();
+    const disk = await wholeHistory(backend, one.handle.id);
+    expect(told(viewOf(disk))).toEqual(told(one.rows));
+    await assertOrderFree([...one.entries, ...disk], { runs: 2 });
+  });
+
+  test('of a terminal are followed, and those that its end caught are cancelled', async () => {
+    plays({ DELEGATE: [{ text: 'I delegate.', tools: [agent('look', 'ONE')] }, { text: 'It is on it.' }], ONE: [{ text: 'Looking.', tools: [bash('node -e "setTimeout(() => {}, 60000)"')] }] });
+    await one.turn('Hello');
+    await one.handle.stop();
+    const child = spawn(claude, ['-p', '--resume', one.handle.id, '--input-format', 'stream-json', '--output-format', 'stream-json', '--verbose', '--dangerously-skip-permissions'], { cwd: work, env, stdio: ['pipe', 'ignore', 'ignore'] });
+    const gone = new Promise((resolve) => {
+      child.once('exit', resolve);
+    });
+    child.stdin.write(`${JSON.stringify({ type: 'user', message: { role: 'user', content: 'DELEGATE' }, parent_tool_use_id: null })}\n`);
+    const step = (): Row | undefined => rowsOf(one.rows, 'tool').find((row) => row.verb === 'agent')?.children.find((row) => row.kind === 'tool');
+    expect(await one.until('its step', step)).toMatchObject({ title: expect.stringContaining('setTimeout') as string, status: 'running' });
+    child.kill('SIGKILL');
+    await gone;
+    await one.until('the session to be free', () => one.session?.owner === 'nobody');
+    const [row] = rowsOf(viewOf(await wholeHistory(backend, one.handle.id)), 'tool');
+    expect(row).toMatchObject({ verb: 'agent', status: 'cancelled' });
+    expect(row?.children.flatMap((each) => (each.kind === 'tool' ? [each.status] : []))).toEqual(['cancelled']);
   });
 });

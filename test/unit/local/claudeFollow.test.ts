@@ -5,8 +5,10 @@ import type { SessionBackend, SessionHandle } from '../../../src/core/model/back
 import type { BackendContext } from '../../../src/core/model/context.ts';
 import type { Entry } from '../../../src/core/model/entry.ts';
 import type { JsonObject } from '../../../src/core/model/json.ts';
+import type { ToolRow } from '../../../src/core/model/row.ts';
 import { createClaudeBackend } from '../../../src/core/systems/local/claude/backend.ts';
 import { projectName } from '../../../src/core/systems/local/claude/files.ts';
+import { viewOf } from '../../../src/core/session/view.ts';
 import { HandClock } from '../session/hand-clock.ts';
 import { memoryLog, tempFolder, until } from './processScripts.ts';
 
@@ -224,5 +226,35 @@ describe('a transcript that others write', () => {
     await appendFile(file, asks('u3', 'Three', 5));
     await looks(() => prompts().includes('Three'));
     expect(prompts()).toEqual(['Three']);
+  });
+
+  it('tells of subagents too, whose steps stand in files of their own', async () => {
+    listen();
+    await handle.history({ limit: 50 });
+    const beside = path.join(file.replace(/\.jsonl$/, ''), 'subagents');
+    await mkdir(beside, { recursive: true });
+    const at = (second: number): string => new Date(Date.UTC(2026, 0, 1, 0, 0, second)).toISOString();
+    const calls = (id: string, name: string, input: JsonObject, second: number): string => line({
+      parentUuid: 'x', isSidechain: false, type: 'assistant', uuid: `c-${id}`, timestamp: at(second), message: { id: `m-${id}`, model: 'm', content: [{ type: 'tool_use', id, name, input }], stop_reason: null },
+    });
+    const results = (id: string, content: string, second: number, detail: JsonObject = {}): string => line({
+      parentUuid: 'x', isSidechain: false, type: 'user', uuid: `r-${id}`, timestamp: at(second), message: { role: 'user', content: [{ type: 'tool_result', tool_use_id: id, content }] }, toolUseResult: detail,
+    });
+    const tool = (): ToolRow | undefined => viewOf(heard).find((row) => row.kind === 'tool');
+    const steps = (): unknown[] => (tool()?.children ?? []).map((row) => (row.kind === 'tool' ? [row.title, row.status, row.turn] : row.kind));
+    await appendFile(file, asks('u2', 'Two', 3) + calls('t1', 'Agent', { description: 'look', prompt: 'Look.' }, 4) + results('t1', 'Launched.', 5, { status: 'async_launched', agentId: 'abc' }));
+    await looks(() => tool() !== undefined);
+    expect(tool()).toMatchObject({ status: 'running', output: '' });
+    await writeFile(path.join(beside, 'agent-abc.jsonl'), calls('t2', 'Bash', { command: 'ls' }, 6));
+    await looks(() => steps().length > 0);
+    expect(steps()).toEqual([['ls', 'running', 'u2']]);
+    await appendFile(path.join(beside, 'agent-abc.jsonl'), results('t2', 'a.txt', 7) + calls('t3', 'Write', { file_path: '/w/b.txt', content: '' }, 8) + results('t3', 'ok', 9));
+    await looks(() => steps().length > 1);
+    const ended = '<task-notification>\n<task-id>abc</task-id>\n<tool-use-id>t1</tool-use-id>\n<status>failed</status>\n<summary>Agent "look" failed: it broke</summary>\n<result>Half.</result>\n</task-notification>';
+    await appendFile(file, says('m2', 'Done', 10) + asks('u3', ended, 11));
+    await looks(() => tool()?.status === 'error');
+    expect(tool()).toMatchObject({ output: 'Half.', turn: 'u2' });
+    expect(viewOf(heard).find((row) => row.kind === 'turn' && row.turn === 'u2')).toMatchObject({ filesChanged: ['/w/b.txt'] });
+    expect(viewOf(heard).some((row) => row.kind === 'notice' && row.text === 'Agent "look" failed')).toBe(true);
   });
 });

@@ -146,6 +146,38 @@ describe('an answer that broke off and is asked for again', () => {
   });
 });
 
+describe('a subagent that goes on behind the turns', () => {
+  const use = (id: string, name: string, input: JsonObject): JsonObject => ({ type: 'tool_use', id, name, input });
+  const result = (id: string, content: string, more: JsonObject = {}): JsonObject => ({ type: 'user', message: { content: [{ type: 'tool_result', tool_use_id: id, content }] }, ...more });
+  const launched = (): Stream => new Stream().start('m1').whole('m1', use('t1', 'Agent', { description: 'look', prompt: 'Look.' }))
+    .line({ type: 'system', subtype: 'task_started', task_id: 'k', tool_use_id: 't1', description: 'look', task_type: 'local_agent', is_backgrounded: true })
+    .line(result('t1', 'Async agent launched successfully. (internal)', { tool_use_result: { status: 'async_launched', agentId: 'a' } }))
+    .line({ type: 'result', subtype: 'success', is_error: false, result: '' })
+    .line({ type: 'assistant', parent_tool_use_id: 't1', message: { id: 's1', content: [use('t2', 'Bash', { command: 'ls' })] } });
+  const seen = (stream: Stream): unknown[] => stream.tools.map((row) => [row.title, row.status, row.output, row.children.map((child) => [child.turn, child.kind === 'tool' ? child.status : child.kind])]);
+
+  it('runs on in the turn that called it, and ends with its report', () => {
+    const stream = launched();
+    expect(seen(stream)).toEqual([['look', 'running', '', [['u1', 'running']]]]);
+    expect(stream.reader.busyBehind).toBe(true);
+    stream.line(result('t2', 'a.txt', { parent_tool_use_id: 't1' }));
+    stream.line({ type: 'system', subtype: 'task_notification', task_id: 'k', tool_use_id: 't1', status: 'completed', summary: 'All seen.', summary_is_report: true, usage: { duration_ms: 7 } });
+    expect(seen(stream)).toEqual([['look', 'ok', 'All seen.', [['u1', 'ok']]]]);
+    expect(viewOf(stream.entries).filter((row) => row.kind === 'notice').map((row) => row.text)).toEqual(['Agent "look" finished']);
+    expect(stream.reader.busyBehind).toBe(false);
+  });
+
+  it('comes to nothing when the process ends', () => {
+    expect(seen(launched().end())).toEqual([['look', 'cancelled', '', [['u1', 'cancelled']]]]);
+  });
+
+  it('that others wait for hands its report back without the frame around it', () => {
+    const framed = '  <tools-used-before-summary>Bash</tools-used-before-summary>\n  \n[Subagent hand-back] The text below is the report. The report follows:\n  # Found\n\n    code\n  End.\nagentId: a (use SendMessage)\n<usage>tool_uses: 1</usage>';
+    const stream = new Stream().start('m1').whole('m1', use('t1', 'Agent', { description: 'look', prompt: 'Look.' })).line(result('t1', framed));
+    expect(stream.tools[0]?.output).toBe('# Found\n\n  code\nEnd.');
+  });
+});
+
 describe('the scan of an input', () => {
   it('finds every field of any object, cut anywhere', () => {
     fc.assert(fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.array(fc.nat(40)), fc.constantFrom(0, 2), (value, cuts, indent) => {

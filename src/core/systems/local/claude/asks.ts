@@ -35,7 +35,9 @@ export class Asks {
   /** `can_use_tool`. */
   ask(line: AskLine, at: number): Ask {
     const callId = line.request.tool_use_id ?? this.#calls.match(line.request.tool_name ?? '', line.request.input ?? {});
-    const ask = askOf(line, { callId, plan: this.#calls.planOf(callId) }, this.#sheet.place(at, { parent: this.#calls.get(callId)?.parent ?? null }), this.#folder);
+    const call = this.#calls.get(callId);
+    const place = this.#sheet.place(at, call === null ? {} : { parent: call.parent, turn: call.turn });
+    const ask = askOf(line, { callId, plan: this.#calls.planOf(callId) }, place, this.#folder);
     this.#asks.set(ask.requestId, ask);
     this.#sheet.add(ask.entry);
     this.#pulse.set('waiting', at, ask.title);
@@ -55,7 +57,7 @@ export class Asks {
     this.#asks.delete(requestId);
     if (outcome === 'withdrawn' && ask.callId !== null) this.#calls.withdraw(ask.callId);
     this.#sheet.add({
-      ...this.#sheet.place(at, { parent: ask.entry.parent }), kind: 'answer', id: `answer:${requestId}`, row: rowOf.ask(requestId), requestId, outcome, by,
+      ...this.#sheet.place(at, { parent: ask.entry.parent, turn: ask.entry.turn }), kind: 'answer', id: `answer:${requestId}`, row: rowOf.ask(requestId), requestId, outcome, by,
       reason: answer?.reason ?? null, answers: answer?.answers ?? {},
     });
     const next = this.#asks.values().next().value;

@@ -12,6 +12,9 @@ export class Calls {
   readonly #denied = new Set<string>();
   /** Calls whose permission was withdrawn by an interrupt: the agent words it as a refusal of the person. */
   readonly #withdrawn = new Set<string>();
+  /** Calls whose subagents go on behind the turns, and the turn of every call that started one. */
+  readonly #launched = new Map<string, ToolEntry>();
+  readonly #turns = new Map<string, string | null>();
 
   get size(): number {
     return this.#calls.size;
@@ -26,6 +29,25 @@ export class Calls {
 
   open(call: ToolEntry): void {
     this.#calls.set(call.callId, call);
+    if (call.verb === 'agent') this.#turns.set(call.callId, call.turn);
+  }
+
+  /** Turn in which a subagent was called. */
+  turnOf(callId: string): string | null {
+    return this.#turns.get(callId) ?? null;
+  }
+
+  /** What the call started goes on in the background. */
+  launch(callId: string): void {
+    const call = this.get(callId);
+    if (call !== null) this.#launched.set(callId, call);
+    this.#calls.delete(callId);
+  }
+
+  /** The end of a call is told in another way than by a result. */
+  drop(callId: string): void {
+    this.#calls.delete(callId);
+    this.#launched.delete(callId);
   }
 
   /** The person denied the call. */
@@ -66,12 +88,17 @@ export class Calls {
 
   /** The process ended: what was open came to nothing. */
   cancel(sheet: Sheet, at: number): void {
-    for (const [callId, call] of this.#calls) sheet.add(cancelledResult(callId, sheet.place(at, { parent: call.parent })));
-    this.#calls.clear();
+    for (const call of [...this.#calls.values(), ...this.#launched.values()]) this.#cancel(call, sheet, at);
+    this.#launched.clear();
   }
 
-  /** The turn ended. */
-  clear(): void {
-    this.#calls.clear();
+  /** The turn ended, and with it what it had called; subagents that go on behind it go on calling. */
+  endTurn(sheet: Sheet, at: number): void {
+    for (const call of this.#calls.values()) if (call.parent === null || this.#launched.size === 0) this.#cancel(call, sheet, at);
+  }
+
+  #cancel(call: ToolEntry, sheet: Sheet, at: number): void {
+    this.#calls.delete(call.callId);
+    sheet.add(cancelledResult(call.callId, sheet.place(at, { parent: call.parent, turn: call.turn })));
   }
 }

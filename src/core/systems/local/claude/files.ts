@@ -4,9 +4,8 @@ import path from 'node:path';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import { userKind } from './normalise.ts';
-import { sideFolder } from './pages.ts';
 import { firstLine } from './tools.ts';
-import { readLine } from './transcript.ts';
+import { readLine, sideFolder } from './transcript.ts';
 import { inputOf as tokensIn } from './normalise.ts';
 import { num, readAssistant, readUser, str, timeOf } from './wire.ts';
 

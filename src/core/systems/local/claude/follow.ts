@@ -3,6 +3,8 @@ import { open } from 'node:fs/promises';
 import type { Entry } from '../../../model/entry.ts';
 import { linesForward } from './lineFile.ts';
 import { readerAt } from './pages.ts';
+import type { AgentCall } from './subagents.ts';
+import { Subagents, withFiles } from './subagents.ts';
 import { mentionsTodos } from './todos.ts';
 import { todosAt } from './todosAt.ts';
 import type { TranscriptReader } from './transcript.ts';
@@ -20,17 +22,26 @@ export class Follower {
   #reader: TranscriptReader | null = null;
   /** True once the reader knows the to-do list: it is looked for when it is needed. */
   #knowsTodos = false;
+  readonly #subagents: Subagents;
+  /** Subagents that may have written since the last look. */
+  #working: readonly AgentCall[] = [];
 
   /** @param offset size of the file from which on it is followed; a line that was unfinished then is read whole. */
   constructor(file: string, folder: string, offset: number) {
     this.file = file;
     this.#folder = folder;
     this.#offset = offset;
+    this.#subagents = new Subagents({ file, folder, dead: false });
   }
 
   /** Up to here the file has been told, or passed over. */
   get offset(): number {
     return this.#offset;
+  }
+
+  /** True when there may be more to tell though the file is as long as it was. */
+  get working(): boolean {
+    return this.#working.length > 0;
   }
 
   /**
@@ -47,6 +58,7 @@ export class Follower {
       if (quiet) this.#pass(size);
       else if (size < this.#offset || replaced) this.#pass(0);
       if (size > this.#offset) await this.#readTo(handle, size, tell);
+      if (!quiet) await this.#readSubagents(tell);
     } finally {
       await handle.close();
     }
@@ -81,9 +93,19 @@ export class Follower {
         continue;
       }
       this.#reader.finish(false);
-      const entries = this.#reader.flush();
+      const entries = await withFiles(this.#reader.flush(), this.#reader, this.#subagents);
       if (entries.length > 0) tell(entries);
     }
+  }
+
+  async #readSubagents(tell: (entries: readonly Entry[]) => void): Promise<void> {
+    if (this.#reader === null) return;
+    const open = [...this.#reader.openAgents.values()];
+    // One that has just ended is read once more.
+    const calls = new Map([...this.#working, ...open].map((call) => [call.callId, call]));
+    this.#working = open;
+    const entries = await this.#subagents.entriesOf([...calls.values()], this.#reader.agents, true);
+    if (entries.length > 0) tell(entries);
   }
 }
 

@@ -134,10 +134,12 @@ export class Following {
       this.#told = 0;
     }
     const follower = (this.#follower ??= new Follower(found.path, found.folder, this.#told ?? found.size));
-    if (found.size === follower.offset) return;
+    if (found.size === follower.offset && !follower.working) return;
+    let told = found.size !== follower.offset;
     await follower.read(await this.#options.theirs(), (entries) => {
+      told = true;
       if (this.#listening) this.#options.tell(entries);
     });
-    this.#options.changed();
+    if (told) this.#options.changed();
   }
 }

@@ -96,6 +96,24 @@ function serverResult(block: Block, place: Place, fallback: string): ResultEntry
   };
 }
 
+/** The end of something that ran in the background. */
+export interface TaskEnd {
+  readonly taskId: string;
+  /** The call that started it, where that is told. */
+  readonly callId: string | null;
+  readonly state: 'completed' | 'failed' | 'stopped';
+  /** One line about it in the agent's words. */
+  readonly summary: string;
+  /** For a subagent: what it was to do, in a few words, and its report (null where it is not told here). */
+  readonly agent: { readonly name: string; readonly report: string | null } | null;
+  readonly durationMs: number | null;
+}
+
+export function taskState(status: string | null): TaskEnd['state'] {
+  if (status === null || status === 'completed') return 'completed';
+  return status === 'failed' ? 'failed' : 'stopped';
+}
+
 /** What a user line is. */
 export type UserKind =
   | { readonly is: 'results' }
@@ -104,7 +122,7 @@ export type UserKind =
   | { readonly is: 'interrupted' }
   | { readonly is: 'output'; readonly text: string }
   /** Something that ran in the background ended; the agent takes up a turn of its own. */
-  | { readonly is: 'task'; readonly taskId: string; readonly summary: string; readonly failed: boolean }
+  | ({ readonly is: 'task' } & TaskEnd)
   /** The agent's own bookkeeping: reminders, caveats, summaries after a compaction. */
   | { readonly is: 'internal' };
 
@@ -118,8 +136,12 @@ export function userKind(line: UserLine): UserKind {
   if (text.startsWith('[Request interrupted by user')) return { is: 'interrupted' };
   const task = inner('task-notification', text);
   if (task !== null) {
-    const status = inner('status', task);
-    return { is: 'task', taskId: inner('task-id', task) ?? line.uuid ?? '', summary: inner('summary', task) ?? 'A background task ended.', failed: status !== null && status !== 'completed' };
+    const summary = inner('summary', task) ?? 'A background task ended.';
+    const name = /^Agent "([\s\S]*)" /.exec(summary)?.[1];
+    return {
+      is: 'task', taskId: inner('task-id', task) ?? line.uuid ?? '', callId: inner('tool-use-id', task), state: taskState(inner('status', task)), summary,
+      agent: name === undefined ? null : { name, report: inner('result', task) }, durationMs: Number(inner('duration_ms', task) ?? Number.NaN) || null,
+    };
   }
   if (line.hidden || text.startsWith('This session is being continued from a previous conversation') || text.startsWith('Caveat: The messages below were generated')) return { is: 'internal' };
   for (const tag of ['local-command-stdout', 'local-command-stderr', 'bash-stdout']) {
@@ -146,24 +168,33 @@ export function promptEntry(uuid: string, text: string, attachments: readonly At
   return { ...place, kind: 'prompt', id: row, row, text, attachments, clientId };
 }
 
+/** Calls that this line says to go on in the background: what it says of them is for the model, and their result comes later. */
+export function launchedCalls(line: UserLine): readonly string[] {
+  return line.content.filter((block) => block.type === 'tool_result').map((block) => str(block, 'tool_use_id') ?? '').filter((callId) => isLaunch(line.facts(callId)));
+}
+function isLaunch(facts: ResultFacts): boolean {
+  return isJsonObject(facts.detail) && facts.detail['status'] === 'async_launched';
+}
+
 /** Results of tools. `denied` tells of calls that we know the person to have denied (1.0 does not say so itself). */
 export function resultEntries(line: UserLine, place: Place, denied: (callId: string) => boolean = () => false): ResultEntry[] {
-  return line.content.filter((block) => block.type === 'tool_result').map((block, index) => {
+  return line.content.filter((block) => block.type === 'tool_result').flatMap((block, index) => {
     const callId = str(block, 'tool_use_id') ?? `${line.uuid ?? 'result'}:${index}`;
     const facts = line.facts(callId);
+    if (isLaunch(facts)) return [];
     const detail = isJsonObject(facts.detail) ? facts.detail : null;
     // A subagent's report, without what the agent wraps around it for the model.
     const report = detail !== null && Array.isArray(detail['content']) && 'totalDurationMs' in detail ? detail['content'] : null;
     const content = contentOf(report ?? block['content']);
-    const output = cleanOutput(report === null ? content.text : content.text.replace(/<tools-used-before-summary>[\s\S]*?<\/tools-used-before-summary>\s*/g, ''));
+    const output = cleanOutput(report === null ? handedBack(content.text) : content.text.replace(/<tools-used-before-summary>[\s\S]*?<\/tools-used-before-summary>\s*/g, ''));
     const status = resultStatus(block['is_error'] === true, facts, content.text, denied(callId));
     const exit = /^Exit code (\d+)/.exec(output)?.[1];
-    return {
+    return [{
       ...nth(place, index), kind: 'result' as const, id: `r:${callId}`, row: rowOf.tool(callId), callId, status, output,
       exitCode: exit !== undefined ? Number(exit) : detail !== null && 'stdout' in detail && status === 'ok' && !('backgroundTaskId' in detail) ? 0 : null,
       durationMs: num(detail, 'totalDurationMs') ?? num(detail, 'durationMs'),
       diffs: status === 'ok' ? resultDiffs(facts.detail) : [], attachments: content.attachments,
-    };
+    }];
   });
 }
 
@@ -181,6 +212,12 @@ const forTheModel = [
   /^ Correction to the text above: this call was stopped while running[\s\S]*$/,
 ];
 
+/** A subagent's report without the frame that the agent puts around it for the model: each of its lines stands two characters in. */
+function handedBack(text: string): string {
+  const framed = /(?:^|\n)\[Subagent hand-back\][^\n]*\n((?:(?: {2}[^\n]*)?(?:\n|$))*)/.exec(text)?.[1];
+  return framed === undefined ? text : framed.replace(/^ {2}/gm, '').trimEnd();
+}
+
 function cleanOutput(text: string): string {
   let clean = /^<tool_use_error>([\s\S]*)<\/tool_use_error>$/.exec(text)?.[1] ?? text;
   for (const pattern of forTheModel) clean = clean.replace(pattern, '');
@@ -193,10 +230,23 @@ export function commandOutput(text: string, place: Place & { readonly id: string
   return { ...rest, kind: 'notice', id: row, row, level: 'info', code: 'command_output', text: stripVTControlCharacters(text).trim(), remedy: null };
 }
 
-export function taskNotice(task: { readonly taskId: string; readonly summary: string; readonly failed: boolean }, place: Place): NoticeEntry {
+const endWords: Readonly<Record<TaskEnd['state'], string>> = { completed: 'finished', failed: 'failed', stopped: 'was stopped' };
+const endStatus: Readonly<Record<TaskEnd['state'], ResultEntry['status']>> = { completed: 'ok', failed: 'error', stopped: 'cancelled' };
+
+/** A notice of the end, and for a subagent the result of its call. One may end several times, when it is spoken to again: the last end holds. */
+export function taskEntries(task: TaskEnd, place: Place): Entry[] {
   const row = rowOf.notice(`task:${task.taskId}`);
   // It stands between turns, or in one that it has nothing to do with.
-  return { ...place, turn: null, kind: 'notice', id: row, row, level: task.failed ? 'warning' : 'info', code: 'task_finished', text: task.summary, remedy: null };
+  const shared = { ...place, turn: null };
+  const text = task.agent === null ? task.summary : `Agent "${task.agent.name}" ${endWords[task.state]}`;
+  const notice: NoticeEntry = { ...shared, kind: 'notice', id: row, row, level: task.state === 'completed' ? 'info' : 'warning', code: 'task_finished', text, remedy: null };
+  if (task.agent === null || task.callId === null) return [notice];
+  const { callId, agent: { report } } = task;
+  const later = (place.order[1] ?? 0) / 1e12;
+  return [notice, {
+    ...shared, rev: report === null ? revs.void : place.rev + later, kind: 'result', id: `r:${callId}`, row: rowOf.tool(callId), callId, status: endStatus[task.state], output: report ?? '',
+    exitCode: null, durationMs: task.durationMs, diffs: [], attachments: [],
+  }];
 }
 
 export const loginRemedy = 'Run `claude auth login` in a terminal (or `claude`, then `/login`), then send again.';

@@ -1,21 +1,18 @@
 import type { FileHandle } from 'node:fs/promises';
-import { open, readdir, readFile } from 'node:fs/promises';
-import path from 'node:path';
+import { open } from 'node:fs/promises';
 import type { Page } from '../../../model/backend.ts';
-import type { Entry, ToolEntry } from '../../../model/entry.ts';
-import type { JsonObject, JsonValue } from '../../../model/json.ts';
-import { isJsonObject } from '../../../model/json.ts';
+import type { Entry } from '../../../model/entry.ts';
+import type { JsonObject } from '../../../model/json.ts';
 import { throwIfAborted } from '../wait.ts';
 import type { FileLine } from './lineFile.ts';
 import { linesBackward, linesForward } from './lineFile.ts';
+import { Subagents, withSubagents } from './subagents.ts';
 import { mentionsTodos } from './todos.ts';
 import { todosAt } from './todosAt.ts';
 import { messageOf, readLine, startsTurn, TranscriptReader } from './transcript.ts';
-import { str } from './wire.ts';
 
-/** How far a turn's beginning is looked for before a page, and the most of a subagent's file that is read, in bytes. */
+/** How far a turn's beginning is looked for before a page, in bytes. */
 const maxTurnBytes = 64 * 1024 * 1024;
-const maxAgentBytes = 16 * 1024 * 1024;
 
 export interface PageRequest {
   readonly cursor?: string;
@@ -68,9 +65,8 @@ export async function historyPage(file: string, folder: string, request: PageReq
     if (lines.some((line) => mentionsTodos(line.text))) reader.todos = await todosAt(handle, start.offset, request.signal);
     for (const line of lines) reader.line(line.value, line.offset, line.end);
     if (next === null) reader.finish(dead);
-    else reader.followedBy(next);
-    const items = reader.flush();
-    items.push(...(await subagentEntries(file, folder, items, reader.agents, request.signal)));
+    else reader.followedBy(next, dead);
+    const items = await withSubagents(reader.flush(), reader, new Subagents({ file, folder, dead }), request.signal);
     return { items, next: top ? null : `${start.offset}${before === null ? '' : `:${before}`}` };
   } finally {
     await handle.close();
@@ -129,61 +125,6 @@ async function following(handle: FileHandle, end: number, size: number): Promise
     if (value !== null) return value;
   }
   return null;
-}
-
-/** Folder beside a transcript that holds its subagents' transcripts and other files of the session. */
-export function sideFolder(file: string): string {
-  return file.replace(/\.jsonl$/, '');
-}
-
-/** File of a subagent by the id of the call that started it, from the notes beside the files. */
-async function agentFiles(folder: string): Promise<ReadonlyMap<string, string>> {
-  const found = new Map<string, string>();
-  for (const name of await readdir(folder).catch(() => [])) {
-    if (!name.endsWith('.meta.json')) continue;
-    try {
-      const note = JSON.parse(await readFile(path.join(folder, name), 'utf8')) as JsonValue;
-      const call = isJsonObject(note) ? str(note, 'toolUseId') : null;
-      if (call !== null) found.set(call, name.replace(/\.meta\.json$/, '.jsonl'));
-    } catch {
-      // A note that is being written: the next reading finds it.
-    }
-  }
-  return found;
-}
-
-/** Entries of the subagents that these entries' calls started, and of theirs. */
-async function subagentEntries(file: string, folder: string, entries: readonly Entry[], agents: ReadonlyMap<string, string>, signal: AbortSignal | undefined): Promise<Entry[]> {
-  const isCall = (entry: Entry): entry is ToolEntry => entry.kind === 'tool' && entry.verb === 'agent';
-  const calls = entries.filter(isCall);
-  if (calls.length === 0) return [];
-  const beside = path.join(sideFolder(file), 'subagents');
-  const files = await agentFiles(beside);
-  const known = new Map(agents);
-  const found: Entry[] = [];
-  for (const call of calls) {
-    throwIfAborted(signal);
-    const agent = known.get(call.callId);
-    const name = files.get(call.callId) ?? (agent === undefined ? undefined : `agent-${agent}.jsonl`);
-    if (name === undefined || name.includes('/') || name.includes('\\')) continue;
-    const reader = new TranscriptReader({ folder, parent: call.row ?? '', turn: call.turn });
-    const handle = await open(path.join(beside, name), 'r').catch(() => null);
-    if (handle === null) continue;
-    try {
-      for await (const line of linesForward(handle, 0, Math.min((await handle.stat()).size, maxAgentBytes))) {
-        const value = readLine(line.text);
-        if (value !== null) reader.line(value, line.offset, line.end);
-      }
-    } finally {
-      await handle.close();
-    }
-    for (const [callId, id] of reader.agents) known.set(callId, id);
-    for (const entry of reader.flush()) {
-      found.push(entry);
-      if (isCall(entry)) calls.push(entry);
-    }
-  }
-  return found;
 }
 
 /**

@@ -4,10 +4,12 @@ import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { Activity } from '../../../model/session.ts';
 import { Asks } from './asks.ts';
+import { Behind } from './behind.ts';
 import { StreamedBlocks } from './blocks.ts';
 import { Calls } from './calls.ts';
 import { Meter } from './meter.ts';
-import { assistantEntries, commandOutput, compactedNotice, promptEntry, resultEntries, revs, taskNotice, userKind } from './normalise.ts';
+import type { Place, TaskEnd } from './normalise.ts';
+import { assistantEntries, commandOutput, compactedNotice, launchedCalls, promptEntry, resultEntries, revs, taskEntries, userKind } from './normalise.ts';
 import type { Answer, Ask } from './permissions.ts';
 import { Pulse } from './pulse.ts';
 import { Sheet } from './sheet.ts';
@@ -47,8 +49,7 @@ export class ClaudeReader {
   readonly #calls = new Calls();
   readonly #asks: Asks;
   readonly #todos: TodoBooks;
-  /** Tasks by id; true: one that goes on behind the turns. */
-  readonly #tasks = new Map<string, boolean>();
+  readonly #behind = new Behind();
   model: string | null = null;
 
   /** @param options `costBefore`, `todos`: what the transcript tells of before this process, the total in dollars and the to-do list. */
@@ -76,7 +77,7 @@ export class ClaudeReader {
   }
   /** True while something that the agent started goes on behind the turns. */
   get busyBehind(): boolean {
-    return [...this.#tasks.values()].includes(true);
+    return this.#behind.busy;
   }
   /** True while a tool runs: then it is worth knowing which processes are its own. */
   get toolRuns(): boolean {
@@ -127,7 +128,7 @@ export class ClaudeReader {
     this.#sheet.add(...this.#blocks.abandon(true));
     this.#asks.closeAll(error === null ? 'withdrawn' : 'lost', at);
     this.#calls.cancel(this.#sheet, at);
-    this.#tasks.clear();
+    this.#behind.clear();
     if (error !== null) this.#sheet.notice(`died:${at}`, 'error', 'process_died', error.text, at, { remedy: error.remedy });
     this.#endTurn(error === null ? 'cancelled' : 'failed', error?.text ?? null, null, at);
     this.#turns.drop();
@@ -211,7 +212,7 @@ export class ClaudeReader {
       this.#turns.named(line.messageId);
       if (line.model !== null && line.model !== '<synthetic>') this.model = line.model;
     }
-    const place = this.#sheet.linePlace(line, at);
+    const place = this.#place(line, at);
     for (const entry of assistantEntries(line, place, this.#folder, (own, position) => this.#blocks.close(own, position))) {
       // A block stands where it began to stream.
       const began = this.#blocks.began(entry.row);
@@ -229,19 +230,26 @@ export class ClaudeReader {
     }
   }
 
+  /** What a subagent does is part of the turn in which it was called, though that may be over. */
+  #place(line: AssistantLine | UserLine, at: number): Place {
+    const place = this.#sheet.linePlace(line, at);
+    return line.parentToolId === null ? place : { ...place, turn: this.#calls.turnOf(line.parentToolId) ?? place.turn };
+  }
+
   #user(line: UserLine, at: number): void {
     if (line.uuid !== null && this.#turns.isOurs(line.uuid)) {
       this.#turns.echoed(line.uuid, at);
       return;
     }
     const kind = userKind(line);
-    const place = this.#sheet.linePlace(line, at);
+    const place = this.#place(line, at);
     switch (kind.is) {
       case 'results':
+        for (const callId of launchedCalls(line)) this.#calls.launch(callId);
         for (const came of resultEntries(line, place, (callId) => this.#calls.isDenied(callId))) {
           const { call, result } = this.#calls.close(came);
           const file = call === null || result.status !== 'ok' ? null : editedFile(call.name, call.input);
-          if (file !== null) this.#turns.changed(file);
+          if (file !== null && call?.turn === this.#sheet.turn) this.#turns.changed(file);
           this.#sheet.add(result);
           const todos = this.#todos.came(result, line.facts(result.callId).detail, place);
           if (todos !== null) this.#sheet.add(todos);
@@ -255,7 +263,7 @@ export class ClaudeReader {
         if (kind.text !== '') this.#sheet.add(commandOutput(kind.text, { ...place, id: line.uuid ?? `output:${at}` }));
         return;
       case 'task':
-        this.#sheet.add(taskNotice(kind, place));
+        this.#taskEnded(kind, place);
         return;
       case 'prompt':
         // A subagent's prompt is the input of its tool; any other comes from another client of this process.
@@ -297,28 +305,24 @@ export class ClaudeReader {
         this.#events.onTitle(str(value, 'title') ?? '');
         return true;
       case 'task_started':
-        this.#tasks.set(str(value, 'task_id') ?? '', value['is_backgrounded'] === true);
+        this.#behind.started(value);
         return true;
-      case 'task_notification':
-        this.#taskEnded(value, at);
-        return true;
-      case 'background_tasks_changed': {
-        const going = new Set(list(value, 'tasks').filter(isJsonObject).map((task) => str(task, 'task_id') ?? ''));
-        for (const id of going) this.#tasks.set(id, true);
+      case 'task_notification': {
+        const end = this.#behind.ended(value);
+        if (end !== null) this.#taskEnded(end, this.#sheet.place(at));
         return true;
       }
+      case 'background_tasks_changed':
+        this.#behind.changed(value);
+        return true;
       default:
         return ignoredSystem.has(subtype);
     }
   }
 
-  #taskEnded(value: JsonObject, at: number): void {
-    const taskId = str(value, 'task_id') ?? '';
-    const behind = this.#tasks.get(taskId) === true;
-    this.#tasks.delete(taskId);
-    if (!behind) return;
-    const status = str(value, 'status');
-    this.#sheet.add(taskNotice({ taskId, summary: str(value, 'summary') ?? 'A background task ended.', failed: status !== null && status !== 'completed' }, this.#sheet.place(at)));
+  #taskEnded(end: TaskEnd, place: Place): void {
+    if (end.callId !== null) this.#calls.drop(end.callId);
+    this.#sheet.add(...taskEntries(end, place));
   }
 
   #mode(value: JsonObject): void {
@@ -347,7 +351,7 @@ export class ClaudeReader {
     if (!this.running) return;
     this.#sheet.add(...this.#blocks.abandon(true));
     this.#asks.closeAll('withdrawn', at);
-    this.#calls.clear();
+    this.#calls.endTurn(this.#sheet, at);
     this.#turns.end(state, error, durationMs, this.#meter.takeTurn(), at);
     this.#events.onTurnEnd(state, error);
   }

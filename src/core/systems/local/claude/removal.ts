@@ -1,6 +1,6 @@
 import { open, stat } from 'node:fs/promises';
 import type { TranscriptFile } from './files.ts';
-import { sideFolder } from './pages.ts';
+import { sideFolder } from './transcript.ts';
 
 /** What is read of a transcript's end to see whether it holds a prompt, in bytes. */
 const lookBytes = 4 * 1024 * 1024;

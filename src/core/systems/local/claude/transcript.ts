@@ -1,13 +1,18 @@
-import type { Entry, Order, TurnState } from '../../../model/entry.ts';
+import type { Entry, Order, ToolEntry, TurnState } from '../../../model/entry.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { Place, UserKind } from './normalise.ts';
-import { assistantEntries, cancelledResult, commandOutput, compactedNotice, inputOf, noFigures, promptEntry, resultEntries, revs, rowOf, taskNotice, userKind } from './normalise.ts';
+import { assistantEntries, cancelledResult, commandOutput, compactedNotice, inputOf, launchedCalls, noFigures, promptEntry, resultEntries, revs, rowOf, taskEntries, userKind } from './normalise.ts';
 import type { TodoBook } from './todos.ts';
 import { TodoBooks } from './todos.ts';
 import { editedFile } from './tools.ts';
 import type { AssistantLine, UserLine } from './wire.ts';
 import { num, obj, readAssistant, readUser, str, timeOf } from './wire.ts';
+
+/** Folder beside a transcript that holds its subagents' transcripts and other files of the session. */
+export function sideFolder(file: string): string {
+  return file.replace(/\.jsonl$/, '');
+}
 
 /** Lines that hold nothing for the chat, told by their first characters: they are most of a transcript's bytes. */
 const bulky = /^\{"type":"(?:api-request|queue-operation|last-prompt|atis-latch|tools-used|file-history)|^\{"parentUuid":[^{]{0,120}"attachment":\{"type":"(?!queued_command")/;
@@ -87,8 +92,13 @@ export class TranscriptReader {
   readonly #delegated = new Map<string, string>();
   readonly #chains = new Map<string, string>();
   #todos = new TodoBooks();
-  /** Subagents' own ids by call, as results tell them. */
+  /** Subagents' own ids by call, as results tell them, and the calls that started any. */
   readonly agents = new Map<string, string>();
+  readonly agentCalls: ToolEntry[] = [];
+  /** Those of them whose subagents may still work. */
+  readonly openAgents = new Map<string, ToolEntry>();
+  /** Calls that may come to nothing when the process ends: a subagent's own without a result, and subagents that go on behind the turns. */
+  readonly #loose = new Map<string, Place>();
 
   /** `parent` and `turn`: for a subagent's own file, the row of its call and the call's turn. */
   constructor(options: { readonly folder: string; readonly parent?: string; readonly turn?: string | null }) {
@@ -142,12 +152,19 @@ export class TranscriptReader {
    * that is not over broke off.
    */
   finish(dead: boolean): void {
+    if (dead) this.#drop();
     if (this.#turn !== null && (dead || this.#turn.state !== null)) this.#closeTurn(null);
   }
 
-  /** What follows what was read is the beginning of a turn: the one before is over. */
-  followedBy(value: JsonObject): void {
+  /** What follows what was read, which may be the beginning of a turn: then the one before is over. `dead` as at the file's end. */
+  followedBy(value: JsonObject, dead: boolean): void {
+    if (dead) this.#drop();
     if (startsTurn(value)) this.#closeTurn(timeOf(str(value, 'timestamp')));
+  }
+
+  #drop(): void {
+    for (const [callId, place] of this.#loose) this.#entries.push(cancelledResult(callId, place));
+    this.#loose.clear();
   }
 
   #place(at: number | null, offset: number, parent: string | null = this.#parent): Place {
@@ -185,8 +202,7 @@ export class TranscriptReader {
     for (const entry of assistantEntries(line, place, this.#folder, index)) {
       this.#entries.push(entry);
       if (entry.kind === 'tool' && entry.verb === 'agent' && isJsonObject(entry.input)) this.#delegated.set((str(entry.input, 'prompt') ?? '').trim(), entry.callId);
-      if (entry.kind === 'tool') this.#todos.called(entry);
-      if (entry.kind === 'tool') turn?.calls.set(entry.callId, editedFile(entry.name, entry.input));
+      if (entry.kind === 'tool') this.#called(entry, turn);
       if (entry.kind === 'notice' && entry.level === 'error' && turn !== null) turn.error = entry.text;
     }
     if (turn === null) return;
@@ -198,22 +214,44 @@ export class TranscriptReader {
     this.#touch(line.at, end, line.failure !== null ? 'failed' : over ? 'completed' : null);
   }
 
+  #agentOf(callId: string, line: UserLine): void {
+    const { detail } = line.facts(callId);
+    const agent = isJsonObject(detail) ? str(detail, 'agentId') : null;
+    if (agent !== null) this.agents.set(callId, agent);
+  }
+
+  #called(call: ToolEntry, turn: Turn | null): void {
+    this.#todos.called(call);
+    if (call.verb === 'agent') {
+      this.agentCalls.push(call);
+      this.openAgents.set(call.callId, call);
+    }
+    if (turn !== null) turn.calls.set(call.callId, editedFile(call.name, call.input));
+    else if (this.#parent !== null) this.#loose.set(call.callId, call);
+  }
+
   #user({ line, kind, midTurn }: { readonly line: UserLine; readonly kind: UserKind; readonly midTurn: boolean }, base: Place, end: number): void {
     const parent = this.#sideParent(line);
     const top = parent === null && !line.sidechain;
     const place = { ...base, parent };
     switch (kind.is) {
       case 'results':
+        for (const callId of launchedCalls(line)) {
+          this.#turn?.calls.delete(callId);
+          this.#loose.set(callId, place);
+          this.#agentOf(callId, line);
+        }
         for (const result of resultEntries(line, place)) {
           this.#entries.push(result);
+          this.#loose.delete(result.callId);
+          this.openAgents.delete(result.callId);
           const file = this.#turn?.calls.get(result.callId) ?? null;
           this.#turn?.calls.delete(result.callId);
           if (file !== null && result.status === 'ok') this.#turn?.files.add(file);
           const { detail } = line.facts(result.callId);
           const todos = this.#todos.came(result, detail, place);
           if (todos !== null) this.#entries.push(todos);
-          const agent = isJsonObject(detail) ? str(detail, 'agentId') : null;
-          if (agent !== null) this.agents.set(result.callId, agent);
+          this.#agentOf(result.callId, line);
         }
         if (top && this.#turn !== null) this.#turn.answered = false;
         if (top) this.#touch(line.at, end, null);
@@ -227,7 +265,8 @@ export class TranscriptReader {
       }
       case 'task':
         if (!top) return;
-        this.#entries.push(taskNotice(kind, place));
+        this.#entries.push(...taskEntries(kind, place));
+        if (kind.callId !== null) this.openAgents.delete(kind.callId);
         if (!midTurn) this.#begin(null, place, end);
         return;
       case 'output':
@@ -276,7 +315,7 @@ export class TranscriptReader {
       order, at: known === null ? null : turn.lastAt, turn: turn.id, parent: null, rev: revs.moment(turn.lastAt, false), kind: 'turn', id: `turn:${turn.id}:end`,
       row: rowOf.turn(turn.id), phase: 'end', state, durationMs: known === null ? null : turn.lastAt - turn.startedAt,
       figures: { ...noFigures, inputTokens: sum((one) => one.input), outputTokens: sum((one) => one.output), cachedTokens: sum((one) => one.cached), contextTokens: last === undefined ? null : last.input + last.output },
-      filesChanged: [...turn.files], error: state === 'failed' ? (turn.error ?? 'The agent ended before the turn was done.') : null,
+      filesChanged: [...turn.files].sort(), error: state === 'failed' ? (turn.error ?? 'The agent ended before the turn was done.') : null,
     });
   }
 }

@@ -108,7 +108,7 @@ export class Turns {
     const id = this.#sheet.turn ?? `auto:${turn.startedAt}`;
     this.#sheet.add({
       ...this.#sheet.place(at, { rev: revs.moment(at, true) }), turn: id, kind: 'turn', id: `turn:${id}:end`, row: rowOf.turn(id), phase: 'end', state,
-      durationMs: durationMs ?? at - turn.startedAt, figures, filesChanged: [...turn.files], error,
+      durationMs: durationMs ?? at - turn.startedAt, figures, filesChanged: [...turn.files].sort(), error,
     });
     this.#turn = null;
     this.#sheet.turn = null;
