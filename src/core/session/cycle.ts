@@ -1,7 +1,8 @@
 import type { Entry } from '../model/entry.ts';
 import type { FactsLookup } from './arrange.ts';
-import { shownParent, topOf } from './arrange.ts';
-import type { Departed, Pending, TailMemory } from './memory.ts';
+import { topOf } from './arrange.ts';
+import { within } from './forest.ts';
+import type { Pending, TailMemory } from './memory.ts';
 import type { RowNode } from './node.ts';
 import { soundEntry } from './normalise.ts';
 import type { Position, RowFacts } from './order.ts';
@@ -66,7 +67,9 @@ export class Cycle {
   private readonly merged = new Map<string, RowLog>();
   /** Rows to which another process wrote, as they were if what it wrote was new. */
   private readonly without = new Map<string, RowLog>();
-  /** Rows that left memory, in this round or since the last one. */
+  /** Rows in memory that are to leave it in the next round. */
+  private readonly staying = new Set<string>();
+  /** Rows that left memory in this round. */
   private readonly left = new Set<string>();
 
   constructor(memory: TailMemory) {
@@ -106,11 +109,8 @@ export class Cycle {
     for (const key of this.asked) if (this.memory.foreign.delete(key)) this.without.set(key, new RowLog(key));
     for (const key of this.asked) this.confirm(key, ops, touched);
     for (const [key, pending] of this.pending) this.mergePending(key, pending, ops, touched);
-    this.postpone(touched);
-    this.leaveAll(this.memory.leaveBelow(ops), touched);
-    for (const top of this.memory.forest.tops.filter((node) => node.linked !== null)) {
-      if (top.home !== 'top') continue;
-      if (this.belongsAbove(top)) this.leaveAll(this.memory.leave(top, ops), touched);
+    for (const top of this.memory.forest.tops.filter((node) => node.linked !== null || this.memory.isAbove(node.placed))) {
+      if (this.memory.isAbove(top.placed) || this.belongsAbove(top)) this.leave(top, ops, touched);
       else if (top.linked !== null && this.isAbsent(top.linked)) this.memory.absent.add(top.linked);
     }
     this.memory.working = new Set(this.merged.keys());
@@ -150,9 +150,9 @@ export class Cycle {
     for (const pending of this.pending.values()) this.waitAgain(pending);
   }
 
-  private waitAgain({ added, stored, left }: Pending): void {
-    for (const entry of stored) this.memory.wait(entry, true, left);
-    for (const entry of added) this.memory.wait(entry, false, left);
+  private waitAgain({ added, stored }: Pending): void {
+    for (const entry of stored) this.memory.wait(entry, true);
+    for (const entry of added) this.memory.wait(entry, false);
   }
 
   /** A row in memory about which the store has now been asked. */
@@ -175,36 +175,28 @@ export class Cycle {
     const log = new RowLog(key);
     for (const entry of this.known.get(key)?.all() ?? []) log.add(entry, true);
     // What another process wrote is in the store before this one looks: whether it changed the row can't be told.
-    let changed = pending.left || pending.stored.length > 0;
-    if (pending.left) this.left.add(key);
+    let changed = pending.stored.length > 0;
     for (const entry of pending.stored) log.add(entry, true);
     for (const entry of pending.added) if (log.add(entry, false)) changed = true;
     this.merged.set(key, log);
     if (changed) touched.add(key);
   }
 
-  /** Rows within one that came while the store was being asked wait for the next round: only then is the store given that one. */
-  private postpone(touched: Set<string>): void {
-    const late = new Set(this.memory.unasked);
-    if (late.size === 0) return;
-    for (const key of this.asked) {
-      if (!this.memory.forest.has(key) || !isWithin(key, late, this.now)) continue;
-      this.memory.unasked.add(key);
-      touched.delete(key);
+  /** A row in memory that stands before the boundary, or within a row that does, leaves memory with all rows within it. */
+  private leave(top: RowNode, ops: RowOp[], touched: Set<string>): void {
+    const nodes = within(top);
+    // With a row that came while the store was being asked, all of them stay for another round.
+    if (nodes.some((node) => this.memory.unasked.has(node.key))) {
+      for (const node of nodes) this.staying.add(node.key);
+      return;
     }
-    for (const [key, pending] of this.pending) {
-      if (!this.merged.has(key) || !isWithin(key, late, this.now)) continue;
-      this.waitAgain(pending);
-      this.merged.delete(key);
-      touched.delete(key);
-    }
-  }
-
-  private leaveAll(gone: readonly Departed[], touched: Set<string>): void {
-    for (const { node } of gone) {
+    this.memory.leave(top, ops);
+    for (const node of nodes) {
+      const { entries, emptied } = node.log.leave();
+      for (const entry of emptied) this.memory.addLoose(entry);
       const log = this.merged.get(node.key) ?? new RowLog(node.key);
       for (const entry of this.known.get(node.key)?.all() ?? []) log.add(entry, true);
-      for (const entry of this.memory.entriesLeft(node)) log.add(entry, false);
+      for (const entry of entries) log.add(entry, false);
       this.merged.set(node.key, log);
       this.left.add(node.key);
       touched.add(node.key);
@@ -231,7 +223,6 @@ export class Cycle {
 
   /** Rows as they were: those in memory that the store was not asked about count as they are, those that left it as none. */
   private readonly before: FactsLookup = (key) => {
-    if (this.pending.get(key)?.left === true) return null;
     const known = this.known.get(key);
     if (known !== undefined && known.size > 0) return known.facts();
     if (this.left.has(key) || this.pending.has(key) || this.asked.has(key)) return null;
@@ -279,7 +270,7 @@ export class Cycle {
 
   private takeEntries(): Entry[] {
     const { forest, loose } = this.memory;
-    const entries = [...forest.takeDirty((node) => this.memory.unasked.has(node.key)), ...loose.values()];
+    const entries = [...forest.takeDirty((node) => this.memory.unasked.has(node.key) || this.staying.has(node.key)), ...loose.values()];
     loose.clear();
     for (const log of this.merged.values()) for (const entry of log.takeDirty()) entries.push(entry);
     return entries;
@@ -292,16 +283,6 @@ function logWithout(key: string, known: RowLog | undefined, entries: readonly En
   const log = new RowLog(key);
   for (const entry of known?.all() ?? []) if (!ids.has(entry.id)) log.add(entry, true);
   return log;
-}
-
-/** True when one of the rows is a parent of this one, or a parent's parent. */
-function isWithin(key: string, rows: ReadonlySet<string>, lookup: FactsLookup): boolean {
-  const seen = new Set([key]);
-  for (let parent = shownParent(key, lookup); parent !== null && !seen.has(parent); parent = shownParent(parent, lookup)) {
-    if (rows.has(parent)) return true;
-    seen.add(parent);
-  }
-  return false;
 }
 
 /** Where a row stands at the top; null where it does not. */

@@ -1,6 +1,7 @@
 import type { Entry } from '../model/entry.ts';
 import type { Row } from '../model/row.ts';
 import { Forest } from './forest.ts';
+import { compareVersions } from './merge.ts';
 import type { RowNode } from './node.ts';
 import type { Position } from './order.ts';
 import { comparePositions, factsOf } from './order.ts';
@@ -14,17 +15,6 @@ export interface Pending {
   readonly added: Entry[];
   /** In the store already, such as what another process wrote. */
   readonly stored: Entry[];
-  /** True for a row that was in memory, and nowhere else, until something moved it before the boundary. */
-  left: boolean;
-}
-
-/** A row that left memory. */
-export interface Departed {
-  readonly node: RowNode;
-  /** False where the store was not asked about it: it may have stood before the boundary as well. */
-  readonly known: boolean;
-  /** True where another process made it. */
-  readonly foreign: boolean;
 }
 
 /**
@@ -67,9 +57,9 @@ export class TailMemory {
     return this.boundary !== null && this.forest.tops.some((top) => this.isAstray(top));
   }
 
-  /** True for a row at the top whose parent may be a row before the boundary. */
+  /** True for a row at the top that stands before the boundary, or whose parent may. */
   isAstray(top: RowNode): boolean {
-    return top.linked !== null && !this.forest.has(top.linked) && !this.absent.has(top.linked);
+    return this.isAbove(top.placed) || (top.linked !== null && !this.forest.has(top.linked) && !this.absent.has(top.linked));
   }
 
   /** The end of a stored session, of which `start` rows stand before. `empty`: the store knows nothing else of the session. */
@@ -90,7 +80,7 @@ export class TailMemory {
     const fresh = new Map<string, Entry[]>();
     for (const entry of entries) {
       if (entry.row === null) {
-        if (!stored) this.loose.set(entry.id, entry);
+        if (!stored) this.addLoose(entry);
         continue;
       }
       this.absent.delete(entry.row);
@@ -136,48 +126,35 @@ export class TailMemory {
     return this.apply(entries.filter((entry) => entry.row !== null && !leaving.has(entry.row)), true);
   }
 
-  /** Merges entries into the rows in memory; a row that this moves before the boundary leaves memory and waits for its place. */
+  /** Merges entries into the rows in memory. A row that this moves before the boundary stays until the store has been asked. */
   apply(entries: Iterable<Entry>, stored: boolean): RowOp[] {
-    const ops = this.offset(this.forest.apply(entries, stored));
-    for (const gone of this.leaveBelow(ops)) for (const entry of this.entriesLeft(gone.node)) this.wait(entry, gone.foreign, gone.known);
-    return ops;
+    return this.offset(this.forest.apply(entries, stored));
   }
 
   /** Takes a top-level row out of memory, with all rows within it. */
-  leave(top: RowNode, ops: RowOp[]): Departed[] {
+  leave(top: RowNode, ops: RowOp[]): void {
     const own: RowOp[] = [];
-    const gone = this.forest.remove(top, own).map((node) => ({ node, known: !this.unasked.delete(node.key), foreign: this.foreign.delete(node.key) }));
+    this.forest.remove(top, own);
     ops.push(...this.offset(own));
-    return gone;
-  }
-
-  /** Takes out every top-level row that stands before the boundary. */
-  leaveBelow(ops: RowOp[]): Departed[] {
-    const gone: Departed[] = [];
-    for (let top = this.forest.tops[0]; top !== undefined && this.isAbove(top.placed); top = this.forest.tops[0]) gone.push(...this.leave(top, ops));
-    return gone;
-  }
-
-  /** Entries of a row that left memory. */
-  entriesLeft(node: RowNode): readonly Entry[] {
-    const { entries, emptied } = node.log.leave();
-    for (const entry of emptied) this.loose.set(entry.id, entry);
-    return entries;
   }
 
   isAbove(position: Position): boolean {
     return this.boundary !== null && comparePositions(position, this.boundary) < 0;
   }
 
+  addLoose(entry: Entry): void {
+    const known = this.loose.get(entry.id);
+    if (known === undefined || compareVersions(entry, known) > 0) this.loose.set(entry.id, entry);
+  }
+
   /** Lets an entry wait for the store. */
-  wait(entry: Entry, stored: boolean, left = false): void {
+  wait(entry: Entry, stored: boolean): void {
     if (entry.row === null) return;
     let pending = this.pending.get(entry.row);
     if (pending === undefined) {
-      pending = { added: [], stored: [], left };
+      pending = { added: [], stored: [] };
       this.pending.set(entry.row, pending);
     }
-    pending.left ||= left;
     (stored ? pending.stored : pending.added).push(entry);
   }
 

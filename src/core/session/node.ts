@@ -48,11 +48,10 @@ export class RowNode {
     return this.row?.kind === this.own.kind ? grown.field : null;
   }
 
-  /** Makes the row anew from the entries. An equal value stays the same object. */
+  /** Makes the row anew from the entries. */
   fold(): void {
     this.growth = undefined;
-    const own = this.shows ? foldOwn(this.key, this.log.all()) : null;
-    if (!sameValue(own, this.own)) this.own = own;
+    this.own = this.shows ? foldOwn(this.key, this.log.all()) : null;
     this.dress();
   }
 
@@ -61,7 +60,7 @@ export class RowNode {
     if (earlier !== null && this.row !== null && isSameRow(earlier, this.row)) this.row = earlier;
   }
 
-  /** Puts the children's rows into the row. */
+  /** Puts the children's rows into the row. An equal value stays the same object. */
   dress(): void {
     if (this.own === null) {
       this.row = null;

@@ -34,38 +34,55 @@ export function compareEntries(a: Entry, b: Entry): number {
   return compareOrder(a.order, b.order) || compareText(a.id, b.id);
 }
 
-/** False for entries that change a row but never make one, and for what is void: a block without text, a call that is not made, pieces that gave way. */
-export function showsRow(entry: Entry): boolean {
+/** Bit of a share (`shareOf`): it shows the row whatever else is there. */
+export const SHOWS = 1;
+/** Two more bits for each channel: that it holds pieces of it, and that it takes their place. */
+const CHANNELS: Readonly<Record<Channel, number>> = { text: 1, thinking: 3, input: 5, output: 7 };
+const ALL_PIECES = Object.values(CHANNELS).reduce((bits, at) => bits | (1 << at), 0);
+
+/**
+ * What an entry adds to the question whether its row has something to show, as bits, so that the shares of a row's entries together (`|`) answer it (`shows`).
+ * Nothing: what changes a row but never makes one, and what is void: a block without text, a call that is not made, pieces that gave way.
+ */
+export function shareOf(entry: Entry): number {
+  const ends = endsChannel(entry);
+  return showing(entry) | (ends === null ? 0 : 2 << CHANNELS[ends]);
+}
+
+function showing(entry: Entry): number {
   switch (entry.kind) {
-    case 'turn': return entry.phase === 'end';
+    case 'turn': return entry.phase === 'end' ? SHOWS : 0;
     case 'text':
-    case 'thinking': return entry.text !== '';
-    case 'tool': return entry.stage !== 'void';
-    case 'delta': return entry.joined === undefined || entry.joined.lengths.length > 0;
-    default: return entry.kind !== 'answer' && entry.kind !== 'usage';
+    case 'thinking': return entry.text === '' ? 0 : SHOWS;
+    case 'tool': return entry.stage === 'void' ? 0 : SHOWS;
+    case 'delta': return entry.joined === undefined || entry.joined.lengths.length > 0 ? 1 << CHANNELS[entry.channel] : 0;
+    case 'answer':
+    case 'usage': return 0;
+    default: return SHOWS;
   }
+}
+
+/** Whether a row with these shares has something to show: pieces that gave way to something void do not. */
+export function shows(shares: number): boolean {
+  return ((shares & SHOWS) | (shares & ALL_PIECES & ~((shares & (ALL_PIECES << 1)) >> 1))) !== 0;
+}
+
+/** True for an entry that makes a row by itself. */
+export function showsRow(entry: Entry): boolean {
+  return shows(shareOf(entry));
 }
 
 /** The facts of a row over its entries; null without entries. */
 export function factsOf(entries: Iterable<Entry>): RowFacts | null {
   let order: Order | null = null;
   let lead: Entry | null = null;
-  let shows = false;
-  const streams = new Set<Channel>();
-  const ended = new Set<Channel>();
+  let shares = 0;
   for (const entry of entries) {
     if (order === null || compareOrder(entry.order, order) < 0) order = entry.order;
     if (entry.parent !== null && (lead === null || compareEntries(entry, lead) < 0)) lead = entry;
-    const ends = endsChannel(entry);
-    if (ends !== null) ended.add(ends);
-    if (showsRow(entry)) {
-      if (entry.kind === 'delta') streams.add(entry.channel);
-      else shows = true;
-    }
+    shares |= shareOf(entry);
   }
-  // Pieces that gave way to something void show nothing.
-  for (const channel of streams) shows ||= !ended.has(channel);
-  return order === null ? null : { order, parent: lead?.parent ?? null, shows };
+  return order === null ? null : { order, parent: lead?.parent ?? null, shows: shows(shares) };
 }
 
 /** True when the facts lead to the same place in the view. */

@@ -190,7 +190,7 @@ export class MemoryStore implements Store {
     await this.turn('count');
   }
 
-  private async turn(method: keyof Store): Promise<void> {
+  protected async turn(method: keyof Store): Promise<void> {
     for (let tick = this.ticks(); tick > 0; tick -= 1) await Promise.resolve();
     if (this.fail(method)) throw new PilothouseError('store_failed', `the store fails at ${String(method)} because the test says so`);
   }

@@ -3,14 +3,13 @@ import type { Entry } from '../../../src/core/model/entry.ts';
 import { canonicalJson } from '../../../src/core/model/json.ts';
 import type { Row } from '../../../src/core/model/row.ts';
 import { createTranscript } from '../../../src/core/session/transcript.ts';
-import type { SessionKey } from '../../../src/core/model/session.ts';
-import type { Store } from '../../../src/core/session/store-api.ts';
+import { mergeEntries } from '../../../src/core/session/merge.ts';
 import type { RowOp, TranscriptView } from '../../../src/core/session/transcript-api.ts';
 import { viewOf } from '../../../src/core/session/view.ts';
 import type { Logger } from '../../../src/core/model/context.ts';
 import { createLogger } from '../../../src/core/transport/logger.ts';
 import { HandClock, settle } from './hand-clock.ts';
-import { MemoryDatabase, MemoryStore } from './memory-store.ts';
+import { MemoryStore } from './memory-store.ts';
 
 /** Runs of a property: many where PILOTHOUSE_LONG is set. */
 export function runs(usual: number, long: number): number {
@@ -18,7 +17,7 @@ export function runs(usual: number, long: number): number {
 }
 
 /** A log that fails the test when a listener of a transcript threw. */
-function watchfulLog(): { readonly log: Logger; readonly check: () => void } {
+export function watchfulLog(): { readonly log: Logger; readonly check: () => void } {
   const errors: unknown[] = [];
   const log = createLogger((level, line) => void (level === 'error' && errors.push(line)));
   return { log, check: () => assert.deepEqual(errors, [], 'no listener threw') };
@@ -96,8 +95,8 @@ export interface Setting {
   readonly reopen: boolean;
   /** Share of the store's calls that fail while entries are added. */
   readonly failing?: number;
-  /** A store in place of the one in memory, and a session of which it knows nothing. */
-  readonly other?: { readonly store: Store; readonly session: SessionKey };
+  /** A store in place of the one in memory; it knows nothing of the session. */
+  readonly store?: MemoryStore;
 }
 
 /**
@@ -106,12 +105,11 @@ export interface Setting {
  */
 export async function checkTranscript(entries: readonly Entry[], batches: readonly (readonly Entry[])[], setting: Setting): Promise<void> {
   const random = randomFrom(setting.seed);
-  const memory = new MemoryStore();
-  memory.ticks = () => Math.floor(random() * 4);
+  const { failing = 0, store = new MemoryStore() } = setting;
+  store.ticks = () => Math.floor(random() * 4);
   const clock = new HandClock();
-  const { failing = 0, other: { store, session } = { store: memory, session: SESSION } } = setting;
   const { log, check } = watchfulLog();
-  const open = (): Promise<TranscriptView> => createTranscript({ store, session, log, clock, tailRows: setting.tailRows, keepRows: setting.keepRows });
+  const open = (): Promise<TranscriptView> => createTranscript({ store, session: SESSION, log, clock, tailRows: setting.tailRows, keepRows: setting.keepRows });
   let view = await open();
   let mirror: Row[] = [];
   const listen = (): void => void view.onChange((ops) => {
@@ -119,7 +117,7 @@ export async function checkTranscript(entries: readonly Entry[], batches: readon
     assertTail(mirror, view);
   });
   listen();
-  if (failing > 0) memory.fail = () => random() < failing;
+  if (failing > 0) store.fail = () => random() < failing;
   for (const batch of batches) {
     const before = new Map(view.tail.map((row) => [row.key, row]));
     view.add(batch);
@@ -138,7 +136,7 @@ export async function checkTranscript(entries: readonly Entry[], batches: readon
       listen();
     }
   }
-  memory.fail = () => false;
+  store.fail = () => false;
   await view.flush();
   const expected = viewOf(entries);
   await compare(view, expected, setting);
@@ -147,17 +145,26 @@ export async function checkTranscript(entries: readonly Entry[], batches: readon
   const again = await open();
   await compare(again, expected, setting);
   await again[Symbol.asyncDispose]();
+  checkStored(store, entries);
   assert.equal(clock.pending, 0, 'no timer is left');
   check();
 }
 
+/** A store holds what was added: the same view, and every entry, but for pieces, in the version that holds. */
+export function checkStored(store: MemoryStore, entries: readonly Entry[]): void {
+  const stored = store.dump(SESSION);
+  assertSame(viewOf(stored), viewOf(entries), 'the store holds the view');
+  const whole = (list: Iterable<Entry>): Entry[] => [...list].filter((entry) => entry.kind !== 'delta').sort((a, b) => (a.id < b.id ? -1 : 1));
+  assertSame(whole(stored), whole(mergeEntries(entries).values()), 'the store holds every entry');
+}
+
 /** The list that changes made ends with the rows in memory, at every moment. */
-function assertTail(mirror: readonly Row[], view: TranscriptView): void {
+export function assertTail(mirror: readonly Row[], view: TranscriptView): void {
   assert.equal(mirror.length, view.total, 'the changes make as many rows as there are');
   assertSame(mirror.slice(view.start), view.tail, 'the changes lead to the rows in memory');
 }
 
-async function compare(view: TranscriptView, expected: readonly Row[], setting: Setting): Promise<void> {
+export async function compare(view: TranscriptView, expected: readonly Row[], setting: Setting): Promise<void> {
   assert.equal(view.total, expected.length, 'total');
   assert.equal(view.start + view.tail.length, view.total, 'rows in memory reach to the end');
   assert.ok(view.tail.length <= Math.max(setting.keepRows, setting.tailRows), 'memory is bounded');
@@ -167,63 +174,8 @@ async function compare(view: TranscriptView, expected: readonly Row[], setting: 
 }
 
 /** Deep equality; the comparison that can tell the difference is slow and so made only where there is one. */
-function assertSame(actual: unknown, expected: unknown, message: string): void {
+export function assertSame(actual: unknown, expected: unknown, message: string): void {
   if (canonicalJson(actual) !== canonicalJson(expected)) assert.deepEqual(actual, expected, message);
-}
-
-/**
- * One window adds the batches, another one follows through the store, while time goes on at random; in the end both show the same. The list that the changes of
- * the one that follows make has as many rows and the same end; what another window did to rows that are not in memory is not told exactly.
- */
-export async function checkFollower(entries: readonly Entry[], batches: readonly (readonly Entry[])[], setting: Setting): Promise<void> {
-  const random = randomFrom(setting.seed);
-  const database = new MemoryDatabase();
-  const clock = new HandClock();
-  const { log, check } = watchfulLog();
-  const windows = await Promise.all(['owner', 'follower'].map(async (name) => {
-    const store = new MemoryStore(database, name);
-    store.ticks = () => Math.floor(random() * 4);
-    const view = await createTranscript({ store, session: SESSION, log, clock, tailRows: setting.tailRows, keepRows: setting.keepRows });
-    const mirror: Row[] = [];
-    view.onChange((ops) => {
-      applyOps(mirror, ops, name === 'owner');
-      assertTail(mirror, view);
-    });
-    return { store, view, mirror };
-  }));
-  const [owner, follower] = windows;
-  assert.ok(owner !== undefined && follower !== undefined);
-  let mark = 0;
-  const follow = async (): Promise<void> => {
-    const found = await follower.store.entriesSince(SESSION, mark, 1 + Math.floor(random() * 20));
-    mark = found.mark;
-    if (found.entries.length > 0) follower.view.add(found.entries, { stored: true });
-  };
-  for (const batch of batches) {
-    owner.view.add(batch);
-    const chance = random();
-    if (chance < 0.5) clock.advance(300);
-    if (chance < 0.3) await settle(Math.floor(random() * 30));
-    if (chance > 0.6) await follow();
-    if (chance > 0.9) await follower.view.flush();
-  }
-  await owner.view.flush();
-  for (let before = -1; before !== mark;) {
-    before = mark;
-    await follow();
-    if (random() < 0.5) await follower.view.flush();
-  }
-  const expected = viewOf(entries);
-  for (const { view, mirror } of windows) {
-    await view.flush();
-    await compare(view, expected, setting);
-    assertSame(mirror.length, expected.length, 'the changes make as many rows as there are');
-    assertSame(mirror.slice(view.start), view.tail, 'the changes lead to the rows in memory');
-  }
-  assertSame(owner.mirror, expected, 'the changes lead to the rows');
-  assertSame(viewOf(owner.store.dump(SESSION)), expected, 'the follower wrote nothing that changes the view');
-  for (const { view } of windows) await view[Symbol.asyncDispose]();
-  check();
 }
 
 /**

@@ -172,15 +172,16 @@ const element = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(0.5, -0.5, 1e300, -1e300, 5e-324, 1_700_000_000_000, -0) },
 );
 
-/** Entries that collide in ids, rows, parents and orders, with rings of parents and rows that show nothing. */
+/** Entries that collide in ids, rows, parents and orders, with rings of parents, rows that show nothing and pieces that give way to a block without text. */
 export const collidingEntries: fc.Arbitrary<readonly Entry[]> = fc.array(
   fc.record({
     id: name, row: fc.option(name, { freq: 8 }), parent: fc.option(name, { freq: 2 }), order: fc.array(element, { maxLength: 3 }),
-    rev: fc.integer({ min: 0, max: 2 }), text: fc.constantFrom('one', 'two', 'three'), shows: fc.boolean(),
+    rev: fc.integer({ min: 0, max: 2 }), text: fc.constantFrom('one', 'two', 'three'), kind: fc.constantFrom('text', 'text', 'answer', 'piece', 'void'),
   }),
   { maxLength: 30 },
-).map((list) => list.map(({ id, row, parent, order, rev, text, shows }): Entry => {
+).map((list) => list.map(({ id, row, parent, order, rev, text, kind }): Entry => {
   const base = { id, row, order, rev, at: null, turn: 't', parent: parent === row ? null : parent };
-  if (shows) return { ...base, kind: 'text', text };
+  if (kind === 'text' || kind === 'void') return { ...base, kind: 'text', text: kind === 'void' ? '' : text };
+  if (kind === 'piece' && row !== null) return { ...base, row, kind: 'delta', channel: 'text', part: 0, text };
   return { ...base, kind: 'answer', requestId: 'r', outcome: 'allowed', by: 'person', reason: text, answers: {} };
 }));

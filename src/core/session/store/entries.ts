@@ -2,7 +2,7 @@ import type { Entry } from '../../model/entry.ts';
 import { PilothouseError } from '../../model/errors.ts';
 import type { SessionKey } from '../../model/session.ts';
 import { canonicalText } from '../jsonText.ts';
-import { showsRow } from '../order.ts';
+import { shareOf } from '../order.ts';
 import { decodeOrder, decodeText, encodeOrder, encodeText } from './codec.ts';
 import type { Share } from './rowIndex.ts';
 import { RowIndex } from './rowIndex.ts';
@@ -133,12 +133,12 @@ export class EntryTable {
     }
     const row = entry.row === null ? null : rows.take(entry.row, entry);
     if (held !== undefined && held['row_n'] !== null) {
-      const same = held['row_n'] === row && (held['shows'] === 1) === entry.shows && equal(anyBytes(held['ord']), entry.order) && equal(orNull(held['parent']), entry.parent);
+      const same = held['row_n'] === row && num(held['shows']) === entry.shows && equal(anyBytes(held['ord']), entry.order) && equal(orNull(held['parent']), entry.parent);
       if (!same) rows.recount(num(held['row_n']));
     }
     sql.run(
       'INSERT INTO entry (session, writer, row_n, shows, rev, ord, id, parent, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
-      ref.n, writer, row, entry.shows ? 1 : 0, entry.rev, entry.order, entry.id, entry.parent, sealer.seal(text, boundTo('entry', ref.key, entry.id)));
+      ref.n, writer, row, entry.shows, entry.rev, entry.order, entry.id, entry.parent, sealer.seal(text, boundTo('entry', ref.key, entry.id)));
     return true;
   }
 
@@ -192,7 +192,7 @@ function place(text: string): Placed {
     row: entry.row === null ? null : encodeText(entry.row),
     // A row within itself is within nothing.
     parent: entry.parent === null || entry.parent === entry.row ? null : encodeText(entry.parent),
-    shows: showsRow(entry as Entry),
+    shows: shareOf(entry as Entry),
     order: encodeOrder(order as readonly number[]),
     rev: typeof entry.rev === 'number' ? entry.rev : Number.NEGATIVE_INFINITY,
   };

@@ -1,3 +1,4 @@
+import { shows, SHOWS } from '../order.ts';
 import { cutRings } from './rings.ts';
 import type { Sql, SqlRow } from './sql.ts';
 import { bytes, bytesOrNull, num } from './sql.ts';
@@ -8,8 +9,8 @@ export interface Share {
   readonly id: Uint8Array;
   readonly order: Uint8Array;
   readonly parent: Uint8Array | null;
-  /** False for entries that change a row but never make one. */
-  readonly shows: boolean;
+  /** What it adds to the question whether the row shows (shareOf in order.ts). */
+  readonly shows: number;
 }
 
 interface RowPlace {
@@ -64,7 +65,10 @@ export class RowIndex {
       row.lead = share;
       row.changed = true;
     }
-    if (share.shows && !row.shows) {
+    // What shows by itself keeps the row shown; pieces and what takes their place may make it come or go, which all entries tell together.
+    if ((share.shows & SHOWS) === 0) {
+      if (share.shows !== 0 && shows(share.shows) !== row.shows) row.recount = true;
+    } else if (!row.shows) {
       row.shows = true;
       row.changed = true;
     }
@@ -90,20 +94,20 @@ export class RowIndex {
 
   private make(key: Uint8Array, share: Share): number {
     const lead = share.parent === null ? null : { order: share.order, id: share.id };
-    const top = share.shows && share.parent === null;
+    const shown = shows(share.shows);
+    const top = shown && share.parent === null;
     const n = this.sql.insert(
       'INSERT INTO transcript_row (session, top, shows, ord, key, parent, lead_ord, lead_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-      this.session, top ? 1 : 0, share.shows ? 1 : 0, share.order, key, share.parent, lead?.order ?? null, lead?.id ?? null);
+      this.session, top ? 1 : 0, shown ? 1 : 0, share.order, key, share.parent, lead?.order ?? null, lead?.id ?? null);
     if (top) this.topRows += 1;
-    this.remember({ n, key, order: share.order, parent: share.parent, lead, shows: share.shows, top, showed: false, changed: lead !== null, recount: false, gone: false });
+    this.remember({ n, key, order: share.order, parent: share.parent, lead, shows: shown, top, showed: false, changed: lead !== null, recount: false, gone: false });
     return n;
   }
 
   /** Reads the row's facts from its entries. */
   private recounted(row: RowPlace): void {
     row.changed = true;
-    const facts = this.sql.get('SELECT min(ord) AS ord, max(shows) AS shows FROM entry WHERE row_n = ?', row.n);
-    const order = bytesOrNull(facts?.['ord']);
+    const order = bytesOrNull(this.sql.get('SELECT min(ord) AS ord FROM entry WHERE row_n = ?', row.n)?.['ord']);
     if (order === null) {
       row.gone = true;
       row.shows = false;
@@ -111,7 +115,7 @@ export class RowIndex {
     }
     const lead = this.sql.get('SELECT ord, id, parent FROM entry WHERE row_n = ? AND parent IS NOT NULL ORDER BY ord, id LIMIT 1', row.n);
     row.order = order;
-    row.shows = num(facts?.['shows']) === 1;
+    row.shows = shows(this.sql.all('SELECT DISTINCT shows FROM entry WHERE row_n = ?', row.n).reduce((shares, found) => shares | num(found['shows']), 0));
     row.parent = lead === undefined ? null : bytes(lead['parent']);
     row.lead = lead === undefined ? null : { order: bytes(lead['ord']), id: bytes(lead['id']) };
   }

@@ -5,8 +5,9 @@ import { num } from './sql.ts';
 /**
  * Schema 1. Keys and ids are CESU-8 and orders sortable doubles (codec.ts), all as BLOB; `sealed` and `record` are sealed (seal.ts).
  * `entry.n` grows with every write, a replaced entry takes a place at the end: it is the mark by which other processes follow.
- * `transcript_row.top` is 1 for rows shown at the top level, which `session.top_rows` counts; `shows` is 0 where nothing of it is shown (an
- * answer without its permission); `lead_*` is the entry that gives the row its parent; `ringed` tells that parents may lead back to themselves.
+ * `transcript_row.top` is 1 for rows shown at the top level, which `session.top_rows` counts; its `shows` is 0 where nothing of it is shown (an
+ * answer without its permission), that of an entry its share in that (shareOf in order.ts); `lead_*` is the entry that gives the row its parent;
+ * `ringed` tells that parents may lead back to themselves.
  */
 const SCHEMA_1 = `
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
