@@ -74,7 +74,7 @@ describe('rollouts that are not as they should be', () => {
   });
 
   it('a file that tells nothing is not read again before it changes', async () => {
-    const file = await rollout(1, `${'not a rollout\n'.repeat(10)}`);
+    const file = await rollout(1, 'not a rollout\n'.repeat(10));
     const disk = new CodexDisk(home);
     const [found] = await disk.list();
     if (found === undefined) throw new Error('not found');
