@@ -138,6 +138,34 @@ export const pageChecks = {
     await page.waitForTimeout(50);
     return same([await asked(page, 'set'), await picker.getAttribute('aria-expanded')], [[{ ask: 'set', what: 'mode', id: 'plan' }], 'false']);
   },
+  'an output that does not come by itself is asked for, waited for, and said why it can not be had': async (page, open) => {
+    await open('scene=outputs');
+    const tool = (command) => page.getByRole('article', { name: `Ran ${command}` });
+    if ((await page.getByRole('article', { name: /Edited/ }).getByRole('button', { name: 'Show Output' }).count()) > 0) return 'a change has its own view';
+    await tool('wc -l src/*.ts').getByRole('button', { name: 'Show Output' }).click();
+    await tool('wc -l src/*.ts').getByText('Fetching the output from build-01…').waitFor({ timeout: 1_000 }).catch(() => undefined);
+    await page.evaluate(() => {
+      const { host } = window.gallery;
+      host.patch({ op: 'update', at: 3, row: { ...host.row(3), output: '12 src/a.ts' } });
+    });
+    await tool('wc -l src/*.ts').getByText('12 src/a.ts').waitFor({ timeout: 2_000 });
+    if ((await tool('wc -l src/*.ts').getByRole('button', { name: 'Show Output' }).count()) > 0) return 'it is offered again';
+    await tool('cat server.log').getByRole('button', { name: 'Show Output' }).click();
+    await tool('cat server.log').getByText('build-01 is offline').waitFor({ timeout: 2_000 });
+    await tool('cat server.log').getByRole('button', { name: 'Show Output' }).click();
+    await page.waitForTimeout(50);
+    if ((await page.locator('[data-path]').count()) > 0) return 'a path that leads nowhere is a link';
+    return same((await asked(page, 'fetch-output')).map((each) => each.row), ['o1', 'o2', 'o2']);
+  },
+  'a session of a terminal is taken over by its button, and by sending': async (page, open) => {
+    await open('scene=terminal');
+    await page.getByRole('button', { name: 'Take Over', exact: true }).click();
+    await message(page).fill('go on here');
+    await page.getByRole('button', { name: 'Send', exact: true }).click();
+    await page.waitForTimeout(50);
+    if ((await page.getByRole('button', { name: 'Fork', exact: true }).count()) !== 1) return 'it can not be forked';
+    return same([(await asked(page, 'take-over')).length, (await asked(page, 'send')).map((each) => each.text)], [1, ['go on here']]);
+  },
   'what an agent writes stays text, wherever it is shown': async (page, open) => {
     const requests = [];
     const note = (request) => requests.push(request.url());

@@ -26,6 +26,8 @@ export interface ChatState {
   readonly folder: string;
   /** The same folder as its machine knows it: paths below it are shown relative to it. */
   readonly root?: string;
+  /** Present where the session's files are on another machine: `fetched` ones open read-only, `none` means that paths lead nowhere from here. */
+  readonly files?: 'fetched' | 'none';
   readonly branch: string | null;
   readonly state: SessionState;
   readonly activity: Activity | null;
@@ -93,11 +95,15 @@ export type PageRequest =
   | { readonly ask: 'outbox'; readonly clientId: string; readonly what: 'drop' | 'retry' | 'steer' | 'up' | 'down' }
   | { readonly ask: 'outbox-edit'; readonly clientId: string; readonly text: string }
   | { readonly ask: 'interrupt' }
+  /** From the person at the session's own terminal, where traits.takeOver. */
+  | { readonly ask: 'take-over' }
   | { readonly ask: 'answer'; readonly requestId: string; readonly decision: Decision }
   | { readonly ask: 'set'; readonly what: 'model' | 'mode' | 'effort'; readonly id: string }
   | { readonly ask: 'run'; readonly command: 'rename' | 'stop' | 'resume' | 'fork' | 'export' | 'openFolder' | 'manageTrust' | 'signIn' }
   | { readonly ask: 'open-diff'; readonly row: string; readonly index: number }
   | { readonly ask: 'open-output'; readonly row: string }
+  /** The output of a tool row that the wire does not carry, where traits.outputOnRequest: it comes as a patch before the reply. */
+  | { readonly ask: 'fetch-output'; readonly row: string }
   | { readonly ask: 'open-attachment'; readonly row: string; readonly index: number }
   | { readonly ask: 'open-file'; readonly path: string; readonly line: number | null }
   | { readonly ask: 'open-link'; readonly href: string }

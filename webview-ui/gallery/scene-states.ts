@@ -12,6 +12,11 @@ export const states: Record<string, Scene> = {
   retrying: () => session(said, running('retrying', { connection: 'reconnecting' }, { until: Date.now() + 5_400, detail: '529' })),
   offline: () => session(said, state({ connection: 'offline', connectionDetail: 'build-01 does not answer', state: 'unknown', outbox: [queued('a', 'Go on with the report.', 'queued')] })),
   foreign: () => session(said, state({ owner: 'foreign', ownerName: 'Claude Code in a terminal (pid 4711)' })),
+  terminal: () => session(said, state({ owner: 'foreign', ownerName: 'a terminal on build-01', files: 'fetched', traits: { ...state().traits, takeOver: true, outputOnRequest: true } })),
+  'signed-out': () => session(said, state({
+    connection: 'offline', state: 'unknown', files: 'none', problem: { message: 'The Happy server does not take this sign-in any more.', remedy: { text: 'Use Sign In… on this connection. Its sessions and what waits to be sent are kept.', command: null }, signIn: true },
+    outbox: [queued('a', 'Go on with the report.', 'queued')],
+  })),
   window: () => session(said, state({ owner: 'window' })),
   untrusted: () => session(said, state({ canRun: false })),
   unavailable: () => session([], state(), { unavailable: { message: 'The connection of this session is not configured any more.', remedy: 'Add it again in the Connections view to use its sessions.' } }),

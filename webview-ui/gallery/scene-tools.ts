@@ -1,4 +1,4 @@
-import { diff, document1, file, notice, picture, prompt, running, text, thinking, todo, tool, turn, unknown } from './make.ts';
+import { diff, document1, file, notice, picture, prompt, running, state, text, thinking, todo, tool, turn, unknown } from './make.ts';
 import type { Scene } from './scene.ts';
 import { session } from './scene.ts';
 
@@ -29,6 +29,21 @@ export const tools: Record<string, Scene> = {
     tool('execute', 'for each in src/*.ts; do\n  wc -l "$each"\ndone', { output: '12 src/a.ts\n90 src/b.ts\n', cwd: '~/billing/packages/core' }),
     turn({ state: 'failed', error: 'The model is overloaded (529). It was tried 10 times.', filesChanged: ['src/view.ts'] }),
   ], running('tool', {}, { detail: 'npm run build' })),
+  outputs: () => session([
+    prompt('What is in it?'),
+    tool('execute', 'ls -la', { durationMs: null, exitCode: null }),
+    text('Then the figures.'),
+    tool('execute', 'wc -l src/*.ts', { key: 'o1', durationMs: null, exitCode: null }),
+    text('And the log, of which `src/report.ts` knows.'),
+    tool('execute', 'cat server.log', { key: 'o2', durationMs: null, exitCode: null }),
+    tool('edit', 'src/view.ts', { diffs: [diff('src/view.ts', '@@ -1 +1 @@\n-a\n+b\n')] }),
+    text('Done.'),
+  ], state({ machine: 'build-01', files: 'none', traits: { ...state().traits, outputOnRequest: true } }), {
+    answer: (body) => {
+      if (body.ask === 'fetch-output' && body.row === 'o2') throw new Error('build-01 is offline. Start its daemon there: happy daemon start');
+      return null;
+    },
+  }),
   kinds: () => session([
     prompt('Here is the screenshot and the log.\n\nPlease compare them:\n  1. the totals\n  2. the dates', [picture('before.png', 200, 120, 210), document1('server.log', 12_400)]),
     thinking('**Comparing the totals**\n\nThe first picture shows the sum before rounding.'),

@@ -1,4 +1,4 @@
-import { setRoot } from './model/place.ts';
+import { setFiles, setRoot } from './model/place.ts';
 import { computed, signal } from '@preact/signals';
 import type { CardDraft, Anchor, Host, KeptState } from './host.ts';
 import { announcementOf } from './model/announce.ts';
@@ -31,6 +31,9 @@ export interface Unavailable {
   readonly trying: boolean;
 }
 
+/** How far an output is that does not come by itself: on its way, not to be had (why), or here. */
+export type FetchedOutput = { readonly state: 'waiting' } | { readonly state: 'failed'; readonly message: string } | { readonly state: 'here' };
+
 interface Waiting {
   readonly resolve: (value: ReplyValue) => void;
   readonly reject: (error: RequestError) => void;
@@ -62,6 +65,8 @@ export class ChatPage {
   /** Requests that wait for the person, of the rows that are here, oldest first. */
   readonly asking = signal<readonly string[]>([]);
   readonly rows = new RowModel();
+  /** Outputs that the person asked for, by row. */
+  readonly outputs = new Map<string, FetchedOutput>();
   session = '';
   /** Called with what changed, or null when everything did; `first` is true for the first snapshot. */
   onRows: (changes: RowChanges | null, first: boolean) => void = () => undefined;
@@ -116,6 +121,22 @@ export class ChatPage {
     } catch (error) {
       this.tell('error', error instanceof Error ? error.message : 'It failed.');
       return false;
+    }
+  }
+
+  /** Asks the session's machine for the output of a tool row; `changed` is called when there is something else to show. Joins what is on its way. */
+  async fetchOutput(row: string, changed: () => void): Promise<void> {
+    if (this.outputs.get(row)?.state === 'waiting') return;
+    const become = (output: FetchedOutput): void => {
+      this.outputs.set(row, output);
+      changed();
+    };
+    become({ state: 'waiting' });
+    try {
+      await this.request({ ask: 'fetch-output', row });
+      become({ state: 'here' });
+    } catch (error) {
+      become({ state: 'failed', message: error instanceof Error ? error.message : 'It failed.' });
     }
   }
 
@@ -193,6 +214,7 @@ export class ChatPage {
         this.rows.reset(message);
         this.config.value = message.config;
         setRoot(message.state.root ?? '');
+        setFiles(message.state.files !== 'none');
         this.state.value = message.state;
         this.look();
         this.onRows(null, first);

@@ -3,8 +3,8 @@ import { PilothouseError } from '../model/errors.ts';
 import type { TranscriptView } from '../session/transcript-api.ts';
 
 const TAKE_OVER_MS = 30_000;
-/** Files and outputs come from their machines in many pieces. */
-const FETCH_MS = 90_000;
+/** Files and outputs come from their machines in many pieces; a page waits a minute for them. */
+const FETCH_MS = 55_000;
 
 /** What is asked of a session's own machine beyond its agent: to be let in, and for what the wire does not carry. Absent ones reject with a coded error. */
 export class SessionReach {

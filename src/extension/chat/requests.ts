@@ -10,6 +10,7 @@ import { commandId } from '../contributions.ts';
 import type { Services } from '../services.ts';
 import { oneLine, stripAnsi } from '../tree/text.ts';
 import { findFiles } from './files.ts';
+import { fileName, remotePath, textOfFile } from './remoteFile.ts';
 import { placeOf } from './place.ts';
 
 export interface RequestContext {
@@ -44,6 +45,9 @@ export async function answerRequest(services: Services, context: RequestContext,
       return DONE;
     case 'interrupt':
       return { kind: 'done', message: (await runtime.interrupt()).message };
+    case 'take-over':
+      await runtime.reach.takeOver();
+      return { kind: 'done', message: 'You have the session now.' };
     case 'answer':
       await runtime.answer(body.requestId, body.decision);
       return DONE;
@@ -72,6 +76,9 @@ export async function answerRequest(services: Services, context: RequestContext,
       await services.documents.open('output.txt', stripAnsi(output));
       return DONE;
     }
+    case 'fetch-output':
+      await runtime.reach.fetchOutput(body.row);
+      return DONE;
     case 'open-attachment': {
       const row = await runtime.transcript.row(body.row);
       const file = row?.kind === 'file' ? row.file : row?.kind === 'prompt' || row?.kind === 'tool' ? row.attachments[body.index] : undefined;
@@ -94,7 +101,7 @@ export async function answerRequest(services: Services, context: RequestContext,
       await vscode.env.clipboard.writeText(body.text);
       return DONE;
     case 'files':
-      return { kind: 'files', paths: await findFiles(services.fleet.session(context.key)?.folder ?? '', body.query) };
+      return { kind: 'files', paths: runtime.system !== 'local' ? [] : await findFiles(services.fleet.session(context.key)?.folder ?? '', body.query) };
   }
 }
 
@@ -121,9 +128,17 @@ async function withTextOnDisk(diff: FileDiff, folder: string, applied: boolean):
   }
 }
 
-/** Files of a session on this computer open as files, folders are shown; those of another machine have no way here, and say so. */
+/** Files of a session on this computer open as files, folders are shown; those of another machine are fetched and open read-only. */
 async function openFile(services: Services, context: RequestContext, file: string, line: number | null): Promise<void> {
-  if (context.runtime.system !== 'local') throw new PilothouseError('other_machine', 'This file is on another machine.');
+  const at = line === null ? undefined : new vscode.Range(line - 1, 0, line - 1, 0);
+  if (context.runtime.system !== 'local') {
+    const session = services.fleet.session(context.key);
+    const machine = services.fleet.machinesOf(context.runtime.connectionId).find((each) => each.id === session?.machineId);
+    const remote = remotePath(file, session?.folder ?? '', machine?.home ?? null);
+    const text = await vscode.window.withProgress({ location: vscode.ProgressLocation.Window, title: `Fetching ${oneLine(fileName(remote), 80)}…` }, () => context.runtime.reach.readFile(remote));
+    await services.documents.openRemote(remote, machine?.name ?? '', textOfFile(text, remote), at);
+    return;
+  }
   const place = await placeOf(file, services.fleet.session(context.key)?.folder ?? '');
   const uri = vscode.Uri.file(place.path);
   if (place.kind === 'folder') {
@@ -131,7 +146,6 @@ async function openFile(services: Services, context: RequestContext, file: strin
     await vscode.commands.executeCommand('revealInExplorer', uri);
     return;
   }
-  const at = line === null ? undefined : new vscode.Range(line - 1, 0, line - 1, 0);
   await vscode.commands.executeCommand('vscode.open', uri, { preview: true, ...(at === undefined ? {} : { selection: at }) });
 }
 

@@ -21,6 +21,7 @@ export function chatState(fleet: Fleet, runtime: SessionRuntime): ChatState {
     machine: machine?.name ?? '',
     folder: session === null ? '' : shortFolder(session.folder, homes),
     ...(session === null ? {} : { root: session.folder }),
+    ...(runtime.system === 'local' ? {} : { files: runtime.reach.readsFiles ? 'fetched' : 'none' }),
     branch: session?.branch ?? null,
     state: session?.state ?? 'unknown',
     activity: session?.activity ?? null,

@@ -12,6 +12,7 @@ describe('messages of the page', () => {
     expect(readPageMessage({ type: 'ready' })).toEqual({ type: 'ready' });
     expect(readPageMessage({ type: 'reopen' })).toEqual({ type: 'reopen' });
     expect(readPageMessage(request({ ask: 'rows', start: 0, end: 10 }))).toEqual(request({ ask: 'rows', start: 0, end: 10 }));
+    for (const body of [{ ask: 'take-over' }, { ask: 'fetch-output', row: 'call:1' }]) expect(readPageMessage(request(body))).toEqual(request(body));
     expect(readPageMessage(request({ ask: 'answer', requestId: 'r', decision: { outcome: 'deny', reason: 'no' } }))).toEqual(request({ ask: 'answer', requestId: 'r', decision: { outcome: 'deny', reason: 'no' } }));
   });
 
@@ -19,7 +20,7 @@ describe('messages of the page', () => {
     for (const bad of [
       null, 1, 'ready', [], {}, { type: 'ready', extra: 1 }, { type: 'nothing' }, request({ ask: 'nothing' }), request({ ask: 'rows', start: -1, end: 2 }), request({ ask: 'rows', start: 0.5, end: 2 }),
       request({ ask: 'run', command: 'workbench.action.quit' }), request({ ask: 'set', what: 'title', id: 'x' }), request({ ask: 'open-file', path: '', line: null }),
-      request({ ask: 'interrupt' }, { session: 7 }), request({ ask: 'interrupt' }, { request: -1 }), request({ ask: 'answer', requestId: 'r', decision: { outcome: 'allow', extra: true } }),
+      request({ ask: 'interrupt' }, { session: 7 }), request({ ask: 'fetch-output', row: '' }), request({ ask: 'take-over', by: 'force' }), request({ ask: 'interrupt' }, { request: -1 }), request({ ask: 'answer', requestId: 'r', decision: { outcome: 'allow', extra: true } }),
     ]) expect(readPageMessage(bad), JSON.stringify(bad)).toBeNull();
   });
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { findReferences, renderMarkdown } from '../../../webview-ui/src/markdown/parser.ts';
+import { setFiles } from '../../../webview-ui/src/model/place.ts';
 import { cutDocument, MarkdownStream } from '../../../webview-ui/src/markdown/stream.ts';
 import type { Settled } from '../../../webview-ui/src/markdown/stream.ts';
 
@@ -139,5 +140,22 @@ describe('what markdown may not do', () => {
     fc.assert(fc.property(document, (text) => {
       expect(renderMarkdown(text)).not.toMatch(/<[^>]*\s(?:href|src|style|on\w+)=/i);
     }), { numRuns: 500 });
+  });
+});
+
+describe('paths of a machine whose files do not open from here', () => {
+  it('are no links, and links to the web stay', () => {
+    const text = 'see src/a.ts:12 and `src/b.ts`, [this](src/c.ts), ![i](d.png) and [web](https://a.example)';
+    const links = (): number => [...renderMarkdown(text).matchAll(/data-path=/g)].length;
+    expect(links()).toBe(4);
+    setFiles(false);
+    try {
+      expect(links()).toBe(0);
+      expect(renderMarkdown(text)).toContain('data-href="https://a.example"');
+      expect(renderMarkdown(text).replaceAll(/<[^>]*>/g, '').trim()).toBe('see src/a.ts:12 and src/b.ts, this, i and web');
+    } finally {
+      setFiles(true);
+    }
+    expect(links()).toBe(4);
   });
 });

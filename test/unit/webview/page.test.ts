@@ -20,6 +20,25 @@ describe('what keeps the person from going on', () => {
   });
 });
 
+describe('a session that a person runs at its own terminal', () => {
+  const traits = { fork: true, resume: true, takeOver: true } as ChatState['traits'];
+
+  it('is taken over where that can be done, and forked beside it', () => {
+    const shown = bannerOf(state({ owner: 'foreign', ownerName: 'a terminal on build-01', traits }));
+    expect(shown).toMatchObject({ level: 'info', action: { label: 'Take Over', command: 'takeOver' }, other: { command: 'fork' } });
+    expect(shown?.text).toMatch(/^A terminal on build-01 runs this session/);
+    expect(bannerOf(state({ owner: 'foreign', traits: { ...traits, fork: false } }))?.other).toBeUndefined();
+  });
+
+  it('can only be read and forked where it can not', () => {
+    expect(bannerOf(state({ owner: 'foreign', ownerName: 'codex' }))).toMatchObject({ text: 'codex runs this session. You can read along; going on here would split it.', action: { command: 'fork' } });
+  });
+
+  it('says first what keeps the machine from being reached', () => {
+    expect(bannerOf(state({ owner: 'foreign', traits, problem: { message: 'Signed out.', remedy: null, signIn: true } }))).toMatchObject({ text: 'Signed out.', action: { command: 'signIn' } });
+  });
+});
+
 /** The page with a host that the test plays. */
 function pageOf(kept: KeptState | null = null) {
   const posted: PageMessage[] = [];
@@ -46,6 +65,24 @@ describe('a session that can’t be opened', () => {
     expect(page.unavailable.value).toEqual({ message: 'Still gone.', remedy: null, trying: false });
     tell(snapshot);
     expect(page.unavailable.value).toBeNull();
+  });
+
+  it('has outputs that are asked for once, are waited for, and fail in words', async () => {
+    const { page, posted, tell } = pageOf();
+    tell(snapshot);
+    const seen: (string | undefined)[] = [];
+    const note = (): void => void seen.push(page.outputs.get('r1')?.state);
+    const first = page.fetchOutput('r1', note);
+    await page.fetchOutput('r1', note);
+    expect(posted.filter((message) => message.type === 'request').map((message) => message.body)).toEqual([{ ask: 'fetch-output', row: 'r1' }]);
+    tell({ type: 'reply', request: 1, ok: false, code: 'machine_offline', message: 'build-01 is offline.' });
+    await first;
+    expect(page.outputs.get('r1')).toEqual({ state: 'failed', message: 'build-01 is offline.' });
+    expect(page.feedback.value).toBeNull();
+    const again = page.fetchOutput('r1', note);
+    tell({ type: 'reply', request: 2, ok: true, value: { kind: 'done', message: null } });
+    await again;
+    expect(seen).toEqual(['waiting', 'failed', 'waiting', 'here']);
   });
 
   it('is found again by its tab after a reload, with what was kept of it', () => {

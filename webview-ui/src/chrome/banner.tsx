@@ -1,6 +1,7 @@
 import type { JSX } from 'preact';
 import { Button, Icon } from '../cards/parts.tsx';
 import { bannerOf } from '../model/banner.ts';
+import type { BannerAction } from '../model/banner.ts';
 import type { ChatPage } from '../page.ts';
 import type { Remedy } from '../types.ts';
 
@@ -13,9 +14,13 @@ export function Banner({ page }: { readonly page: ChatPage }): JSX.Element | nul
     <div class={`banner ${shown.level}`} role="region" aria-label="Session notice">
       <Icon name={shown.icon} />
       <div class="banner-text" dir="auto">{shown.text}{shown.remedy === null ? null : <RemedyLine page={page} remedy={shown.remedy} />}</div>
-      {shown.action === null ? null : <Button label={shown.action.label} look="secondary" onPress={() => void page.ask({ ask: 'run', command: shown.action?.command ?? 'resume' })} />}
+      {[shown.action, shown.other ?? null].map((action) => (action === null ? null : <Button key={action.command} label={action.label} look="secondary" onPress={() => act(page, action)} />))}
     </div>
   );
+}
+
+function act(page: ChatPage, { command }: BannerAction): void {
+  void page.ask(command === 'takeOver' ? { ask: 'take-over' } : { ask: 'run', command });
 }
 
 /** What to do, and the command that does it, to be copied. */

@@ -59,7 +59,7 @@ export function Composer({ page, draft, onReview }: ComposerProps): JSX.Element 
     };
   }, [page]);
   if (state === null) return null;
-  const readOnly = state.owner === 'foreign' || !state.canRun;
+  const readOnly = (state.owner === 'foreign' && state.traits.takeOver !== true) || !state.canRun;
 
   const take = (candidate: Candidate, trigger: Trigger): void => {
     const area = box.current;
@@ -156,6 +156,7 @@ export function Composer({ page, draft, onReview }: ComposerProps): JSX.Element 
 
 function placeholder(page: ChatPage, state: ChatState): string {
   if (!state.canRun) return 'Read only: this workspace is not trusted';
+  if (state.owner === 'foreign' && state.traits.takeOver === true) return 'Message, and take the session over';
   if (state.owner === 'foreign') return `Read only: ${state.ownerName ?? 'another program'} runs this session`;
   return page.running.value ? 'Queue a message' : `Message ${state.agentName}`;
 }

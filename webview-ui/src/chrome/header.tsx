@@ -13,7 +13,7 @@ export function Header({ page }: { readonly page: ChatPage }): JSX.Element | nul
   return (
     <header class="header">
       {state.machine === '' ? null : <span class="header-part machine" title={`Machine: ${state.machine}`}><Icon name="device-desktop" /><span class="sr-only">Machine </span><span class="cut">{state.machine}</span></span>}
-      {state.folder === '' ? null : <button type="button" class="header-part folder mono" title={`Open ${state.folder}`} aria-label={`Folder ${state.folder}`} onClick={() => void page.ask({ ask: 'run', command: 'openFolder' })}><span class="cut-start"><bdi>{state.folder}</bdi></span></button>}
+      {state.folder === '' ? null : state.files !== undefined ? <span class="header-part folder mono" title={state.folder}><span class="sr-only">Folder </span><span class="cut-start"><bdi>{state.folder}</bdi></span></span> : <button type="button" class="header-part folder mono" title={`Open ${state.folder}`} aria-label={`Folder ${state.folder}`} onClick={() => void page.ask({ ask: 'run', command: 'openFolder' })}><span class="cut-start"><bdi>{state.folder}</bdi></span></button>}
       {state.branch === null ? null : <span class="header-part branch" title={`Branch: ${state.branch}`}><Icon name="git-branch" /><span class="sr-only">Branch </span><span class="cut">{state.branch}</span></span>}
       <span class="header-space" />
       {state.canRun || state.state !== 'unknown' ? <ActivityWords state={state} /> : null}

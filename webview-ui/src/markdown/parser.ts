@@ -2,6 +2,7 @@ import MarkdownIt from 'markdown-it';
 import type { Env, StateCore, Token } from 'markdown-it';
 import { codeTarget, findPaths, linkTarget } from './links.ts';
 import type { LinkTarget } from './links.ts';
+import { opensFiles } from '../model/place.ts';
 
 /** Reference definitions of a document, as markdown-it keeps them. */
 export type References = NonNullable<Env['references']>;
@@ -89,25 +90,31 @@ function linkAttributes(target: LinkTarget): string {
   return `role="link" tabindex="0" data-path="${escapeHtml(target.path)}"${line}`;
 }
 
+/** The target, unless it is a file and those lead nowhere from here. */
+function reachable<T extends LinkTarget>(target: T | null): T | null {
+  return target?.kind === 'file' && !opensFiles() ? null : target;
+}
+
 const { rules } = md.renderer;
 rules['link_open'] = (tokens, place) => {
-  const target = linkTarget(String(tokens[place]?.attrGet('href') ?? ''));
+  const target = reachable(linkTarget(String(tokens[place]?.attrGet('href') ?? '')));
   return target === null ? '<a>' : `<a class="link" ${linkAttributes(target)}>`;
 };
 rules['path_link'] = (tokens, place) => {
   const token = tokens[place];
+  if (token !== undefined && !opensFiles()) return escapeHtml(token.content);
   return token === undefined ? '' : `<a class="link path" ${linkAttributes(token.meta as unknown as LinkTarget)}>${escapeHtml(token.content)}</a>`;
 };
 rules['image'] = (tokens, place, options, env, renderer) => {
   const token = tokens[place];
   const alt = renderer.renderInlineAsText(token?.children ?? [], options, env) || 'image';
-  const target = linkTarget(String(token?.attrGet('src') ?? ''));
+  const target = reachable(linkTarget(String(token?.attrGet('src') ?? '')));
   return target === null ? escapeHtml(alt) : `<a class="link image" ${linkAttributes(target)}>${escapeHtml(alt)}</a>`;
 };
 rules['code_inline'] = (tokens, place) => {
   const code = tokens[place]?.content ?? '';
   const inLink = tokens.slice(0, place).filter((token) => token.type === 'link_open').length > tokens.slice(0, place).filter((token) => token.type === 'link_close').length;
-  const target = inLink ? null : codeTarget(code);
+  const target = inLink ? null : reachable(codeTarget(code));
   return target === null ? `<code>${escapeHtml(code)}</code>` : `<code class="link path" ${linkAttributes(target)}>${escapeHtml(code)}</code>`;
 };
 rules['fence'] = (tokens, place) => codeHtml(tokens[place]?.content ?? '', tokens[place]?.info ?? '');

@@ -5,6 +5,16 @@ export function setRoot(folder: string): void {
   root = folder.length > 1 && /[/\\]$/.test(folder) ? folder.slice(0, -1) : folder;
 }
 
+let files = true;
+
+/** Whether paths lead to files that can be opened from here. */
+export function setFiles(open: boolean): void {
+  files = open;
+}
+export function opensFiles(): boolean {
+  return files;
+}
+
 /** A path as it is read from the session's folder; one that is not below it as it is. What opens a file keeps the whole path. */
 export function below(path: string): string {
   if (root === '' || !path.startsWith(root)) return path;

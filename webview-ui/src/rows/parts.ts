@@ -1,4 +1,4 @@
-import { below } from '../model/place.ts';
+import { below, opensFiles } from '../model/place.ts';
 import { attachmentLine, plural } from '../model/words.ts';
 import { parseAnsi } from '../text/ansi.ts';
 import { diffLines } from '../text/patch.ts';
@@ -50,9 +50,11 @@ export class Line {
   }
 }
 
-/** A path that opens its file. */
+/** A path that opens its file; where it leads nowhere from here, the path alone. */
 export function pathLink(path: string, line: number | null, className = 'subject'): HTMLElement {
-  const link = el('a', `${className} link path`, line === null ? below(path) : `${below(path)}:${line}`);
+  const words = line === null ? below(path) : `${below(path)}:${line}`;
+  if (!opensFiles()) return el('span', `${className} path`, words);
+  const link = el('a', `${className} link path`, words);
   link.title = path;
   link.setAttribute('role', 'link');
   link.tabIndex = 0;

@@ -1,7 +1,7 @@
 import { below } from '../model/place.ts';
 import { duration, oneLine, plural, rowLabel, toolLine } from '../model/words.ts';
 import type { ToolLine } from '../model/words.ts';
-import { button, el } from '../transcript/dom.ts';
+import { button, el, icon } from '../transcript/dom.ts';
 import type { RowContext, RowView } from '../transcript/view.ts';
 import type { Row, ToolRow } from '../types.ts';
 import { NestedRows } from './nested.ts';
@@ -25,7 +25,7 @@ export function toolRow(context: RowContext): RowView {
     const open = context.page.isOpen(row.key, byDefault());
     const line = toolLine(row);
     const running = row.status === 'running';
-    head.update(running ? 'loading codicon-modifier-spin' : line.icon, line.verb, subjectOf(line), endOf(context, row, line), rowLabel(row, ''));
+    head.update(running ? 'loading codicon-modifier-spin' : line.icon, line.verb, subjectOf(line), endOf(context, row, line, open ? null : fetch), rowLabel(row, ''));
     head.setOpen(open);
     element.classList.toggle('failed', line.failed);
     drawBody(row, open, line);
@@ -33,7 +33,7 @@ export function toolRow(context: RowContext): RowView {
 
   const drawBody = (now: ToolRow, open: boolean, line: ToolLine): void => {
     // Children are kept by their own list; everything else of a body is cheap, but not worth drawing when nothing of it changed.
-    const state = JSON.stringify([open, now.diffs.length, now.output.length, now.output.slice(-200), now.status, now.attachments.length, now.children.length === 0, now.command, context.page.isOpen(`${now.key}:json`)]);
+    const state = JSON.stringify([open, now.diffs.length, now.output.length, now.output.slice(-200), now.status, now.attachments.length, now.children.length === 0, now.command, context.page.isOpen(`${now.key}:json`), context.page.outputs.get(now.key)]);
     if (state !== drawn) {
       drawn = state;
       const parts: HTMLElement[] = [];
@@ -44,7 +44,7 @@ export function toolRow(context: RowContext): RowView {
         nested?.dispose();
         nested = null;
       }
-      parts.push(...(open ? openParts(context, now) : glance(now, line)));
+      parts.push(...(open ? openParts(context, now, fetch) : glance(now, line)));
       body.replaceChildren(...parts);
       if (parts.length === 0) body.remove();
       else if (body.parentElement === null) element.append(body);
@@ -59,6 +59,18 @@ export function toolRow(context: RowContext): RowView {
     body.replaceChildren(el('div', 'step dim', stepLine(last)));
     if (body.parentElement === null) element.append(body);
     drawn = '';
+  };
+
+  /** Opens the row, where what comes of it is said. */
+  const fetch = (): void => {
+    if (row === null) return;
+    context.hold();
+    context.page.setOpen(row.key, true, byDefault());
+    void context.page.fetchOutput(row.key, () => {
+      context.hold();
+      draw();
+      context.schedule();
+    });
   };
 
   const head = new Line(() => {
@@ -92,8 +104,9 @@ function subjectOf(line: ToolLine): HTMLElement | null {
   return el('span', line.mono ? 'subject mono' : 'subject', visible(line.subject));
 }
 
-function endOf(context: RowContext, row: ToolRow, line: ToolLine): (HTMLElement | string)[] {
+function endOf(context: RowContext, row: ToolRow, line: ToolLine, fetch: (() => void) | null): (HTMLElement | string)[] {
   const end: (HTMLElement | string)[] = [];
+  if (fetch !== null && canFetch(context, row)) end.push(fetchButton(fetch, true));
   if (row.diffs.length === 1) end.push(openDiff(context, row.key, 0));
   if (line.added !== null) end.push(changeFigures(line.added, line.removed ?? 0));
   if (row.children.length > 0) end.push(plural(row.children.filter((child) => child.kind === 'tool').length, 'step'));
@@ -110,7 +123,35 @@ function glance(row: ToolRow, line: ToolLine): HTMLElement[] {
   return [outputView(row.output, line.failed ? GLANCE.failed : row.status === 'running' ? GLANCE.running : GLANCE.ok).element];
 }
 
-function openParts(context: RowContext, row: ToolRow): HTMLElement[] {
+/** True where the row's output does not come by itself, and is not here. */
+function canFetch(context: RowContext, row: ToolRow): boolean {
+  const { page } = context;
+  return page.state.peek()?.traits.outputOnRequest === true && row.status !== 'running' && row.status !== 'waiting' && row.status !== 'denied' && row.output === '' && row.diffs.length === 0 && row.children.length === 0 && page.outputs.get(row.key)?.state !== 'here';
+}
+
+function fetchButton(fetch: () => void, quiet: boolean): HTMLElement {
+  const options = quiet ? { label: 'Show Output', icon: 'output', className: 'tool-button' } : { label: 'Show Output', text: 'Show Output', className: 'text-button' };
+  return button(options, (event) => {
+    event.stopPropagation();
+    fetch();
+  });
+}
+
+/** The way to an output that the person must ask for, how that goes, and why it went wrong. */
+function fetchPart(context: RowContext, row: ToolRow, fetch: () => void): HTMLElement {
+  const fetched = context.page.outputs.get(row.key);
+  const machine = context.page.state.peek()?.machine ?? '';
+  const part = el('div', 'more fetch');
+  part.setAttribute('role', 'status');
+  if (fetched?.state === 'waiting') part.append(icon('loading codicon-modifier-spin'), el('span', 'dim', machine === '' ? 'Fetching the output…' : `Fetching the output from ${machine}…`));
+  else {
+    if (fetched?.state === 'failed') part.append(icon('warning'), el('span', 'dim', fetched.message));
+    part.append(fetchButton(fetch, false));
+  }
+  return part;
+}
+
+function openParts(context: RowContext, row: ToolRow, fetch: () => void): HTMLElement[] {
   const parts: HTMLElement[] = [];
   if (row.command !== null && (row.command.includes('\n') || row.command.length > 70)) parts.push(el('pre', 'command', visible(row.command)));
   if (row.command !== null && row.cwd !== null) parts.push(el('div', 'cwd dim', `in ${row.cwd}`));
@@ -128,6 +169,7 @@ function openParts(context: RowContext, row: ToolRow): HTMLElement[] {
     more.append(button({ label: 'Open Output', text: 'Open Output', className: 'text-button' }, () => void context.page.ask({ ask: 'open-output', row: row.key })));
     parts.push(more);
   }
+  if (canFetch(context, row)) parts.push(fetchPart(context, row, fetch));
   if (row.attachments.length > 0) parts.push(attachmentsView(context, row.key, row.attachments));
   if (parts.length === 0 && row.children.length === 0) parts.push(el('div', 'dim', row.status === 'running' ? 'No output yet.' : `${oneLine(row.title) || row.name}: no output.`));
   return parts;
