@@ -164,7 +164,7 @@ describe('models, titles and pictures', () => {
     await one.handle.setEffort('high');
     expect(one.handle.controls()).toMatchObject({ model: 'sonnet', effort: 'high' });
     await one.turn('Who are you?');
-    expect(one.session?.model).toContain('sonnet');
+    await one.until('its model', () => one.session?.model?.includes('sonnet'));
     const seen = model.requests.filter((request) => request.kind === 'turn').at(-1)?.body as { readonly output_config?: { readonly effort?: string } };
     expect(seen.output_config?.effort).toBe('high');
     expect(await code(one.handle.setModel('no-such-model'))).toBe('invalid_argument');

@@ -150,8 +150,7 @@ describe('a transcript that others write', () => {
     listen();
     await handle.history({ limit: 50 });
     await moving(handle.resume());
-    await moving(handle.stop());
-    await until(() => holder === 'nobody');
+    expect(await moving(handle.stop().then(() => holder))).toBe('nobody');
     await appendFile(file, asks('u2', 'Two', 3) + says('m2', 'Second', 4));
     await looks(() => texts().includes('Second'));
     expect(prompts()).toEqual(['Two']);

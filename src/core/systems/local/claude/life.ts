@@ -48,6 +48,8 @@ export class Life {
   #idle: { cancel(): void } | null = null;
   #failure: string | null = null;
   #stopped = false;
+  /** Resolves when what the last process held was given back. */
+  #leaving: Promise<void> = Promise.resolve();
 
   constructor(desk: Desk, id: string, hooks: LifeHooks) {
     this.#desk = desk;
@@ -99,7 +101,7 @@ export class Life {
     return { step, message: `Claude Code did not answer and was ${step === 'killed' ? 'killed' : 'stopped'}. The next prompt resumes the session.` };
   }
 
-  /** Ends the process: interrupt, SIGTERM, SIGKILL. Resolves when it and all that it has started are dead. */
+  /** Ends the process: interrupt, SIGTERM, SIGKILL. Resolves when it and all that it has started are dead, and the session is anybody's to run. */
   async stop(signal?: AbortSignal): Promise<StopReport> {
     await this.#starting?.catch(() => undefined);
     const agent = this.#agent;
@@ -109,12 +111,14 @@ export class Life {
     this.#stopped = true;
     this.#failure = null;
     const step = await agent.stop(signal);
+    await this.#leaving;
     return { step, message: step === 'killed' ? 'Claude Code did not answer and was killed.' : 'Claude Code was stopped.' };
   }
 
   /** Ends an idle process, so that its next start takes new settings. */
   async recycle(): Promise<void> {
     await this.#agent?.stop();
+    await this.#leaving;
   }
 
   async dispose(): Promise<void> {
@@ -123,6 +127,7 @@ export class Life {
     // What it was just saying is written down only when it is asked to stop.
     if (this.#agent?.reader.running === true) await this.#breakOff(this.#agent, 1000, 1500).catch(() => false);
     await this.#agent?.stop().catch((error: unknown) => this.#desk.context.log.error('an agent could not be ended', { session: this.#id, error: describeError(error) }));
+    await this.#leaving;
   }
 
   async #breakOff(agent: ClaudeAgent, answerMs: number, endMs: number, signal?: AbortSignal): Promise<boolean> {
@@ -141,6 +146,8 @@ export class Life {
   async #start(): Promise<ClaudeAgent> {
     const { context, claims, ledger, env } = this.#desk;
     this.#hooks.changed();
+    // What the last process gives back must not be what this one takes.
+    await this.#leaving;
     await claims.take(this.#id);
     try {
       const record = await this.#hooks.record();
@@ -166,7 +173,9 @@ export class Life {
           if (state === 'completed') this.#desk.signedIn();
           this.#hooks.turnEnded();
         },
-        onExit: (error) => void this.#exited(error),
+        onExit: (error) => {
+          this.#leaving = this.#exited(error);
+        },
       });
       this.#agent = agent;
       this.#stopped = false;
