@@ -7,11 +7,12 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createClaims } from '../../../src/core/systems/local/claims.ts';
 import { identify } from '../../../src/core/systems/local/processTree.ts';
 import type { SessionLocks } from '../../../src/core/systems/local/sessionLock.ts';
 import { createSessionLocks, sharedStateDir } from '../../../src/core/systems/local/sessionLock.ts';
 import { createLogger } from '../../../src/core/transport/logger.ts';
-import { temporary } from './codexRig.ts';
+import { contextIn, temporary } from './codexRig.ts';
 
 const script = fileURLToPath(new URL('./lockHolder.ts', import.meta.url));
 const session = '01a1f9d6-7206-74c2-bfbf-0000000000aa';
@@ -140,6 +141,27 @@ describe('one session in one process', () => {
     await locks.acquire(session);
     await locks.release(session);
     expect(lines.join('\n')).toMatch(/warn.*without a lock/);
+  });
+});
+
+describe('claims: lease and lock together', () => {
+  it('what is taken while it is being given back is held afterwards, and a refusal leaves nothing taken', async () => {
+    const held = new Map<string, string>();
+    const claims = createClaims(contextIn(place.path, { held, window: 'one' }), { env: { HOME: place.path }, scope: 'test', program: 'a VS Code window' });
+    await claims.take(session);
+    await Promise.all([claims.release(session), claims.take(session)]);
+    expect(held.get(`session:${session}`)).toBe('one');
+    const other = new Other('pilothouse local chat');
+    expect(await other.ask(`acquire ${session}`)).toContain('A VS Code window');
+    expect(await claims.other(session)).toBe(null);
+    const second = createClaims(contextIn(place.path, { held, window: 'two' }), { env: { HOME: place.path }, scope: 'test', program: 'a VS Code window' });
+    expect(await second.other(session)).toEqual({ owner: 'window', name: 'another window' });
+    await expect(second.take(session)).rejects.toThrow('Another window runs this session');
+    await claims.release(session);
+    expect(await other.ask(`acquire ${session}`)).toBe('has it');
+    await expect(second.take(session)).rejects.toThrow(`Pilothouse local chat (process ${other.pid}) runs this session`);
+    expect(held.size).toBe(0);
+    expect(await second.other(session)).toEqual({ owner: 'foreign', name: `pilothouse local chat (process ${other.pid})` });
   });
 });
 

@@ -29,8 +29,23 @@ export function createClaims(context: BackendContext, options: ClaimOptions): Cl
   const { leases, stateDir, log } = context;
   const locks = createSessionLocks({ env: options.env, scope: options.scope, program: options.program ?? 'another program', stateDir, log });
   const leaseOf = (id: string): string => `session:${id}`;
+  const working = new Map<string, Promise<void>>();
+  /** One after the other: half of what is being given back must not be taken. */
+  const inTurn = async (id: string, act: () => Promise<void>): Promise<void> => {
+    const before = working.get(id);
+    const mine = (async () => {
+      await before?.catch(() => undefined);
+      await act();
+    })();
+    working.set(id, mine);
+    try {
+      await mine;
+    } finally {
+      if (working.get(id) === mine) working.delete(id);
+    }
+  };
   return {
-    async take(id) {
+    take: (id) => inTurn(id, async () => {
       if (!(await leases.acquire(leaseOf(id)))) throw runsElsewhere('another window');
       try {
         await locks.acquire(id);
@@ -38,11 +53,11 @@ export function createClaims(context: BackendContext, options: ClaimOptions): Cl
         await leases.release(leaseOf(id));
         throw error;
       }
-    },
-    async release(id) {
+    }),
+    release: (id) => inTurn(id, async () => {
       await locks.release(id);
       await leases.release(leaseOf(id));
-    },
+    }),
     async other(id) {
       if ((await leases.holder(leaseOf(id))) === 'other') return { owner: 'window', name: 'another window' };
       const name = await locks.holder(id);

@@ -1,5 +1,5 @@
 import type { Entry } from '../../../model/entry.ts';
-import { PilothouseError } from '../../../model/errors.ts';
+import { describeError, PilothouseError } from '../../../model/errors.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { SessionControls, SessionOwner } from '../../../model/session.ts';
@@ -54,6 +54,8 @@ export class Presence {
   #settings: Settings = unset;
   #planned = false;
   #loading: Promise<LiveThread> | null = null;
+  /** Settles when the last unloading is done. */
+  #leaving: Promise<void> = Promise.resolve();
 
   constructor(id: string, host: CodexHost, events: PresenceEvents) {
     this.#id = id;
@@ -215,8 +217,19 @@ export class Presence {
     this.thread = null;
     this.startedTurn = null;
     this.#children.clear();
-    await this.tidy();
-    await this.#host.claims.release(this.#id);
+    this.#leaving = this.#leave(this.#leaving);
+    await this.#leaving;
+  }
+
+  /** One after the other: what is given back must not be what the next load has taken. Never rejects. */
+  async #leave(before: Promise<void>): Promise<void> {
+    await before;
+    try {
+      await this.tidy();
+      await this.#host.claims.release(this.#id);
+    } catch (error) {
+      this.#host.context.log.warn('a session could not be let go of', { session: this.#id, error: describeError(error) });
+    }
     this.#host.changed(this.#id);
   }
 
@@ -232,6 +245,7 @@ export class Presence {
   async #load(): Promise<LiveThread> {
     const { context, claims, server, disk } = this.#host;
     this.#host.changed(this.#id);
+    await this.#leaving;
     await this.need();
     await this.mayTouch();
     await claims.take(this.#id);
