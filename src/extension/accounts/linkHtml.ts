@@ -13,8 +13,8 @@ export interface LinkPage {
   readonly commands: { readonly copy: string; readonly open: string; readonly again: string; readonly cancel: string };
 }
 
-/** The panel's document. No script runs in it; nothing loads but our own style sheet and the code as a `data:` image. */
-export function linkHtml(page: LinkPage, { styleUri, cspSource }: { readonly styleUri: string; readonly cspSource: string }): string {
+/** The panel's document. No script runs in it; nothing loads but our own style sheet and the code as a `data:` image. `now` in milliseconds since the epoch. */
+export function linkHtml(page: LinkPage, { styleUri, cspSource }: { readonly styleUri: string; readonly cspSource: string }, now: number): string {
   const csp = ["default-src 'none'", `style-src ${cspSource}`, 'img-src data:', "form-action 'none'", "base-uri 'none'"].join('; ');
   return `<!DOCTYPE html>
 <html lang="en">
@@ -29,24 +29,25 @@ export function linkHtml(page: LinkPage, { styleUri, cspSource }: { readonly sty
 <main>
 <h1>${escapeHtml(page.title)}</h1>
 <p class="server">on ${escapeHtml(page.server)}</p>
-${body(page)}
+${body(page, now)}
 </main>
 </body>
 </html>`;
 }
 
-function body({ steps, about, code, problem, commands }: LinkPage): string {
+function body({ steps, about, code, problem, commands }: LinkPage, now: number): string {
   const link = (label: string, address: string, look = ''): string => `<a class="button ${look}" role="button" href="${escapeHtml(address)}">${label}</a>`;
   if (problem !== null) return `<p class="problem" role="alert">${escapeHtml(problem)}</p>\n<p class="actions">${link('Show a New Code', commands.again)} ${link('Cancel', commands.cancel, 'quiet')}</p>`;
   const list = `<ol>${steps.map((step) => `<li>${escapeHtml(step)}</li>`).join('')}</ol>`;
   if (code === null) return `${list}\n<p class="waiting" role="status">Asking the server for a code…</p>\n<p class="actions">${link('Cancel', commands.cancel, 'quiet')}</p>`;
-  const until = new Date(code.expiresAt).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+  // No time of day: this host may stand in another time zone than the person.
+  const minutes = Math.max(1, Math.round((code.expiresAt - now) / 60_000));
   return [
     list,
     code.qr === null ? '' : `<img class="qr" alt="QR code of the link below" src="${qrImage(code.qr)}">`,
     `<p class="link" aria-label="Link"><code>${escapeHtml(code.link)}</code></p>`,
     `<p class="actions">${link('Copy Link', commands.copy)} ${link('Open Link', commands.open, 'quiet')} ${link('Cancel', commands.cancel, 'quiet')}</p>`,
-    `<p class="waiting" role="status">Waiting until it is confirmed there. The code lasts until ${until}; this tab closes by itself.</p>`,
+    `<p class="waiting" role="status">Waiting until it is confirmed there. The code lasts ${minutes === 1 ? 'a minute' : `${minutes} minutes`}; this tab closes by itself.</p>`,
     `<p class="about">${escapeHtml(about)}</p>`,
   ].join('\n');
 }

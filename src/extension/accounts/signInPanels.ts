@@ -49,7 +49,7 @@ export class SignInPanels implements vscode.Disposable {
       open.code = code;
       panel.webview.html = linkHtml(
         { title: signIn.title, server: signIn.server, steps: signIn.steps, about: signIn.about, code, problem, commands: { copy: address('copy'), open: address('open'), again: address('again'), cancel: address('cancel') } },
-        { styleUri: panel.webview.asWebviewUri(vscode.Uri.joinPath(media, 'sign-in.css')).toString(), cspSource: panel.webview.cspSource },
+        { styleUri: panel.webview.asWebviewUri(vscode.Uri.joinPath(media, 'sign-in.css')).toString(), cspSource: panel.webview.cspSource }, Date.now(),
       );
     };
     try {

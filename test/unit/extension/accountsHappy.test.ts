@@ -128,18 +128,19 @@ describe('the sign-in panel', () => {
   const rows = [[true, true, false], [false, true, true], [true, false, true]];
 
   it('runs nothing, loads nothing but its style and the code, and quotes what it is told', () => {
-    const html = linkHtml({ ...page, code: { link: 'happy:///account?<k>', qr: rows, expiresAt: Date.UTC(2026, 1, 1, 10, 0, 0) }, problem: null }, asset);
+    const html = linkHtml({ ...page, code: { link: 'happy:///account?<k>', qr: rows, expiresAt: Date.UTC(2026, 1, 1, 10, 0, 0) }, problem: null }, asset, Date.UTC(2026, 1, 1, 9, 58, 0));
     expect(html).toContain(`content="default-src 'none'; style-src https://res; img-src data:; form-action 'none'; base-uri 'none'"`);
     expect(html).not.toMatch(/<script|<b>|javascript:|\son\w+=|style=|<k>/);
     expect([...html.matchAll(/href="([^"]*)"/g)].map((match) => match[1])).toEqual(['https://res/sign-in.css', 'command:a?1', 'command:b', 'command:d']);
     expect([...html.matchAll(/src="([^"]{0,26})/g)].map((match) => match[1])).toEqual(['data:image/svg+xml;base64,']);
     expect(html).toContain('<code>happy:///account?&lt;k&gt;</code>');
     expect(html).toContain('One &lt;b&gt;');
+    expect(html).toContain('lasts 2 minutes');
   });
 
   it('says that it waits for a code, and why there is none', () => {
-    expect(linkHtml({ ...page, code: null, problem: null }, asset)).toContain('Asking the server for a code');
-    const html = linkHtml({ ...page, code: null, problem: 'Nobody confirmed it. & <i>' }, asset);
+    expect(linkHtml({ ...page, code: null, problem: null }, asset, 0)).toContain('Asking the server for a code');
+    const html = linkHtml({ ...page, code: null, problem: 'Nobody confirmed it. & <i>' }, asset, 0);
     expect(html).toContain('Nobody confirmed it. &amp; &lt;i&gt;');
     expect(html).toContain('href="command:c"');
   });

@@ -14,7 +14,9 @@ export function Banner({ page }: { readonly page: ChatPage }): JSX.Element | nul
     <div class={`banner ${shown.level}`} role="region" aria-label="Session notice">
       <Icon name={shown.icon} />
       <div class="banner-text" dir="auto">{shown.text}{shown.remedy === null ? null : <RemedyLine page={page} remedy={shown.remedy} />}</div>
-      {[shown.action, shown.other ?? null].map((action) => (action === null ? null : <Button key={action.command} label={action.label} look="secondary" onPress={() => act(page, action)} />))}
+      <div class="banner-actions">
+        {[shown.action, shown.other ?? null].map((action) => (action === null ? null : <Button key={action.command} label={action.label} look="secondary" onPress={() => act(page, action)} />))}
+      </div>
     </div>
   );
 }

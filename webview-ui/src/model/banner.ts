@@ -23,7 +23,7 @@ export function bannerOf(state: ChatState): BannerWords | null {
     const fork: BannerAction | null = state.traits.fork ? { label: 'Fork', command: 'fork' } : null;
     if (state.traits.takeOver === true) {
       return {
-        level: 'info', icon: 'terminal', text: `${capital(who)} runs this session. Take it over, or just send, to go on here: it ends there, and can be taken back.`, remedy: null, action: { label: 'Take Over', command: 'takeOver' }, ...(fork === null ? {} : { other: fork }),
+        level: 'info', icon: 'terminal', text: `${capital(who)} runs this session. Take over, or just send, to go on here; it can be taken back there.`, remedy: null, action: { label: 'Take Over', command: 'takeOver' }, ...(fork === null ? {} : { other: fork }),
       };
     }
     return { level: 'info', icon: 'eye', text: `${who} runs this session. You can read along; going on here would split it.`, remedy: null, action: fork };
