@@ -1,12 +1,11 @@
 import path from 'node:path';
-import { parseArgs } from 'node:util';
-import type { ParseArgsConfig } from 'node:util';
 import type { ConnectionState } from '../core/model/backend.ts';
 import { describeError, isAbort, PilothouseError } from '../core/model/errors.ts';
 import { findExecutable } from '../core/systems/local/executable.ts';
 import type { LocalConnection } from '../core/systems/local/index.ts';
 import { ALL_BACKENDS, isSandbox, makeSession } from '../core/systems/local/one-shot/index.ts';
 import { agentWord, knownAgents, namedAgent } from './agents.ts';
+import { asksForHelp, flag, parsed, text } from './args.ts';
 import { chat } from './chat.ts';
 import { cliContext } from './context.ts';
 import type { CliIo } from './io.ts';
@@ -26,8 +25,7 @@ pilothouse local chat [--agent claude|codex|NAME] [--agents FILE] [--cwd D] [--m
 /** `pilothouse local …`. Gives the exit code: 0, 1 (failed, with one line on stderr) or 2 (usage). Never rejects. */
 export async function runLocal(argv: readonly string[], io: CliIo): Promise<number> {
   const [verb, ...rest] = argv;
-  const own = rest.slice(0, rest.includes('--') ? rest.indexOf('--') : rest.length);
-  if (verb !== undefined && verbs.includes(verb) && (own.includes('--help') || own.includes('-h'))) {
+  if (verb !== undefined && verbs.includes(verb) && asksForHelp(rest)) {
     io.out(localUsage);
     return exitOk;
   }
@@ -50,20 +48,6 @@ export async function runLocal(argv: readonly string[], io: CliIo): Promise<numb
     const usage = error instanceof UsageError || (error instanceof PilothouseError && (error.code === 'invalid_argument' || error.code === 'unknown_backend'));
     io.err(`${plainLine(isAbort(error) ? 'Cancelled.' : describeError(error))}\n`);
     return usage ? exitUsage : exitFailed;
-  }
-}
-
-const text = { type: 'string' } as const;
-const flag = { type: 'boolean' } as const;
-
-function parsed<const O extends NonNullable<ParseArgsConfig['options']>>(args: readonly string[], options: O, positionals: number) {
-  try {
-    const result = parseArgs({ args: [...args], options, allowPositionals: positionals > 0, strict: true });
-    if (result.positionals.length > positionals) throw new UsageError(`There is one argument too many: ${plainLine(result.positionals[positionals] ?? '')}. Put the prompt in quotes.`);
-    return result;
-  } catch (error) {
-    if (error instanceof UsageError) throw error;
-    throw new UsageError(plainLine(error instanceof Error ? error.message : 'The arguments could not be read.'));
   }
 }
 

@@ -1,5 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { happyUsage, runHappy } from './happy.ts';
 import type { CliIo } from './io.ts';
 import { exitFailed, exitOk, exitUsage, plainLine } from './io.ts';
 import { localUsage, runLocal } from './local.ts';
@@ -7,6 +8,7 @@ import { localUsage, runLocal } from './local.ts';
 /** What follows the system's word on the command line goes to its runner. */
 const systems: Readonly<Record<string, { readonly run: (argv: readonly string[], io: CliIo) => Promise<number>; readonly usage: string }>> = {
   local: { run: runLocal, usage: localUsage },
+  happy: { run: runHappy, usage: happyUsage },
 };
 
 const usage = `pilothouse <system> <verb> [--json]
