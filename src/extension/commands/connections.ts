@@ -53,12 +53,13 @@ async function addConnection(services: Services, target: unknown): Promise<void>
 async function editConnection(services: Services, target: unknown): Promise<void> {
   const connection = await connectionFor(services, target, 'Edit which connection?', () => true);
   const account = services.accounts.record(connection.connectionId);
-  if (account !== null) return editAccount(services, account, givenOf(target));
+  const given = givenOf(target);
+  if (account !== null && (typeof given['name'] === 'string' || typeof given['serverUrl'] === 'string')) return editAccount(services, account, given);
   const agent = services.connections.agentOf(connection.connectionId);
   const { state } = connection;
   if (state.message !== null && state.status !== 'ready') {
     const copy = 'Copy Command';
-    const edit = agent === null ? 'Set Path…' : 'Edit…';
+    const edit = agent === null && account === null ? 'Set Path…' : 'Edit…';
     const { text = '', command = null } = state.remedy ?? {};
     const detail = [oneLine(text, 400), oneLine(command ?? '', 400)].filter((line) => line !== '').join('\n\n');
     const signInLabel = 'Sign In…';
@@ -68,6 +69,7 @@ async function editConnection(services: Services, target: unknown): Promise<void
     if (choice === 'Try Again') await services.fleet.refresh(connection.connectionId);
     if (choice !== edit) return;
   }
+  if (account !== null) return editAccount(services, account, given);
   if (agent !== null) {
     const changed = await askAgent(services, agent);
     await services.connections.setAgent(connection.connectionId, changed);

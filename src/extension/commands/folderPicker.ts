@@ -26,6 +26,8 @@ class FolderWalk {
   private readonly homes: readonly string[];
   /** Of the place that is shown, or comes. */
   private listed: readonly Item[] = [];
+  /** Of the path that is typed. */
+  private typed: readonly Item[] = [];
   private listing: AbortController | null = null;
   private settled = false;
 
@@ -47,7 +49,10 @@ class FolderWalk {
     });
     this.pick.onDidChangeValue(() => this.show());
     this.pick.onDidAccept(() => {
-      const does = this.pick.selectedItems[0]?.does ?? null;
+      const [selected] = this.pick.selectedItems;
+      // Enter may come before the lines of what was typed are shown.
+      const typed = typedPath(this.pick.value, this.machine.home);
+      const does = typed !== null && (selected === undefined || !this.typed.includes(selected)) ? { use: typed } : (selected?.does ?? null);
       if (does === null) return;
       if ('use' in does) this.done(does.use);
       else this.go(does.go);
@@ -115,9 +120,10 @@ class FolderWalk {
   /** What is listed, and what is typed, where that is a path. */
   private show(): void {
     const typed = typedPath(this.pick.value, this.machine.home);
-    this.pick.items = typed === null ? this.listed : [
+    this.typed = typed === null ? [] : [
       { ...this.item('Use', 'check', { use: typed }, pickText(typed, 300)), alwaysShow: true }, { ...this.item('Browse', 'folder-opened', { go: typed }, pickText(typed, 300)), alwaysShow: true },
     ];
+    this.pick.items = typed === null ? this.listed : this.typed;
   }
 
   private item(label: string, icon: string, does: Item['does'], description?: string): Item {

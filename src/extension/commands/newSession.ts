@@ -126,28 +126,37 @@ interface Choices {
   readonly model: string | null;
 }
 
-/** Name, permission mode and model, each of which may stay as it is: one more Enter starts the session. */
-async function review(where: string, controls: SessionControls | null, begin: Choices): Promise<Choices> {
+/** The name, then permission mode and model, each of which may stay as it is: Enter goes on, and starts the session. */
+async function review(where: string, controls: SessionControls | null, given: Choices): Promise<Choices> {
+  const begin = { ...given, title: given.title === '' ? await askName('') : given.title };
+  if (controls === null || controls.modes.length + controls.models.length === 0) return begin;
   const label = (list: SessionControls['modes'], id: string | null): string => list.find((choice) => choice.id === id)?.label ?? id ?? 'the agent’s own';
   for (let now = begin; ; ) {
     const items = [
       { label: 'Start Session', description: pickText(where, 200), icon: 'play', what: 'start' as const },
       { label: 'Name…', description: pickText(now.title) || 'given by the agent', icon: 'edit', what: 'title' as const },
-      ...(controls === null || controls.modes.length === 0 ? [] : [{ label: 'Permission Mode…', description: pickText(label(controls.modes, now.mode)), icon: 'shield', what: 'mode' as const }]),
-      ...(controls === null || controls.models.length === 0 ? [] : [{ label: 'Model…', description: pickText(label(controls.models, now.model ?? controls.model)), icon: 'chip', what: 'model' as const }]),
+      ...(controls.modes.length === 0 ? [] : [{ label: 'Permission Mode…', description: pickText(label(controls.modes, now.mode)), icon: 'shield', what: 'mode' as const }]),
+      ...(controls.models.length === 0 ? [] : [{ label: 'Model…', description: pickText(label(controls.models, now.model ?? controls.model)), icon: 'chip', what: 'model' as const }]),
     ];
     const picked = await vscode.window.showQuickPick(items.map((item) => ({ ...item, iconPath: new vscode.ThemeIcon(item.icon) })), { title: 'New Session', placeHolder: 'Enter starts the session' });
     if (picked === undefined) throw new Dismissed();
     if (picked.what === 'start') return now;
     if (picked.what === 'title') {
-      const title = await vscode.window.showInputBox({ title: 'Name of the session', value: now.title, prompt: 'Leave it empty to let the agent name it.', validateInput: (value) => (value.length > 200 ? 'At most 200 characters.' : null) });
-      now = { ...now, title: title?.trim() ?? now.title };
-    } else if (controls !== null) {
+      now = { ...now, title: await askName(now.title) };
+    } else {
       const list = picked.what === 'mode' ? controls.modes : controls.models;
       const choice = await vscode.window.showQuickPick(list.map((each) => ({ label: pickText(each.label), ...(each.description === null ? {} : { detail: pickText(each.description, 200) }), id: each.id })), { placeHolder: picked.what === 'mode' ? 'Permission Mode' : 'Model' });
       if (choice !== undefined) now = picked.what === 'mode' ? { ...now, mode: choice.id } : { ...now, model: choice.id };
     }
   }
+}
+
+async function askName(value: string): Promise<string> {
+  const name = await vscode.window.showInputBox({
+    title: 'New Session: name (optional)', value, prompt: 'Leave it empty to let the agent name it.', ignoreFocusOut: true, validateInput: (text) => (text.trim().length > 200 ? 'At most 200 characters.' : null),
+  });
+  if (name === undefined) throw new Dismissed();
+  return name.trim();
 }
 
 /** A workspace folder, one that recent sessions used, or any other. */
