@@ -4,7 +4,7 @@ import type { Clock } from '../model/context.ts';
 import { PilothouseError } from '../model/errors.ts';
 import type { JsonValue } from '../model/json.ts';
 import { abortReason, systemClock } from './clock.ts';
-import { redact } from './logger.ts';
+import { redact } from './redact.ts';
 
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 

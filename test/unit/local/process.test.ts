@@ -8,7 +8,7 @@ import { createLineSplitter } from '../../../src/core/systems/local/lines.ts';
 import type { AgentProcess, AgentProcessOptions } from '../../../src/core/systems/local/process.ts';
 import { startAgentProcess } from '../../../src/core/systems/local/process.ts';
 import { descendants, identify, isAlive, parseProcStat, parsePsLine } from '../../../src/core/systems/local/processTree.ts';
-import { redact } from '../../../src/core/systems/local/redact.ts';
+import { redact } from '../../../src/core/transport/redact.ts';
 import { memoryLog, script, tempFolder, until } from './processScripts.ts';
 
 let folder: Awaited<ReturnType<typeof tempFolder>>;
@@ -95,6 +95,14 @@ describe('lines', () => {
 });
 
 describe('agent processes', () => {
+  it('redacts its words also where the pipe cuts a secret in two', async () => {
+    const heard: string[] = [];
+    const agent = await start(`process.stderr.write('Authorization: Bearer abcdefgh'); setTimeout(() => { process.stderr.write('ijklmnop1234 was refused\\nthe end'); }, 150);`, { onStderr: (text) => heard.push(text) });
+    const exit = await agent.exited;
+    expect(heard.join('')).toBe('Authorization: Bearer [redacted] was refused\nthe end');
+    expect(exit.stderrTail).toBe(heard.join(''));
+  });
+
   it('talks in lines both ways and tells its end with the redacted tail of stderr', async () => {
     const agent = await start(
       `process.stdin.on('data', (d) => process.stdout.write('got ' + d)); process.stdin.on('end', () => { console.error('x'.repeat(20000) + ' token=abcdef123456 ' + process.env.MY_API_KEY); process.exitCode = 3; });`,

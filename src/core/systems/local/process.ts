@@ -5,12 +5,12 @@ import { StringDecoder } from 'node:string_decoder';
 import type { StopReport } from '../../model/backend.ts';
 import type { Logger } from '../../model/context.ts';
 import { PilothouseError } from '../../model/errors.ts';
+import { RedactingStream } from '../../transport/redact.ts';
 import { launchOf } from './executable.ts';
 import type { ProcessLedger } from './ledger.ts';
 import { createLineSplitter } from './lines.ts';
 import type { ProcessIdentity } from './processTree.ts';
 import { descendants, endProcesses, identify, signalProcess, waitForDeath } from './processTree.ts';
-import { redact } from './redact.ts';
 import { throwIfAborted, waitFor } from './wait.ts';
 
 const stderrTailBytes = 16 * 1024;
@@ -39,7 +39,7 @@ export interface AgentProcessOptions {
   /** Each line of stdout, in order, never empty. JSON or not: see `parseJsonLine`. */
   readonly onLine: (line: string) => void;
   readonly onExit?: (exit: ProcessExit) => void;
-  /** Text of stderr as it comes, redacted, not cut at lines. */
+  /** Text of stderr, redacted, as its lines come; what has no end of line comes when the program ends. */
   readonly onStderr?: (text: string) => void;
   /** What went wrong without ending it, such as `line_too_long`. */
   readonly onFault?: (error: PilothouseError) => void;
@@ -113,18 +113,20 @@ class RunningProcess implements AgentProcess {
   #ledgerKey: string | null = null;
   #noted: readonly ProcessIdentity[] = [];
   #stopping: Promise<StopReport> | null = null;
+  readonly #words: RedactingStream;
   #stderr = '';
 
   constructor(child: ChildProcessWithoutNullStreams, options: AgentProcessOptions) {
     this.#child = child;
     this.#options = options;
+    this.#words = new RedactingStream(options.env);
     const decoder = new StringDecoder('utf8');
     const splitter = createLineSplitter(
       (line) => this.#guard(() => options.onLine(line)),
       (error) => this.#guard(() => options.onFault?.(error)),
     );
     child.stdout.on('data', (chunk: Buffer) => splitter.push(chunk));
-    child.stderr.on('data', (chunk: Buffer) => this.#onStderr(decoder.write(chunk)));
+    child.stderr.on('data', (chunk: Buffer) => this.#onStderr(this.#words.push(decoder.write(chunk))));
     // A broken pipe shows up as the rejection of `write` and as the exit; the events themselves must only not be unhandled.
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.on('error', (error: Error) => options.log.trace('agent pipe closed', { message: error.message }));
     child.on('error', (error) => options.log.debug('agent process could not be signalled', { message: error.message }));
@@ -134,8 +136,9 @@ class RunningProcess implements AgentProcess {
         clearTimeout(drain);
         if (this.exit !== null) return;
         splitter.end();
+        this.#onStderr(this.#words.push(decoder.end()) + this.#words.end());
         const { exitCode: code, signalCode: signal } = child;
-        this.exit = { code, signal, stderrTail: redact(this.#stderr, options.env).trim(), expected: this.#stopping !== null };
+        this.exit = { code, signal, stderrTail: this.#stderr.trim(), expected: this.#stopping !== null };
         for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy();
         void this.#afterExit(this.exit).finally(() => {
           if (this.exit !== null) resolve(this.exit);
@@ -284,7 +287,7 @@ class RunningProcess implements AgentProcess {
   #onStderr(text: string): void {
     if (text === '') return;
     this.#stderr = (this.#stderr + text).slice(-stderrTailBytes);
-    this.#guard(() => this.#options.onStderr?.(redact(text, this.#options.env)));
+    this.#guard(() => this.#options.onStderr?.(text));
   }
 
   /** A listener's mistake must not take the reading of the pipe with it. */
