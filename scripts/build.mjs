@@ -1,6 +1,5 @@
 /**
- * Builds dist/: the extension (CommonJS, `vscode` external), the store's worker, the core as a library (ESM and types), the CLI and the chat page.
- * `vscode` is external for the extension alone: an import of it below src/extension breaks the core's bundle, and so the build.
+ * Builds dist/: the bundles of build/bundles.mjs, and the library's types.
  * Options: --watch rebuilds on change (no types), --dev keeps names and adds source maps.
  */
 import { spawnSync } from 'node:child_process';
@@ -8,58 +7,24 @@ import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
-import { inlineWorker } from './build/inline-worker.mjs';
+import { bundles } from './build/bundles.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const watch = process.argv.includes('--watch');
 const dev = watch || process.argv.includes('--dev');
 const dist = path.join(root, 'dist');
 
-/** @type {esbuild.BuildOptions} */
-const shared = {
-  absWorkingDir: root,
-  bundle: true,
-  minify: !dev,
-  keepNames: true,
-  sourcemap: dev ? 'linked' : false,
-  logLevel: 'warning',
-  metafile: true,
-  legalComments: 'none',
-};
-// zod asks for `navigator` to recognise Cloudflare; VS Code's extension host logs an error whenever an extension touches that global.
-const node = { ...shared, platform: 'node', target: 'node22', define: { navigator: 'undefined' } };
-// Bundled CommonJS dependencies call require() for Node's own modules, which an ES module does not have by itself.
-const requireShim = "import{createRequire as pilothouseRequire}from'node:module';const require=pilothouseRequire(import.meta.url);";
-
-/** @type {Record<string, esbuild.BuildOptions>} */
-const bundles = {
-  extension: { ...node, entryPoints: ['src/extension/activate.ts'], outfile: 'dist/extension.cjs', format: 'cjs', external: ['vscode'], define: { ...node.define, 'import.meta.url': '"file:///bundled"' } },
-  'store-worker': { ...node, entryPoints: ['src/core/session/store/worker.ts'], outfile: 'dist/store-worker.cjs', format: 'cjs', define: { ...node.define, 'import.meta.url': '"file:///bundled"' } },
-  core: { ...node, entryPoints: ['src/core/index.ts'], outfile: 'dist/core.js', format: 'esm', banner: { js: requireShim } },
-  cli: { ...node, entryPoints: ['src/cli/main.ts'], outfile: 'dist/cli.js', format: 'esm', banner: { js: `#!/usr/bin/env node\n${requireShim}` } },
-  page: {
-    ...shared,
-    entryPoints: ['webview-ui/src/main.tsx'],
-    outfile: 'dist/webview/chat.js',
-    format: 'iife',
-    target: 'chrome138',
-    jsx: 'automatic',
-    jsxImportSource: 'preact',
-    loader: { '.ttf': 'file' },
-    assetNames: '[name]',
-    plugins: [inlineWorker()],
-  },
-};
+const all = bundles({ root, dist: 'dist', dev });
 
 async function main() {
   if (!watch) rmSync(dist, { recursive: true, force: true });
   mkdirSync(path.join(dist, 'webview'), { recursive: true });
   if (watch) {
-    for (const options of Object.values(bundles)) await (await esbuild.context(options)).watch();
+    for (const options of Object.values(all)) await (await esbuild.context(options)).watch();
     process.stdout.write('watching\n');
     return;
   }
-  const built = await Promise.all(Object.entries(bundles).map(async ([name, options]) => ({ name, result: await esbuild.build(options) })));
+  const built = await Promise.all(Object.entries(all).map(async ([name, options]) => ({ name, result: await esbuild.build(options) })));
   const sizes = {};
   for (const { name, result } of built) {
     for (const [file, output] of Object.entries(result.metafile.outputs)) sizes[file] = output.bytes;

@@ -1,0 +1,48 @@
+/**
+ * What is bundled, and how: the extension (CommonJS, `vscode` external), the store's worker, the core as a library, the CLI and the chat page.
+ * `vscode` is external for the extension alone: an import of it below src/extension breaks the core's bundle, and so the build.
+ */
+import { inlineWorker } from './inline-worker.mjs';
+
+/**
+ * esbuild's options by the bundle's name.
+ * @param {{ root: string, dist: string, dev?: boolean }} where `root`: the project's folder; `dist`: where the bundles go; `dev` keeps names and adds source maps
+ * @returns {Record<string, import('esbuild').BuildOptions>}
+ */
+export function bundles({ root, dist, dev = false }) {
+  /** @type {import('esbuild').BuildOptions} */
+  const shared = {
+    absWorkingDir: root,
+    bundle: true,
+    minify: !dev,
+    keepNames: true,
+    sourcemap: dev ? 'linked' : false,
+    logLevel: 'warning',
+    metafile: true,
+    legalComments: 'none',
+  };
+  // zod asks for `navigator` to recognise Cloudflare; VS Code's extension host logs an error whenever an extension touches that global.
+  /** @type {import('esbuild').BuildOptions} */
+  const node = { ...shared, platform: 'node', target: 'node22', define: { navigator: 'undefined' } };
+  const commonJs = { ...node.define, 'import.meta.url': '"file:///bundled"' };
+  // Bundled CommonJS dependencies call require() for Node's own modules, which an ES module does not have by itself.
+  const requireShim = "import{createRequire as pilothouseRequire}from'node:module';const require=pilothouseRequire(import.meta.url);";
+  return {
+    extension: { ...node, entryPoints: ['src/extension/activate.ts'], outfile: `${dist}/extension.cjs`, format: 'cjs', external: ['vscode'], define: commonJs },
+    'store-worker': { ...node, entryPoints: ['src/core/session/store/worker.ts'], outfile: `${dist}/store-worker.cjs`, format: 'cjs', define: commonJs },
+    core: { ...node, entryPoints: ['src/core/index.ts'], outfile: `${dist}/core.js`, format: 'esm', banner: { js: requireShim } },
+    cli: { ...node, entryPoints: ['src/cli/main.ts'], outfile: `${dist}/cli.js`, format: 'esm', banner: { js: `#!/usr/bin/env node\n${requireShim}` } },
+    page: {
+      ...shared,
+      entryPoints: ['webview-ui/src/main.tsx'],
+      outfile: `${dist}/webview/chat.js`,
+      format: 'iife',
+      target: 'chrome138',
+      jsx: 'automatic',
+      jsxImportSource: 'preact',
+      loader: { '.ttf': 'file' },
+      assetNames: '[name]',
+      plugins: [inlineWorker()],
+    },
+  };
+}
