@@ -12,6 +12,7 @@ import { Accounts } from './accounts/accounts.ts';
 import { LostSecrets } from './accounts/lostSecrets.ts';
 import { ACCOUNT_SYSTEMS } from './accounts/registry.ts';
 import { SignInPanels } from './accounts/signInPanels.ts';
+import { watchAttention } from './attention.ts';
 import { AttachmentFiles } from './chat/attachments.ts';
 import { ReadOnlyDocuments } from './chat/documents.ts';
 import { LastEditor } from './chat/lastEditor.ts';
@@ -82,6 +83,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   panels.start(services);
   context.subscriptions.push(
     settings, accounts, connections, signIns, panels, documents, attachments, lastEditor, tree,
+    watchAttention(fleet, [tree.view]),
     new ConnectionsTree(fleet, accounts, (id) => connections.agentOf(id) !== null || id === 'local-claude' || id === 'local-codex' || accounts.record(id) !== null),
     new Notifications(services),
     registerCommands(services),

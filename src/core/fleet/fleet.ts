@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { mkdirSync } from 'node:fs';
-import type { BackendEvent, Disposable, SessionBackend, SpawnOptions } from '../model/backend.ts';
+import type { BackendEvent, Disposable, Looking, SessionBackend, SpawnOptions } from '../model/backend.ts';
 import type { Leases } from '../model/context.ts';
 import { describeError, PilothouseError } from '../model/errors.ts';
 import type { Machine, Session, SessionControls, SessionKey } from '../model/session.ts';
@@ -37,6 +37,7 @@ export class Fleet implements AsyncDisposable {
   private settingConnections: Promise<void> = Promise.resolve();
   /** Ids of the connections that there should be; null before they were set. */
   private wanted: ReadonlySet<string> | null = null;
+  private looked: Looking = { focused: false, visible: false };
 
   constructor(options: FleetOptions) {
     this.options = options;
@@ -131,6 +132,13 @@ export class Fleet implements AsyncDisposable {
     const session = await this.need(connectionId).backend.spawn(options);
     this.table.merge([session]);
     return session;
+  }
+
+  /** What the person looks at, told to every backend that wants to know, and to those that are made later. */
+  attention(attention: Looking): void {
+    if (attention.focused === this.looked.focused && attention.visible === this.looked.visible) return;
+    this.looked = attention;
+    for (const live of this.live.values()) live.backend.attention?.(attention);
   }
 
   /** A session that a backend just made, before the backend's own event tells of it. */
@@ -229,7 +237,7 @@ export class Fleet implements AsyncDisposable {
     if (this.abort.signal.aborted) return;
     const leases = scopedLeases(this.options.store.leases, spec.connectionId);
     const { log, clock } = this.options;
-    const backend = spec.dormant === undefined
+    const backend: SessionBackend = spec.dormant === undefined
       ? spec.create({ connectionId: spec.connectionId, log: log.child(spec.connectionId), clock, keep: this.options.store.keep(`backend:${spec.connectionId}`), leases, stateDir })
       : new DormantBackend(spec, spec.dormant, clock);
     const live = new LiveConnection({
@@ -237,6 +245,7 @@ export class Fleet implements AsyncDisposable {
       changed: () => this.touch({ connections: true, machines: true }),
     });
     this.live.set(spec.connectionId, live);
+    backend.attention?.(this.looked);
     live.add(backend.watch((event) => this.onBackendEvent(live, event)));
     this.touch({ connections: true });
     try {

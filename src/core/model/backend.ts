@@ -69,6 +69,12 @@ export interface Places {
   folders(machineId: string, path: string | null, options?: CallOptions): Promise<{ readonly path: string; readonly folders: readonly string[] }>;
 }
 
+/** What the person looks at: the window has the focus; a view of ours can be seen. */
+export interface Looking {
+  readonly focused: boolean;
+  readonly visible: boolean;
+}
+
 export type BackendEvent =
   | { readonly type: 'connection'; readonly state: ConnectionState }
   | { readonly type: 'machine'; readonly machine: Machine }
@@ -102,8 +108,8 @@ export interface SessionBackend extends AsyncDisposable {
   watch(listener: (event: BackendEvent) => void): Disposable;
   /** Present where sessions can be made on other machines. */
   readonly places?: Places;
-  /** What the person looks at: the window has the focus; a view of ours can be seen. For systems that tell others whether somebody looks. */
-  attention?(attention: { readonly focused: boolean; readonly visible: boolean }): void;
+  /** For systems that tell others whether somebody looks. */
+  attention?(attention: Looking): void;
   /** Models, modes and efforts to offer before a session exists. `machineId` and `agent` as for `spawn`. */
   controls(options: { readonly folder: string; readonly machineId?: string; readonly agent?: string } & CallOptions): Promise<SessionControls>;
   /** Makes a session; nothing is sent yet. */

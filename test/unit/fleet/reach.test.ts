@@ -120,6 +120,21 @@ describe('an account that needs a sign-in', () => {
   });
 });
 
+describe('what the person looks at', () => {
+  it('is told to backends once it changes, and to those that come later', async () => {
+    const told: string[] = [];
+    const listens = (name: string) => (backend: FakeBackend): void => {
+      Object.assign(backend, { attention: ({ focused, visible }: { focused: boolean; visible: boolean }) => told.push(`${name} ${focused} ${visible}`) });
+    };
+    await account(listens('first'));
+    window.fleet.attention({ focused: true, visible: false });
+    window.fleet.attention({ focused: true, visible: false });
+    await account(listens('second'), '2');
+    window.fleet.attention({ focused: false, visible: true });
+    expect(told).toEqual(['first false false', 'first true false', 'second true false', 'second false true']);
+  });
+});
+
 describe('machines', () => {
   it('that several connections reach are shown once, as one with contact knows them, and are found by connection', async () => {
     const spec = (connectionId: string, state: 'online' | 'offline') => {
