@@ -48,6 +48,8 @@ test('a connection whose program is missing says which, and how to install it', 
 test('an agent is added by its command, and removed', async () => {
   const [setting] = demoAgentSetting(await currentRig());
   await window.runCommand('Add Connection…');
+  await window.quickInput.pick(/^Agent of this computer/);
+  await window.quickInput.wait(/1\/2/);
   await window.quickInput.answer('Second Agent');
   await window.quickInput.wait(/2\/2/);
   await window.quickInput.answer(`"${String(setting?.['command'])}" "${String((setting?.['args'] as string[] | undefined)?.[0])}"`);
@@ -113,7 +115,15 @@ test('a selection goes into the composer of the chat that was used last', async 
   await until('the file to open', async () => (await window.tabs()).some((tab) => tab.startsWith('fees')), { detail: async () => JSON.stringify(await window.tabs()) });
   await window.page.locator('.monaco-editor .view-line').first().click();
   await window.page.keyboard.press('Control+a');
-  await window.runCommand('Send Selection to Session…');
+  // On a busy computer the extension host learns of the editor a moment after the person sees it.
+  await until('the selection to be sent', async () => {
+    await window.runCommand('Send Selection to Session…');
+    return until('the chat to show', async () => {
+      if ((await window.tab(title ?? '').getAttribute('aria-selected')) === 'true') return true;
+      if ((await window.notifications.all()).some((one) => one.message.includes('Open a file'))) await window.notifications.dismiss(/Open a file/);
+      return undefined;
+    }, { timeoutMs: 3_000 });
+  });
   const chat = await Chat.of(window, title);
   await until('the selection', async () => (await chat.composer.inputValue()).includes('WEEK_DISCOUNT'));
   expect(await chat.composer.inputValue()).toContain('src/fees.ts:1-');
@@ -167,6 +177,8 @@ test('a chat whose connection was removed says so, and is back with the connecti
   await window.screenshot('chat-unavailable');
   const [setting] = demoAgentSetting(await currentRig());
   await window.runCommand('Add Connection…');
+  await window.quickInput.pick(/^Agent of this computer/);
+  await window.quickInput.wait(/1\/2/);
   await window.quickInput.answer('Demo Agent');
   await window.quickInput.wait(/2\/2/);
   await window.quickInput.answer(`"${String(setting?.['command'])}" "${String((setting?.['args'] as string[] | undefined)?.[0])}"`);

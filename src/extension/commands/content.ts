@@ -64,7 +64,8 @@ function selectionText(document: vscode.TextDocument, selection: vscode.Selectio
 }
 
 async function sendSelection(services: Services, target: unknown): Promise<void> {
-  const editor = vscode.window.activeTextEditor;
+  // While a chat or a picker has the focus VS Code names none.
+  const editor = vscode.window.activeTextEditor ?? services.lastEditor.get();
   if (editor === undefined) throw new PilothouseError('no_editor', 'Open a file and select what you want to send first.');
   const recent = services.panels.recent();
   const named = typeof target === 'object' && target !== null && ('key' in target || 'sessionId' in target);
