@@ -3,27 +3,30 @@
  * `npm start`: sets up what is missing, builds and packages the extension, and opens VS Code with it in a profile of its own: the `code` on PATH,
  * or VS Code in a browser (code-server) where there is none.
  *
- *   npm start -- [--browser] [--port N] [--folder DIR]
+ * A demo fleet, a made-up Happy account on loopback, runs beside it until this command ends.
+ *
+ *   npm start -- [--browser] [--port N] [--folder DIR] [--no-demo-fleet]
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { writeWhole } from './setup/cache.mjs';
+import { startDemoFleet } from './setup/demoFleet.mjs';
 import { cleanEnv, ensureCodeServer, ensureDependencies, ensureVsix, onPath, reportFailure, runLogged, serve, SetupFailure } from './setup/index.mjs';
 import { sampleWorkspace, startProfile, writeProfileSettings } from './setup/profile.mjs';
 
-const USAGE = 'npm start -- [--browser] [--port N] [--folder DIR]';
+const USAGE = 'npm start -- [--browser] [--port N] [--folder DIR] [--no-demo-fleet]';
 /** `engines.vscode` of the extension. */
 const OLDEST = { major: 1, minor: 105 };
 
 function readOptions() {
-  const { values } = parseArgs({ options: { browser: { type: 'boolean' }, port: { type: 'string' }, folder: { type: 'string' }, help: { type: 'boolean', short: 'h' } } });
+  const { values } = parseArgs({ options: { browser: { type: 'boolean' }, port: { type: 'string' }, folder: { type: 'string' }, 'no-demo-fleet': { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } });
   const port = values.port === undefined ? undefined : Number(values.port);
   if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65_536)) throw new SetupFailure(`--port takes a number from 1 to 65535, not ${values.port}.`);
   const folder = values.folder === undefined ? undefined : resolve(process.env.INIT_CWD ?? '.', values.folder);
   if (folder !== undefined && !(existsSync(folder) && statSync(folder).isDirectory())) throw new SetupFailure(`--folder names no folder: ${folder}`);
-  return { help: values.help === true, browser: values.browser === true || port !== undefined, port, folder };
+  return { help: values.help === true, browser: values.browser === true || port !== undefined, port, folder, demo: values['no-demo-fleet'] !== true };
 }
 
 /** The VS Code of this desktop, if one can be opened from here and is not too old for the extension. */
@@ -59,45 +62,75 @@ async function installExtension(profile, vsix, command, args) {
   writeWhole(profile.stamp, vsix.key);
 }
 
+/** Aborted by Ctrl-C and its like. */
+const stop = new AbortController();
+/** From now on a signal ends what this command runs, and then the command. */
+function listenForSignals() {
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => stop.abort(new SetupFailure('Stopped.')));
+}
+const stopped = () => new Promise((done) => (stop.signal.aborted ? done('') : stop.signal.addEventListener('abort', () => done(''))));
+
+/** @param {import('./setup/demoFleet.mjs').DemoFleet} fleet */
+function tellFleet({ url, machines, sessions, folder }) {
+  console.log(`\nA demo fleet runs beside it, as the connection Demo Fleet: a Happy server on ${url} with ${machines} machines and ${sessions} sessions, all made up.
+From a terminal: HAPPY_HOME_DIR='${folder}' node dist/cli.js happy sessions
+Without it: npm start -- --no-demo-fleet`);
+}
+
 /**
  * @param {string} code
- * @param {string | undefined} folder
+ * @param {{ folder: string | undefined, demo: boolean }} options
  */
-async function openDesktop(code, folder) {
+async function openDesktop(code, { folder, demo }) {
   const { node } = await ensureDependencies();
   const vsix = await ensureVsix();
   const profile = startProfile('desktop');
   writeProfileSettings('desktop', profile.data, node);
   await installExtension(profile, vsix, code, []);
+  const fleet = demo ? await startDemoFleet({ node }) : undefined;
   const args = ['--user-data-dir', profile.data, '--extensions-dir', profile.extensions, '--new-window'];
   if (folder === undefined) args.push('--disable-workspace-trust');
   if (process.getuid?.() === 0) args.push('--no-sandbox');
-  await runLogged({ label: 'VS Code', log: 'start-code', command: code, args: [...args, folder ?? sampleWorkspace()], cwd: profile.data, timeoutMs: 60_000 });
-  console.log('VS Code is open with Pilothouse, in a profile of its own. The Pilothouse icon in the activity bar shows the sessions.');
+  try {
+    await runLogged({ label: 'VS Code', log: 'start-code', command: code, args: [...args, folder ?? sampleWorkspace()], cwd: profile.data, env: { ...cleanEnv(), ...fleet?.env }, timeoutMs: 60_000 });
+    console.log('VS Code is open with Pilothouse, in a profile of its own. The Pilothouse icon in the activity bar shows the sessions.');
+    if (fleet === undefined) return;
+    tellFleet(fleet);
+    console.log('\nCtrl-C ends the demo fleet; VS Code stays open.');
+    listenForSignals();
+    await Promise.race([fleet.ended, stopped()]);
+  } finally {
+    await fleet?.end();
+  }
 }
 
 /**
  * @param {number | undefined} port
- * @param {string | undefined} folder
+ * @param {{ folder: string | undefined, demo: boolean }} options
  */
-async function openBrowser(port, folder) {
+async function openBrowser(port, { folder, demo }) {
   const { node } = await ensureDependencies();
   const [codeServer, vsix] = await Promise.all([ensureCodeServer(), ensureVsix()]);
   const profile = startProfile('browser');
   writeProfileSettings('browser', profile.data, node);
   await installExtension(profile, vsix, codeServer.node, [codeServer.entry, '--config', resolve(profile.data, 'code-server.yaml')]);
-  const stop = new AbortController();
-  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => stop.abort(new SetupFailure('Stopped.')));
-  const served = await serve({
-    codeServer, userDataDir: profile.data, extensionsDir: profile.extensions, env: cleanEnv(), trusted: folder === undefined, signal: stop.signal,
-    ...(port === undefined ? {} : { port }),
-  });
-  console.log(`\nVS Code runs with Pilothouse, in a profile of its own. Open this address in a browser:\n\n${served.url}/?folder=${encodeURIComponent(folder ?? sampleWorkspace())}\n\nCtrl-C ends it.`);
-  const stopped = new Promise((done) => stop.signal.addEventListener('abort', () => done('')));
-  const ended = await Promise.race([served.ended, stopped]);
-  await served.end();
-  if (ended !== '') throw new SetupFailure(`code-server ended by itself (${ended}):\n${served.output().trim().split('\n').slice(-15).join('\n')}`);
-  console.log('Stopped.');
+  listenForSignals();
+  const fleet = demo ? await startDemoFleet({ node }) : undefined;
+  try {
+    const served = await serve({
+      codeServer, userDataDir: profile.data, extensionsDir: profile.extensions, env: { ...cleanEnv(), ...fleet?.env }, trusted: folder === undefined, signal: stop.signal,
+      ...(port === undefined ? {} : { port }),
+    });
+    console.log(`\nVS Code runs with Pilothouse, in a profile of its own. Open this address in a browser:\n\n${served.url}/?folder=${encodeURIComponent(folder ?? sampleWorkspace())}`);
+    if (fleet !== undefined) tellFleet(fleet);
+    console.log('\nCtrl-C ends it.');
+    const ended = await Promise.race([served.ended, stopped()]);
+    await served.end();
+    if (ended !== '') throw new SetupFailure(`code-server ended by itself (${ended}):\n${served.output().trim().split('\n').slice(-15).join('\n')}`);
+    console.log('Stopped.');
+  } finally {
+    await fleet?.end();
+  }
 }
 
 try {
@@ -106,7 +139,7 @@ try {
     console.log(USAGE);
   } else {
     const code = options.browser ? undefined : desktopCode();
-    await (code === undefined ? openBrowser(options.port, options.folder) : openDesktop(code, options.folder));
+    await (code === undefined ? openBrowser(options.port, options) : openDesktop(code, options));
   }
 } catch (error) {
   if (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')) reportFailure(new SetupFailure(`${error.message}\n${USAGE}`));

@@ -1,23 +1,25 @@
 import * as vscode from 'vscode';
-import type { Dormant } from '../core/fleet/connection.ts';
+import type { ConnectionSpec, Dormant } from '../core/fleet/connection.ts';
 import type { Fleet } from '../core/fleet/fleet.ts';
 import type { Logger } from '../core/model/context.ts';
 import { PilothouseError } from '../core/model/errors.ts';
 import { localConnections } from '../core/systems/local/index.ts';
 import type { Accounts } from './accounts/accounts.ts';
 import { withAgent, withChange } from './agents.ts';
+import { demoFleet } from './demoFleet.ts';
 import { RemovedConnections } from './removed.ts';
 import type { AgentSetting, Settings } from './settings.ts';
 
 /** Agents of this computer do not run in a workspace that is not trusted: its files could tell them what to do. */
 export const UNTRUSTED: Dormant = { code: 'untrusted_workspace', message: 'This workspace is not trusted: agents do not run here.' };
 
-/** Which connections there are: those of this computer by settings, less the ones that the person removed, and those of accounts. */
+/** Which connections there are: those of this computer by settings and the demo fleet of `npm start`, less the ones that the person removed, and those of accounts. */
 export class Connections implements vscode.Disposable {
   private readonly fleet: Fleet;
   private readonly settings: Settings;
   private readonly hidden: RemovedConnections;
   private readonly accounts: Pick<Accounts, 'connections' | 'onChange' | 'refresh'>;
+  private readonly demo: readonly ConnectionSpec[];
   private readonly disposables: { dispose(): unknown }[] = [];
 
   /** `folder`: where it is kept which connections were removed. */
@@ -25,6 +27,7 @@ export class Connections implements vscode.Disposable {
     this.fleet = fleet;
     this.accounts = accounts;
     this.settings = settings;
+    this.demo = demoFleet(process.env, log);
     this.hidden = new RemovedConnections(folder, log, () => void this.apply());
     this.disposables.push(
       settings.onChange((name) => {
@@ -43,13 +46,14 @@ export class Connections implements vscode.Disposable {
 
   /** Makes the fleet's connections those of the settings and accounts. In an untrusted workspace no agent of this computer is run: what is stored of them is shown. */
   async apply(): Promise<void> {
-    const specs = this.all().filter((spec) => !this.hidden.has(spec.connectionId));
-    await this.fleet.setConnections([...(vscode.workspace.isTrusted ? specs : specs.map((spec) => ({ ...spec, dormant: UNTRUSTED }))), ...this.accounts.connections()]);
+    const shown = (spec: ConnectionSpec): boolean => !this.hidden.has(spec.connectionId);
+    const specs = this.all().filter(shown);
+    await this.fleet.setConnections([...(vscode.workspace.isTrusted ? specs : specs.map((spec) => ({ ...spec, dormant: UNTRUSTED }))), ...this.demo.filter(shown), ...this.accounts.connections()]);
   }
 
   /** Connections that were removed and can be added again. */
   removed(): readonly { readonly connectionId: string; readonly name: string }[] {
-    return this.all().filter((spec) => this.hidden.has(spec.connectionId));
+    return [...this.all(), ...this.demo].filter((spec) => this.hidden.has(spec.connectionId));
   }
 
   /** Takes a connection that needs no setting off the list, in every window. Throws `not_removed`. */

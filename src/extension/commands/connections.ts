@@ -56,6 +56,7 @@ async function editConnection(services: Services, target: unknown): Promise<void
   const given = givenOf(target);
   if (account !== null && (typeof given['name'] === 'string' || typeof given['serverUrl'] === 'string')) return editAccount(services, account, given);
   const agent = services.connections.agentOf(connection.connectionId);
+  const editable = account !== null || connection.system === 'local';
   const { state } = connection;
   if (state.message !== null && state.status !== 'ready') {
     const copy = 'Copy Command';
@@ -63,12 +64,13 @@ async function editConnection(services: Services, target: unknown): Promise<void
     const { text = '', command = null } = state.remedy ?? {};
     const detail = [oneLine(text, 400), oneLine(command ?? '', 400)].filter((line) => line !== '').join('\n\n');
     const signInLabel = 'Sign In…';
-    const choice = await vscode.window.showInformationMessage(`${oneLine(connection.name, 60)}: ${noticeText(state.message)}`, { detail, modal: true }, ...(connection.canSignIn ? [signInLabel] : []), ...(command === null ? [] : [copy]), edit, 'Try Again');
+    const choice = await vscode.window.showInformationMessage(`${oneLine(connection.name, 60)}: ${noticeText(state.message)}`, { detail, modal: true }, ...(connection.canSignIn ? [signInLabel] : []), ...(command === null ? [] : [copy]), ...(editable ? [edit] : []), 'Try Again');
     if (choice === copy && command !== null) await vscode.env.clipboard.writeText(command);
     if (choice === signInLabel) await signIn(services, connection.connectionId);
     if (choice === 'Try Again') await services.fleet.refresh(connection.connectionId);
     if (choice !== edit) return;
   }
+  if (!editable) throw new PilothouseError('not_editable', `There is nothing to edit in “${oneLine(connection.name, 60)}”: npm start makes it. Leave it out with npm start -- --no-demo-fleet.`);
   if (account !== null) return editAccount(services, account, given);
   if (agent !== null) {
     const changed = await askAgent(services, agent);
