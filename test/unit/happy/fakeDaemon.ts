@@ -87,6 +87,7 @@ export class FakeAgent extends Party {
       return { success: true, message: 'Killing happy-cli process' };
     });
     this.on('abort', () => undefined);
+    this.on('getDirectoryTree', () => ({ success: true }));
     this.on('permission', async ({ id: request, approved }) => {
       const id = textOf(request);
       const { [id]: asked, ...requests } = this.agentState['requests'] as JsonObject;

@@ -18,7 +18,7 @@ const SILENT_MS = 3_000;
 const STOP_MS = 60_000;
 
 /**
- * Ends the session's process, marks it inactive, and makes sure (happy.md A, the table of stops): `killSession` until nobody answers to it any more; where it is deaf, the
+ * Ends the session's process, marks it inactive, and makes sure (happy.md A, the table of stops): `killSession` until nobody takes calls any more; where it is deaf, the
  * machine's `stop-session`; then the archive. Rejects with SessionNotFound, `still_running`, and with what keeps us from asking (ConnectionError, EncryptionError).
  */
 export async function stopSession(account: HappyAccount, sessionId: string, options: CallOptions = {}): Promise<Stopped> {
@@ -41,25 +41,43 @@ async function end(account: HappyAccount, row: SessionRow, options: CallOptions)
   const until = account.clock.monotonic() + STOP_MS;
   let obeyed = false;
   let forced = false;
+  // What is not known to live is asked for first: a call to end it that nobody takes waits at the server, and would end the process that a resume starts meanwhile.
+  if ((!row.active || isArchivedBy(account, row)) && !(await lives(account, row, options))) return 'nothing-to-stop';
   for (;;) {
-    const alive = await kill(account, row, options);
-    if (!alive) return forced ? 'killed' : obeyed ? 'ended' : 'nothing-to-stop';
-    if (account.clock.monotonic() >= until) throw new HappyError('still_running', `The process of session ${row.id} does not end. End it on its machine.`);
-    if (alive === 'obeys') obeyed = true;
+    const answer = await kill(account, row, options);
+    if (answer === 'gone') return forced ? 'killed' : obeyed ? 'ended' : 'nothing-to-stop';
+    if (answer === 'obeys') obeyed = true;
     else if (!forced) forced = await force(account, row, options);
-    await sleep(account.clock, 300, options.signal);
+    const asked = account.clock.monotonic();
+    do {
+      await sleep(account.clock, 300, options.signal);
+      if (!(await lives(account, row, options))) return forced ? 'killed' : 'ended';
+    } while (account.clock.monotonic() - asked < SILENT_MS);
+    if (account.clock.monotonic() >= until) throw new HappyError('still_running', `The process of session ${row.id} does not end. End it on its machine.`);
   }
 }
 
-/** Asks the process to end: false when there is none, `obeys` when it answered, `deaf` when it did not. */
-async function kill(account: HappyAccount, row: SessionRow, options: CallOptions): Promise<false | 'obeys' | 'deaf'> {
-  const asked = new AbortController();
-  const signal = options.signal === undefined ? asked.signal : AbortSignal.any([options.signal, asked.signal]);
-  const answer = account.sessionRpc(row, 'killSession', {}, { signal }).then((): 'obeys' => 'obeys', (error: unknown): false | 'obeys' | 'deaf' => {
-    if (error instanceof SessionUnreachable) return false;
+/** Asks the process to end. Waits for as long as the server looks for it. */
+async function kill(account: HappyAccount, row: SessionRow, options: CallOptions): Promise<'gone' | 'obeys' | 'deaf'> {
+  try {
+    await account.sessionRpc(row, 'killSession', {}, options);
+    return 'obeys';
+  } catch (error) {
+    if (error instanceof SessionUnreachable) return 'gone';
     // It went away while it worked on it: the next question tells.
     if (error instanceof ConnectionError) return 'obeys';
     if (error instanceof TimeoutError || error instanceof RpcRefused) return 'deaf';
+    throw error;
+  }
+}
+
+/** Whether the session's process takes calls. The question does nothing, whoever may get it in the end. */
+async function lives(account: HappyAccount, row: SessionRow, options: CallOptions): Promise<boolean> {
+  const asked = new AbortController();
+  const signal = options.signal === undefined ? asked.signal : AbortSignal.any([options.signal, asked.signal]);
+  const answer = account.sessionRpc(row, 'getDirectoryTree', { path: '.', maxDepth: 0 }, { signal }).then(() => true, (error: unknown) => {
+    if (error instanceof SessionUnreachable || error instanceof ConnectionError) return false;
+    if (error instanceof TimeoutError || error instanceof HappyError) return true;
     throw error;
   });
   try {
@@ -76,10 +94,14 @@ async function silence(account: HappyAccount, row: SessionRow, signal: AbortSign
   for (;;) {
     const now = await account.api.session(row.id, { signal });
     if (now === null) throw new SessionNotFound(row.id);
-    const metadata = account.cipherOf(now).open(now.metadata);
-    if (isJsonObject(metadata) && metadata['lifecycleState'] === 'archived') return false;
+    if (isArchivedBy(account, now)) return false;
     await sleep(account.clock, 1_000, signal);
   }
+}
+
+function isArchivedBy(account: HappyAccount, row: SessionRow): boolean {
+  const metadata = account.cipherOf(row).open(row.metadata);
+  return isJsonObject(metadata) && metadata['lifecycleState'] === 'archived';
 }
 
 /** Asks the machine's daemon to end it; it knows only sessions that it started since it runs itself. */
