@@ -8,28 +8,30 @@ import { isAbort } from '../../src/core/model/errors.ts';
 import type { Session } from '../../src/core/model/session.ts';
 import { viewOf } from '../../src/core/session/view.ts';
 import { assertOrderFree } from '../unit/session/properties.ts';
-import { code, everySession, machineId, nobody, pidIn, rejection } from './helpers.ts';
+import { code, everySession, nobody, pidIn, rejection } from './helpers.ts';
 import { describeLifecycle } from './lifecycle.ts';
 import { Observer, rowsOf } from './observer.ts';
 import type { ContractTraits, Rig } from './types.ts';
 
 /** Every backend that hosts sessions keeps these promises. `start` gives a backend in a world of its own. */
 export function describeBackend(name: string, start: () => Promise<Rig>, traits: ContractTraits): void {
+  const { hosted } = traits;
   describe(name, () => {
     let rig: Rig;
     const observers: Observer[] = [];
     const observe = (backend: SessionBackend, id: string): Observer => {
-      const observer = new Observer(backend, id);
+      const observer = new Observer(backend, id, hosted?.turns);
       observers.push(observer);
       return observer;
     };
-    const spawn = async (): Promise<Observer> => observe(rig.backend, (await rig.backend.spawn({ machineId, folder: rig.folder })).id);
+    const spawn = async (): Promise<Observer> => observe(rig.backend, (await rig.backend.spawn({ machineId: rig.machineId, folder: rig.folder })).id);
 
     beforeAll(async () => {
       rig = await start();
     });
-    afterEach(({ task }) => {
+    afterEach(async ({ task }) => {
       for (const observer of observers.splice(0)) observer.dispose();
+      await rig.tidy?.();
       if (task.result?.state === 'fail') console.error(rig.log());
     });
     afterAll(async () => {
@@ -43,16 +45,16 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       const state = await rig.backend.connect();
       watch.dispose();
       expect(state).toMatchObject({ status: 'ready', message: null });
-      expect(state.version).toMatch(/^\d+\.\d+/);
+      if (hosted === undefined) expect(state.version).toMatch(/^\d+\.\d+/);
       const machines = await rig.backend.machines();
-      expect(machines).toEqual([expect.objectContaining({ id: machineId, connectionId: rig.backend.connectionId, state: 'online' })]);
+      expect(machines).toEqual([expect.objectContaining({ id: rig.machineId, connectionId: rig.backend.connectionId, state: 'online' })]);
     });
 
     it('makes a session that is listed and told of', async () => {
       const seen: Session[] = [];
       const watch = rig.backend.watch((event) => event.type === 'session' && seen.push(event.session));
-      const session = await rig.backend.spawn({ machineId, folder: rig.folder, title: 'Night watch' });
-      expect(session).toMatchObject({ connectionId: rig.backend.connectionId, machineId, folder: rig.folder, title: 'Night watch', archived: false });
+      const session = await rig.backend.spawn({ machineId: rig.machineId, folder: rig.folder, title: 'Night watch' });
+      expect(session).toMatchObject({ connectionId: rig.backend.connectionId, machineId: rig.machineId, folder: rig.folder, title: 'Night watch', archived: false });
       await expect.poll(() => seen.map((one) => one.id)).toContain(session.id);
       watch.dispose();
       const listed = await everySession(rig.backend);
@@ -75,7 +77,8 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       const texts = rowsOf(chat.rows, 'text');
       expect(texts.every((row) => !row.streaming)).toBe(true);
       const pieces = chat.entries.filter((entry) => entry.kind === 'delta' && entry.channel === 'text');
-      expect(pieces.length).toBeGreaterThan(1);
+      if (hosted?.answers === 'whole') expect(pieces).toEqual([]);
+      else expect(pieces.length).toBeGreaterThan(1);
       for (const row of texts) {
         const streamed = pieces.filter((entry) => entry.row === row.key);
         if (streamed.length > 0) expect(viewOf(streamed)).toEqual([expect.objectContaining({ kind: 'text', text: row.text, streaming: true })]);
@@ -85,7 +88,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       expect(turns.filter((entry) => entry.phase === 'start').every((entry) => entry.row === null)).toBe(true);
       const kinds = chat.rows.map((row) => row.kind);
       expect(kinds[0]).toBe('prompt');
-      expect(kinds.at(-1)).toBe('turn');
+      if (hosted?.turns !== 'hints') expect(kinds.at(-1)).toBe('turn');
       await chat.until('the session to be idle', () => chat.session?.state === 'idle');
       expect(chat.sessions.some((one) => one.state === 'running')).toBe(true);
     });
@@ -99,7 +102,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       await chat.handle.send({ text: prompt, attachments: [] }, clientId);
       await chat.turn(rig.script.say().prompt);
       expect(rowsOf(chat.rows, 'prompt').filter((row) => row.clientId === clientId)).toHaveLength(1);
-      expect(rowsOf(chat.rows, 'turn')).toHaveLength(2);
+      if (hosted?.turns !== 'hints') expect(rowsOf(chat.rows, 'turn')).toHaveLength(2);
     });
 
     it('asks for permission, and runs what is allowed', async () => {
@@ -118,7 +121,13 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       expect(existsSync(file)).toBe(true);
       const [tool] = rowsOf(chat.rows, 'tool');
       expect(tool).toMatchObject({ status: 'ok', verb: 'execute' });
-      expect(tool?.output).toContain('harbour');
+      if (hosted?.outputs === 'fetched') {
+        const callId = chat.entries.find((entry) => entry.kind === 'tool')?.callId ?? '';
+        expect(tool?.output).toBe('');
+        chat.entries.push(...(await chat.handle.fetchOutput?.(callId)) ?? []);
+        expect(await code(chat.handle.fetchOutput?.('no-such-call') ?? Promise.resolve())).toBe('output_not_found');
+      }
+      expect(rowsOf(chat.rows, 'tool').map((row) => row.output.trim())).toEqual([expect.stringContaining('harbour')]);
       expect(rowsOf(chat.rows, 'permission')[0]).toMatchObject({ outcome: 'allowed' });
       expect(chat.said()).toMatch(answer);
       expect(await code(chat.handle.answer(ask.requestId, { outcome: 'deny' }))).toBe('already_answered');
@@ -186,6 +195,8 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       expect(await rig.processes?.gone(pid) ?? true).toBe(true);
       expect((await chat.turnEnd(0)).state).toBe('cancelled');
       expect(rowsOf(chat.rows, 'tool').map((tool) => tool.status)).toEqual(['cancelled']);
+      await chat.until('the session to be idle', () => chat.session?.state === 'idle');
+      if (hosted !== undefined) await chat.quiet(3_200);
       expect((await chat.handle.interrupt()).step).toBe('nothing-to-stop');
       expect((await chat.turn(rig.script.say().prompt)).state).toBe('completed');
     });
@@ -194,15 +205,20 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       const chat = await spawn();
       const slow = rig.script.slow();
       await chat.handle.send({ text: slow.prompt, attachments: [] }, randomUUID());
-      await chat.until('text', () => chat.said().length > 20);
+      await chat.working();
       await chat.handle.interrupt();
-      expect((await chat.turnEnd(0)).state).toBe('cancelled');
-      expect(chat.said()).toMatch(slow.answer);
+      // Where the agent had not said a word yet, there may be no turn to end.
+      if (hosted?.turns === 'hints') await chat.until('the word of it', () => rowsOf(chat.rows, 'notice').some((row) => row.code === 'interrupted'));
+      else expect((await chat.turnEnd(0)).state).toBe('cancelled');
+      // What comes whole was not there yet.
+      if (hosted?.answers !== 'whole') expect(chat.said()).toMatch(slow.answer);
       await chat.until('the text to be whole', () => rowsOf(chat.rows, 'text').every((row) => !row.streaming));
       await chat.handle.send({ text: rig.script.run(`echo late > ${path.join(rig.folder, randomUUID())}.txt`).prompt, attachments: [] }, randomUUID());
       const ask = await chat.until('a permission', () => chat.asks()[0]);
       await chat.handle.interrupt();
-      expect((await chat.turnEnd(1)).state).toBe('cancelled');
+      // An agent that goes on for a moment after its request was withdrawn may end the turn as if nothing had been.
+      if (hosted?.turns === 'hints') await chat.turnEnd(0);
+      else expect((await chat.turnEnd(1)).state).toBe('cancelled');
       expect(rowsOf(chat.rows, 'permission')[0]).toMatchObject({ outcome: 'withdrawn' });
       expect(await code(chat.handle.answer(ask.requestId, { outcome: 'allow' }))).toBe('already_answered');
     });
@@ -210,7 +226,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
     it('takes a prompt into the running turn where it says so, and refuses it where not', async () => {
       const chat = await spawn();
       await chat.handle.send({ text: rig.script.slow().prompt, attachments: [] }, randomUUID());
-      await chat.until('text', () => chat.said().length > 20);
+      await chat.working();
       const clientId = randomUUID();
       const steering = chat.handle.send({ text: 'And mind the tide.', attachments: [] }, clientId, { steer: true });
       if (rig.backend.traits.steer) {
@@ -256,7 +272,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       const signal = AbortSignal.abort();
       expect(isAbort(await rejection(chat.handle.send({ text: 'never', attachments: [] }, randomUUID(), { signal })))).toBe(true);
       expect(isAbort(await rejection(rig.backend.sessions({ limit: 5, signal })))).toBe(true);
-      expect(isAbort(await rejection(rig.backend.spawn({ machineId, folder: rig.folder, signal })))).toBe(true);
+      expect(isAbort(await rejection(rig.backend.spawn({ machineId: rig.machineId, folder: rig.folder, signal })))).toBe(true);
       expect(isAbort(await rejection(chat.handle.history({ limit: 5, signal })))).toBe(true);
       expect(rowsOf(chat.rows, 'prompt')).toEqual([]);
       expect(await code(chat.handle.send({ text: ' ', attachments: [] }, randomUUID()))).toBe('invalid_argument');
@@ -283,6 +299,6 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       expect(rowsOf(right.rows, 'prompt').length).toBe(2);
     });
 
-    describeLifecycle(start, traits, observe);
+    describeLifecycle(start, traits);
   });
 }

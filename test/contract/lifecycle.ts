@@ -1,32 +1,45 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { expect, it } from 'vitest';
 import type { SessionBackend } from '../../src/core/model/backend.ts';
 import { viewOf } from '../../src/core/session/view.ts';
 import { assertOrderFree } from '../unit/session/properties.ts';
-import { code, essence, everySession, machineId, wholeHistory } from './helpers.ts';
-import type { Observer } from './observer.ts';
-import { rowsOf } from './observer.ts';
+import { code, essence, everySession, wholeHistory } from './helpers.ts';
+import { Observer, rowsOf } from './observer.ts';
 import type { ContractTraits, Rig } from './types.ts';
 
-/** The part of the contract that ends processes and windows: each case in a world of its own. */
-export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTraits, observe: (backend: SessionBackend, id: string) => Observer): void {
-  const spawn = async (backend: SessionBackend, folder: string): Promise<Observer> => observe(backend, (await backend.spawn({ machineId, folder })).id);
-  const alone = async (act: (own: Rig) => Promise<void>): Promise<void> => {
+type Act = (own: Rig, spawn: () => Promise<Observer>, observe: (backend: SessionBackend, id: string) => Observer) => Promise<void>;
+
+/** The part of the contract that ends processes and windows: each case in a world of its own; those of a system that is mostly waited for, side by side. */
+export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTraits): void {
+  const { hosted } = traits;
+  const test = (name: string, work: () => Promise<void>): void => {
+    if (hosted === undefined) it(name, work);
+    else it.concurrent(name, work, 120_000);
+  };
+  const alone = async (act: Act): Promise<void> => {
     const own = await start();
+    const observers: Observer[] = [];
+    const observe = (backend: SessionBackend, id: string): Observer => {
+      const observer = new Observer(backend, id, hosted?.turns);
+      observers.push(observer);
+      return observer;
+    };
     try {
       await own.backend.connect();
-      await act(own);
+      await act(own, async () => observe(own.backend, (await own.backend.spawn({ machineId: own.machineId, folder: own.folder })).id), observe);
     } catch (error) {
       throw new Error(`${error instanceof Error ? error.message : 'failed'}\n${own.log()}`, { cause: error });
     } finally {
+      for (const observer of observers) observer.dispose();
       await own.dispose();
     }
     if (own.processes !== null) expect(await own.processes.alive(), 'nothing is left running').toEqual([]);
   };
 
-  it('renames, archives and unarchives; a restart keeps it', () => alone(async (own) => {
-    const chat = await spawn(own.backend, own.folder);
+  test('renames, archives and unarchives; a restart keeps it', () => alone(async (own, spawn) => {
+    const chat = await spawn();
     await chat.turn(own.script.say().prompt);
     await chat.handle.rename('Harbour lights');
     await chat.until('the title', () => chat.session?.title === 'Harbour lights');
@@ -40,8 +53,8 @@ export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTra
     expect((await everySession(backend)).find((one) => one.id === chat.handle.id)?.archived).toBe(false);
   }));
 
-  it('tells the same in its history as it told live', () => alone(async (own) => {
-    const chat = await spawn(own.backend, own.folder);
+  test('tells the same in its history as it told live', () => alone(async (own, spawn) => {
+    const chat = await spawn();
     await chat.turn(own.script.say().prompt);
     await chat.turn(own.script.run('echo ebb').prompt);
     await chat.turn(own.script.edit('notes.txt', 'two', 'TWO').prompt);
@@ -57,8 +70,8 @@ export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTra
     expect(viewOf([...live, ...again]).map((row) => row.key)).toEqual(viewOf(live).map((row) => row.key));
   }));
 
-  it('stops a session, verified, and resumes it with all that was said', () => alone(async (own) => {
-    const chat = await spawn(own.backend, own.folder);
+  test('stops a session, verified, and resumes it with all that was said', () => alone(async (own, spawn) => {
+    const chat = await spawn();
     const { first, second } = own.script.remember();
     await chat.turn(first.prompt);
     if (own.processes !== null && traits.ownProcess) expect((await own.processes.alive()).length).toBeGreaterThan(0);
@@ -73,10 +86,19 @@ export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTra
     expect(chat.said()).toMatch(second.answer);
   }));
 
-  if (traits.processes) it('goes on after the agent was killed, without losing a row', () => alone(async (own) => {
-    const chat = await spawn(own.backend, own.folder);
+  if (traits.processes) test('goes on after the agent was killed, without losing a row', () => alone(async (own, spawn) => {
+    const chat = await spawn();
     const { first, second } = own.script.remember();
     await chat.turn(first.prompt);
+    if (hosted?.deaths === 'silent') {
+      await own.processes?.kill();
+      const rows = chat.rows.map((row) => row.key);
+      await chat.until('the silence to be noticed', () => chat.session?.state === 'unknown' || chat.session?.state === 'stopped', 45_000);
+      await chat.turn(second.prompt);
+      expect(chat.said()).toMatch(second.answer);
+      expect(chat.rows.map((row) => row.key).slice(0, rows.length)).toEqual(rows);
+      return;
+    }
     const slow = own.script.slow();
     await chat.handle.send({ text: slow.prompt, attachments: [] }, randomUUID());
     const before = chat.said().length;
@@ -95,8 +117,8 @@ export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTra
     await chat.until('the session to be idle', () => chat.session?.state === 'idle');
   }));
 
-  it('forks a session where it says so', () => alone(async (own) => {
-    const chat = await spawn(own.backend, own.folder);
+  test('forks a session where it says so', () => alone(async (own, spawn, observe) => {
+    const chat = await spawn();
     const { first, second } = own.script.remember();
     await chat.turn(first.prompt);
     if (!own.backend.traits.fork) {
@@ -112,8 +134,8 @@ export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTra
     expect(viewOf([...past, ...fork.entries]).some((row) => row.kind === 'prompt' && row.text.trim() === first.prompt.trim())).toBe(true);
   }));
 
-  it('removes a session after naming its files', () => alone(async (own) => {
-    const chat = await spawn(own.backend, own.folder);
+  test('removes a session after naming its files', () => alone(async (own, spawn) => {
+    const chat = await spawn();
     await chat.turn(own.script.say().prompt);
     const files = await chat.handle.removalPreview();
     expect(files.length > 0).toBe(traits.namesFiles);
@@ -125,8 +147,30 @@ export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTra
     expect(await code(chat.handle.send({ text: 'Still there?', attachments: [] }, randomUUID()))).toBe('session_not_found');
   }));
 
-  it('leaves a session to the window that runs it', () => alone(async (own) => {
-    const chat = await spawn(own.backend, own.folder);
+  if (hosted?.windows === 'every') test('lets every window act on a session, each seeing what the other did', () => alone(async (own, spawn, observe) => {
+    const chat = await spawn();
+    await chat.turn(own.script.say().prompt);
+    const other = await own.second();
+    await other.connect();
+    expect((await everySession(other)).find((one) => one.id === chat.handle.id)).toMatchObject({ owner: 'nobody' });
+    const there = observe(other, chat.handle.id);
+    there.entries.push(...(await wholeHistory(other, chat.handle.id, 0)));
+    const answered = own.script.say();
+    await there.turn(answered.prompt);
+    await chat.until('the other window’s turn', () => rowsOf(chat.rows, 'text').filter((row) => answered.answer.test(row.text)).length === 2);
+    const shown = (one: Observer): unknown => essence(viewOf(one.entries), true);
+    await chat.until('both views to be one', () => JSON.stringify(shown(chat)) === JSON.stringify(shown(there)));
+    await there.handle.send({ text: own.script.run(`echo tide > ${path.join(own.folder, 'tide.txt')}`).prompt, attachments: [] }, randomUUID());
+    const ask = await chat.until('the permission, here', () => chat.asks()[0]);
+    await there.until('the permission, there', () => there.asks()[0]);
+    await chat.handle.answer(ask.requestId, { outcome: 'allow' });
+    await there.until('the answer, there', () => rowsOf(there.rows, 'permission').every((row) => row.outcome !== null));
+    expect(await code(there.handle.answer(ask.requestId, { outcome: 'deny' }))).toBe('already_answered');
+    await there.handle.rename('Seen twice');
+    await chat.until('the title', () => chat.session?.title === 'Seen twice');
+  }));
+  else test('leaves a session to the window that runs it', () => alone(async (own, spawn, observe) => {
+    const chat = await spawn();
     await chat.turn(own.script.say().prompt);
     const other = await own.second();
     await other.connect();

@@ -19,12 +19,19 @@ export class Observer implements Disposable {
   removed = false;
   private readonly subscriptions: readonly Disposable[];
   private readonly waiters = new Set<() => void>();
+  private readonly turns: 'exact' | 'hints';
+  private lastAt = performance.now();
 
-  constructor(backend: SessionBackend, id: string) {
+  /** `turns`: as `HostedTraits`. */
+  constructor(backend: SessionBackend, id: string, turns: 'exact' | 'hints' = 'exact') {
+    this.turns = turns;
     this.handle = backend.session(id);
     this.subscriptions = [
       this.handle.live((event) => {
-        if (event.type === 'entries') this.entries.push(...event.entries);
+        if (event.type === 'entries') {
+          this.entries.push(...event.entries);
+          this.lastAt = performance.now();
+        }
         this.wake();
       }),
       backend.watch((event: BackendEvent) => {
@@ -83,14 +90,31 @@ export class Observer implements Disposable {
     }
   }
 
+  /** Waits until the agent works on what was sent: where its answers come in pieces, until the first of them are there. */
+  async working(): Promise<void> {
+    await this.until('work', () => (this.turns === 'hints' ? this.session?.state === 'running' : this.said().length > 20));
+  }
+
+  /** Waits until nothing has come for so long. */
+  async quiet(ms: number): Promise<void> {
+    await this.until('silence', () => performance.now() - this.lastAt > ms);
+  }
+
   /** Waits for the end of the turn that comes after `before` ended ones. */
   turnEnd(before: number, ms = patience): Promise<TurnEntry> {
-    return this.until(`the end of turn ${before + 1}`, () => new Map(this.ends().map((end) => [end.id, end])).size > before && this.ends().at(-1), ms);
+    return this.until(`the end of turn ${before + 1}`, () => this.rests() && new Map(this.ends().map((end) => [end.id, end])).size > before && this.ends().at(-1), ms);
+  }
+
+  /** Where the end of a turn is only a hint: the session is idle, and nothing came for a while. */
+  private rests(): boolean {
+    // The end of a turn that is not told is known soon after the session is idle.
+    return this.turns === 'exact' || (this.session?.state !== 'running' && this.session?.state !== 'waiting' && performance.now() - this.lastAt > 250);
   }
 
   /** Sends a prompt and waits until its turn has ended, answering every permission with `decision`. */
   async turn(prompt: string, decision: Decision = { outcome: 'allow' }, clientId: string = crypto.randomUUID()): Promise<TurnEntry> {
     const before = new Set(this.ends().map((end) => end.id)).size;
+    const from = this.entries.length;
     const tried = new Set<string>();
     await this.handle.send({ text: prompt, attachments: [] }, clientId);
     return this.until(`the end of the turn of "${prompt.slice(0, 60)}"`, () => {
@@ -100,7 +124,9 @@ export class Observer implements Disposable {
         void this.handle.answer(ask.requestId, decision).catch(() => undefined);
       }
       const ends = this.ends();
-      return new Set(ends.map((end) => end.id)).size > before && ends.at(-1);
+      if (this.turns === 'exact') return new Set(ends.map((end) => end.id)).size > before && ends.at(-1);
+      // One that is told of late goes by the name of the turn before it.
+      return this.rests() && this.entries.slice(from).findLast((entry) => entry.kind === 'turn' && entry.phase === 'end') === ends.at(-1) && ends.at(-1);
     });
   }
 

@@ -1,5 +1,6 @@
 import type { SessionBackend } from '../../src/core/model/backend.ts';
 import type { BackendContext } from '../../src/core/model/context.ts';
+import { machineId } from './helpers.ts';
 import type { Rig, Script } from './types.ts';
 import { isGone, killHard, runningChildren, World } from './world.ts';
 
@@ -34,6 +35,7 @@ export async function makeRig(parts: RigParts): Promise<Rig> {
   const alive = async (): Promise<readonly number[]> => (await runningChildren()).filter((pid) => !before.has(pid));
   return {
     backend: first.backend,
+    machineId,
     folder,
     script: parts.script,
     processes: {

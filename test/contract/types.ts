@@ -24,11 +24,15 @@ export interface Script {
 /** A backend with its agents, in a world of its own. */
 export interface Rig {
   readonly backend: SessionBackend;
+  /** The machine that sessions are made on. */
+  readonly machineId: string;
   /** Folder that sessions work in. It holds `notes.txt` with the lines one, two, three. */
   readonly folder: string;
   readonly script: Script;
   /** The agents' processes, where they can be seen from here. */
   readonly processes: { alive(): Promise<readonly number[]>; gone(pid: number): Promise<boolean>; kill(): Promise<void> } | null;
+  /** Ends what a case left running; absent where that stays small. */
+  tidy?(): Promise<void>;
   /** The backend of a window that was closed and opened again: the first is disposed. */
   restart(): Promise<SessionBackend>;
   /** The backend of a second window beside the first. */
@@ -50,4 +54,19 @@ export interface ContractTraits {
   readonly processes: boolean;
   /** True where the agent of each session is a process of its own, or the backend's is ended with its last session. */
   readonly ownProcess: boolean;
+  /** Present for sessions that a server hosts, each with what it does otherwise than an agent that this computer runs. Absent: the agents are processes of the backend. */
+  readonly hosted?: HostedTraits;
+}
+/** What is otherwise where a server stands between the backend and the agents. */
+export interface HostedTraits {
+  /** `whole`: an answer comes at once, when it is finished; what is broken off is lost. */
+  readonly answers: 'pieces' | 'whole';
+  /** `hints`: a turn may have no end of its own, and its last text may come behind one; that the session is idle tells. */
+  readonly turns: 'exact' | 'hints';
+  /** `fetched`: the output of a tool is read from the machine when the person asks. */
+  readonly outputs: 'carried' | 'fetched';
+  /** `every`: each window may act on each session; nobody's is locked. */
+  readonly windows: 'owner' | 'every';
+  /** `silent`: nobody is told that an agent was killed; what is sent next brings it back. */
+  readonly deaths: 'told' | 'silent';
 }

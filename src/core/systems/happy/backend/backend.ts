@@ -19,6 +19,8 @@ import { Marks } from './marks.ts';
 import { HappySessionHandle } from './session.ts';
 import { until } from './until.ts';
 
+/** The server does not pass on what a session says of itself for a minute after it was stopped (happy.md B7). */
+const deafMs = 75_000;
 /** How long changes gather before they are told; how often is looked for what silence alone changes; the longest wait for the first contact. Milliseconds. */
 const changeMs = 60;
 const silenceMs = 5_000;
@@ -43,6 +45,8 @@ export class HappyBackend implements SessionBackend {
   readonly #handles = new Map<string, HappySessionHandle>();
   /** When each was heard of last in this contact, on this computer's clock. */
   readonly #heard = new Map<string, number>();
+  /** Sessions whose process is known to live although the server is deaf to it, and since when it rests; monotonic milliseconds. */
+  readonly #risen = new Map<string, { readonly at: number; restsSince: number | null }>();
   readonly #told = new Map<string, string>();
   readonly #due = new Set<string>();
   readonly #watching: Disposable[] = [];
@@ -65,6 +69,10 @@ export class HappyBackend implements SessionBackend {
       describe: (id) => this.#describe(id),
       machine: (id) => this.#machine(id),
       changed: (id) => this.#change(id),
+      risen: (id) => {
+        this.#risen.set(id, { at: context.clock.monotonic(), restsSince: null });
+        this.#change(id);
+      },
       adopt: (id, call) => this.#adopt(id, call),
       watched: (call) => this.#watched(call),
     };
@@ -162,7 +170,14 @@ export class HappyBackend implements SessionBackend {
     if (this.#watching.length > 0 || this.#account.closed) return;
     this.#watching.push(
       this.#account.onEphemeral.on((event) => {
+        if (event.type === 'session-event' && event.kind === 'done') {
+          const risen = this.#risen.get(event.sessionId);
+          if (risen !== undefined) risen.restsSince = this.#context.clock.monotonic();
+          this.#change(event.sessionId);
+        }
         if (event.type !== 'activity' && event.type !== 'machine-activity') return;
+        // It speaks for itself again, or has ended again.
+        if (event.type === 'activity') this.#risen.delete(event.id);
         this.#heard.set(event.id, this.#context.clock.now());
         if (event.type === 'activity') this.#change(event.id);
       }),
@@ -184,6 +199,7 @@ export class HappyBackend implements SessionBackend {
         this.#handles.delete(change.sessionId);
         this.#told.delete(change.sessionId);
         this.#heard.delete(change.sessionId);
+        this.#risen.delete(change.sessionId);
         this.#events.emit({ type: 'session-removed', sessionId: change.sessionId });
         return;
       case 'machine': {
@@ -218,12 +234,23 @@ export class HappyBackend implements SessionBackend {
     const row = this.#account.mirror.session(id);
     if (row === null || isHidden(told(row.metadata))) return null;
     const handle = this.#handles.get(id);
+    const now = this.#context.clock.now();
+    const risen = this.#risenOf(id);
+    const metadata = risen === null || row.metadata === null ? row.metadata : { ...row.metadata, lifecycleState: 'running' };
+    const thinking = risen === null ? row.thinking : risen.restsSince !== null && risen.restsSince >= (handle?.log.workAt ?? 0) ? false : null;
     const session = sessionOf({
-      connectionId: this.connectionId, row: { ...row, active: row.active ?? false }, metadata: told(row.metadata), agentState: told(row.agentState),
-      presence: { connectedAt: this.#connectedAt, heardAt: this.#heard.get(id) ?? null, thinking: row.thinking }, now: this.#context.clock.now(),
+      connectionId: this.connectionId, row: { ...row, active: row.active === true || (risen !== null && row.active !== null) }, metadata: told(metadata), agentState: told(row.agentState),
+      presence: { connectedAt: this.#connectedAt, heardAt: risen === null ? (this.#heard.get(id) ?? null) : now, thinking }, now,
       turn: handle?.log.turnHint() ?? null, usage: handle?.log.usage ?? null,
     });
     return { ...session, archived: this.#marks.archived(id) ?? (session.state === 'stopped' && isArchived(told(row.metadata))) };
+  }
+
+  #risenOf(id: string): { readonly at: number; readonly restsSince: number | null } | null {
+    const risen = this.#risen.get(id);
+    if (risen === undefined || this.#context.clock.monotonic() - risen.at <= deafMs) return risen ?? null;
+    this.#risen.delete(id);
+    return null;
   }
 
   #machine(id: string): Machine | null {
@@ -259,7 +286,9 @@ export class HappyBackend implements SessionBackend {
       if (!this.#loaded) return;
       for (const id of due) {
         const session = this.#describe(id);
-        if (session !== null) this.#announce(session);
+        if (session === null) continue;
+        this.#announce(session);
+        if (session.state === 'idle' && session.owner === 'nobody' && (this.#account.mirror.session(id)?.thinking === false || this.#risenOf(id) !== null)) this.#handles.get(id)?.log.rests();
       }
     }, changeMs);
   }

@@ -4,19 +4,20 @@ import { isJsonObject } from '../../../model/json.ts';
 import type { Session } from '../../../model/session.ts';
 import { fromBase64, toBase64 } from '../crypto/base64.ts';
 import { contentSecretKey, unwrapKey } from '../crypto/keys.ts';
-import { HappyError } from '../errors.ts';
+import { sleep } from '../../../transport/clock.ts';
+import { HappyError, TimeoutError } from '../errors.ts';
 import { changeMetadata } from '../metadata.ts';
 import { localSessionOf, titleOf } from '../normalise/index.ts';
 import { said, str } from '../normalise/read.ts';
-import { RpcRefused } from '../rpc.ts';
+import { RpcRefused, SessionUnreachable } from '../rpc.ts';
 import { spawn } from '../spawn.ts';
 import type { MachineRow, SessionRow } from '../wire/bodies.ts';
 import { spawnAnswer } from '../wire/pushes.ts';
 import type { HappyDesk } from './desk.ts';
 import { told } from './desk.ts';
-import { until } from './until.ts';
 
 const ALIVE_MS = 30_000;
+const SKIPPED_PAGE = 100;
 
 interface Found {
   readonly row: SessionRow;
@@ -42,13 +43,28 @@ export async function resumeSession(desk: HappyDesk, id: string, options: CallOp
     throw error;
   }
   if (desk.marks.archived(id) !== false) await desk.marks.setArchived(id, false);
-  // A prompt that comes before the process listens would be skipped: its first sign of life is waited for.
-  const alive = await until(desk.account, () => {
-    const state = desk.describe(id)?.state;
-    return state !== undefined && state !== 'stopped' && state !== 'unknown' && desk.account.mirror.session(id)?.active === true;
-  }, ALIVE_MS, options.signal);
-  if (!alive) throw new HappyError('resume_refused', 'The machine started the session again, but it gives no sign of life. Try again in a moment.');
+  await listens(desk, row, str(metadata, 'path') ?? '/', options);
+  desk.risen(id);
   desk.changed(id);
+}
+
+/**
+ * Resolves when the session's process listens. The server passes no sign of life on for a minute after a stop, but calls reach the process. Seen with happy 1.2.5: a process that was
+ * resumed reads all messages of the session, a hundred at a time, and skips them; a prompt that came meanwhile would be skipped too, so that as long is waited as that takes from here.
+ */
+async function listens(desk: HappyDesk, row: SessionRow, path: string, options: CallOptions): Promise<void> {
+  const { account } = desk;
+  try {
+    await account.sessionRpc(row, 'getDirectoryTree', { path, maxDepth: 0 }, { ...options, timeoutMs: ALIVE_MS, idempotent: true });
+  } catch (error) {
+    // Whatever it says, it is there.
+    if (error instanceof SessionUnreachable || error instanceof TimeoutError) throw new HappyError('resume_refused', 'The machine started the session again, but it gives no sign of life. Try again in a moment.', { cause: error });
+    if (!(error instanceof RpcRefused)) throw error;
+  }
+  const began = account.clock.monotonic();
+  await account.api.messages(row.id, { after: 0 }, { ...options, limit: SKIPPED_PAGE });
+  const pages = Math.floor(row.seq / SKIPPED_PAGE) + 1;
+  await sleep(account.clock, Math.min(ALIVE_MS, 300 + 1.5 * pages * (account.clock.monotonic() - began)), options.signal);
 }
 
 /** A session with the same past: the machine copies the agent's own transcript, then a session is made on the copy. Rejects with `unsupported` where it cannot. */

@@ -18,6 +18,8 @@ export interface HappyDesk {
   machine(id: string): Machine | null;
   /** Something of the session is otherwise: the fleet is told soon. */
   changed(id: string): void;
+  /** Its process was heard to live, other than by its signs of life: those are not passed on for a minute after it was stopped. */
+  risen(id: string): void;
   /** A session that a call of ours just made: read, and in the list from now on. */
   adopt(id: string, options: { readonly signal?: AbortSignal }): Promise<Session>;
   /** The call with its rejection looked at: a token that is not taken any more changes the connection's state. */

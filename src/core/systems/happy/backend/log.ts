@@ -10,7 +10,7 @@ import { invalid } from '../errors.ts';
 import type { SentMessage } from '../http.ts';
 import type { MirroredSession } from '../mirrored.ts';
 import type { MessageInput, TurnHint } from '../normalise/index.ts';
-import { clockLagOf, SessionNormaliser } from '../normalise/index.ts';
+import { SessionNormaliser, toldClockLag } from '../normalise/index.ts';
 import { fetchImage } from './attachments.ts';
 import type { HappyDesk } from './desk.ts';
 import { contextOf, told } from './desk.ts';
@@ -27,11 +27,15 @@ export class Log {
   readonly #id: string;
   readonly #emit: (entries: readonly Entry[]) => void;
   #use: SyncUse | null = null;
+  #following = false;
   #normaliser: SessionNormaliser | null = null;
   #making: Promise<SessionNormaliser> | null = null;
   #early: MessageInput[] = [];
   #end = new AbortController();
   #keptOpen = '';
+  /** As `NormaliseContext.clockLagMs`; null while nothing has told it. */
+  #clockLagMs: number | null = null;
+  #workAt = Number.NEGATIVE_INFINITY;
   usage: UsageFigures | null = null;
 
   constructor(desk: HappyDesk, id: string, emit: (entries: readonly Entry[]) => void) {
@@ -45,15 +49,35 @@ export class Log {
     return this.#normaliser?.turnHint() ?? null;
   }
 
+  /** When a prompt or the beginning of a turn last came in, milliseconds on the monotonic clock. */
+  get workAt(): number {
+    return this.#workAt;
+  }
+
   /** From now on what is pushed is told. */
   follow(): void {
-    if (this.#use !== null) return;
+    if (this.#following) return;
+    this.#following = true;
+    if (this.#desk.account.mirror.session(this.#id) !== null) this.#begin();
+    else this.#known({ signal: this.#end.signal }).catch((error: unknown) => this.#desk.context.log.debug('a session is not known yet', { session: this.#id, error: describeError(error) }));
+  }
+
+  /** Without the session's row there is no key: a chat that a reload brings back may come before the lists. */
+  async #known(call: CallOptions): Promise<void> {
+    const { account } = this.#desk;
+    if (account.mirror.session(this.#id) === null) account.mirror.takeSession(await account.sessionRow(this.#id, call));
+    this.#begin();
+  }
+
+  #begin(): void {
+    if (!this.#following || this.#use !== null || this.#end.signal.aborted) return;
     const use = this.#desk.account.sync(this.#id, this.#desk.account.mirror.cipher(this.#id));
     this.#use = use;
     use.sync.onMessages.on((messages) => this.#live(messages.map((message) => inputOf(message))));
   }
 
   leave(): void {
+    this.#following = false;
     this.#use?.dispose();
     this.#use = null;
   }
@@ -66,6 +90,7 @@ export class Log {
   /** A page of the server's record as entries: the newest, or what is older than the cursor. */
   async page(page: { readonly cursor?: string; readonly limit: number } & CallOptions): Promise<Page<Entry>> {
     const call = page.signal === undefined ? {} : { signal: page.signal };
+    await this.#known(call);
     if (page.cursor === undefined) {
       const messages = await this.#newest(call);
       const normaliser = await this.#ready(messages);
@@ -85,7 +110,13 @@ export class Log {
 
   /** Another version of the session's record. */
   agentState(session: MirroredSession): void {
+    this.#begin();
     if (this.#normaliser !== null) this.#publish(this.#normaliser.agentState(told(session.agentState), session.agentStateVersion));
+  }
+
+  /** The agent is known to rest. */
+  rests(): void {
+    if (this.#use !== null && this.#normaliser !== null) this.#publish(this.#normaliser.rests());
   }
 
   /** Messages of ours that the server has taken: shown at once, not when their echo comes. */
@@ -110,7 +141,8 @@ export class Log {
 
   #live(messages: readonly MessageInput[]): void {
     if (this.#normaliser !== null) {
-      this.#publish(this.#normaliser.messages(messages));
+      this.#learnClock(this.#normaliser, messages);
+      this.#publish(this.#normaliser.messages(messages), true);
       return;
     }
     this.#early.push(...messages);
@@ -129,15 +161,30 @@ export class Log {
   async #make(page: readonly MessageInput[]): Promise<SessionNormaliser> {
     const { marks, account } = this.#desk;
     const kept = await marks.followed(this.#id);
-    const clockLagMs = kept.clockLagMs ?? clockLagOf(page);
+    const told = kept.clockLagMs ?? toldClockLag([...page, ...this.#early]);
     const session = account.mirror.session(this.#id);
-    const normaliser = new SessionNormaliser(contextOf(session, clockLagMs), kept.open);
-    if (kept.clockLagMs === null && page.length > 0) await marks.setFollowed(this.#id, { clockLagMs, open: kept.open });
+    const normaliser = new SessionNormaliser(contextOf(session, told ?? 0), kept.open);
+    this.#clockLagMs = told;
     this.#normaliser = normaliser;
+    if (kept.clockLagMs === null && told !== null) this.#keep(normaliser);
     const early = this.#early.splice(0);
-    if (early.length > 0) this.#publish(normaliser.messages(early));
-    if (session !== null) this.#publish(normaliser.agentState(told(session.agentState), session.agentStateVersion));
+    if (early.length > 0) this.#publish(normaliser.messages(early), true);
+    if (session !== null) this.#publish(normaliser.agentState(session.agentState ?? undefined, session.agentStateVersion));
     return normaliser;
+  }
+
+  /** The first envelope of a session tells, where its pages held none. */
+  #learnClock(normaliser: SessionNormaliser, messages: readonly MessageInput[]): void {
+    const told = this.#clockLagMs === null ? toldClockLag(messages) : null;
+    if (told === null) return;
+    this.#clockLagMs = told;
+    normaliser.setClockLag(told);
+    this.#keep(normaliser);
+  }
+
+  #keep(normaliser: SessionNormaliser): void {
+    this.#desk.marks.setFollowed(this.#id, { clockLagMs: this.#clockLagMs, open: normaliser.openRequests })
+      .catch((error: unknown) => this.#desk.context.log.debug('what following a session needs could not be kept', { error: describeError(error) }));
   }
 
   /** A page of 100 takes about 40 ms to normalise: in portions, with the loop's turn between them. */
@@ -152,8 +199,9 @@ export class Log {
     return entries;
   }
 
-  #publish(entries: readonly Entry[]): void {
+  #publish(entries: readonly Entry[], fresh = false): void {
     if (entries.length === 0) return;
+    if (fresh && entries.some((entry) => entry.kind === 'prompt' || (entry.kind === 'turn' && entry.phase === 'start'))) this.#workAt = this.#desk.account.clock.monotonic();
     this.#note(entries);
     this.#emit(entries);
   }
@@ -172,9 +220,7 @@ export class Log {
     const open = normaliser === null ? '' : JSON.stringify(normaliser.openRequests);
     if (normaliser !== null && open !== this.#keptOpen) {
       this.#keptOpen = open;
-      this.#desk.marks.followed(this.#id)
-        .then(({ clockLagMs }) => this.#desk.marks.setFollowed(this.#id, { clockLagMs, open: normaliser.openRequests }))
-        .catch((error: unknown) => this.#desk.context.log.debug('open requests could not be kept', { error: describeError(error) }));
+      this.#keep(normaliser);
     }
     this.#desk.changed(this.#id);
   }

@@ -27,6 +27,8 @@ import { fetchOutput, outputEntry } from './outputs.ts';
 import { until } from './until.ts';
 
 const CONFIRM_MS = 15_000;
+/** How long after it began the work of an agent may be unknown. */
+const TOLD_MS = 3_000;
 const INTERRUPT_MS = 12_000;
 const TAKE_OVER_MS = 20_000;
 
@@ -76,7 +78,7 @@ export class HappySessionHandle implements SessionHandle {
     this.#live.emit({ type: 'controls', controls });
   }
 
-  send(prompt: Prompt, clientId: string, options: CallOptions = {}): Promise<void> {
+  send(prompt: Prompt, clientId: string, options: { readonly steer?: boolean } & CallOptions = {}): Promise<void> {
     const before = this.#sends.get(clientId);
     if (before !== undefined) return before;
     const sending = this.#desk.watched(this.#send(prompt, clientId, options)).finally(() => this.#sends.delete(clientId));
@@ -85,8 +87,11 @@ export class HappySessionHandle implements SessionHandle {
   }
 
   async interrupt(options: CallOptions = {}): Promise<StopReport> {
-    const session = await this.#need(options);
-    if (session.active === false) return { step: 'nothing-to-stop', message: 'The session is not running.' };
+    await this.#need(options);
+    const state = this.#desk.describe(this.id)?.state;
+    if (state === 'stopped') return { step: 'nothing-to-stop', message: 'The session is not running.' };
+    // That an agent works is told within two seconds: what was sent just now may be worked on already.
+    if ((state === 'idle' || state === 'failed') && this.#desk.account.clock.monotonic() - this.log.workAt > TOLD_MS) return { step: 'nothing-to-stop', message: 'No turn is running.' };
     const row = await this.#desk.account.sessionRow(this.id, options);
     await this.#desk.watched(this.#desk.account.sessionRpc(row, 'abort', {}, { ...options, idempotent: true }));
     const ended = await until(this.#desk.account, () => this.#mirrored()?.thinking !== true, INTERRUPT_MS, options.signal);
@@ -167,8 +172,9 @@ export class HappySessionHandle implements SessionHandle {
     return this.#desk.watched(readFileOn(this.#desk.account, await this.#machine(session, options), path, options));
   }
 
-  removalPreview(): Promise<readonly string[]> {
-    return Promise.resolve([]);
+  async removalPreview(options: CallOptions = {}): Promise<readonly string[]> {
+    await this.#need(options);
+    return [];
   }
 
   async remove(options: CallOptions = {}): Promise<void> {
@@ -184,12 +190,16 @@ export class HappySessionHandle implements SessionHandle {
     this.#live.clear();
   }
 
-  async #send(prompt: Prompt, clientId: string, options: CallOptions): Promise<void> {
+  async #send(prompt: Prompt, clientId: string, { steer = false, ...options }: { readonly steer?: boolean } & CallOptions): Promise<void> {
     if (prompt.text.trim() === '' && prompt.attachments.length === 0) throw invalid('A prompt needs a text or an attachment.');
     const session = await this.#need(options);
     const cipher = this.#cipher();
-    // What is sent to a process that has ended is skipped when it comes back (happy.md A, the table of stops).
-    if (this.#desk.describe(this.id)?.state === 'stopped') await resumeSession(this.#desk, this.id, options);
+    const shown = this.#desk.describe(this.id);
+    if (steer && (shown?.state === 'running' || shown?.state === 'waiting')) throw new HappyError('turn_running', 'Happy hands nothing to a running turn: the prompt goes out when it has ended.');
+    // What is sent to a process that has ended is skipped when it comes back (happy.md A, the table of stops). A silent one may have ended; on a machine that is away it may
+    // sleep, and takes what waits when it wakes up.
+    const silent = shown?.state === 'unknown' && this.#desk.machine(shown.machineId)?.state === 'online';
+    if (shown?.state === 'stopped' || silent) await resumeSession(this.#desk, this.id, options);
     const { metadata } = session;
     const chosen = (key: string, name: string): JsonObject => (typeof metadata?.[key] === 'string' ? { [name]: metadata[key] } : {});
     const meta: JsonObject = { sentFrom: 'pilothouse', ...chosen('permissionMode', 'permissionMode'), ...chosen('modelMode', 'model'), ...chosen('effortLevel', 'effort') };

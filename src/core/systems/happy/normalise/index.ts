@@ -6,7 +6,7 @@ export type { MachineRowInput, MessageInput, NormaliseContext, PresenceInput, Se
 export { promptRow, SessionNormaliser } from './log.ts';
 export type { TurnHint } from './log.ts';
 export { normaliseMessage, unreadableOfRow } from './message.ts';
-export { clockLagOf, refOfRow } from './place.ts';
+export { clockLagOf, refOfRow, toldClockLag } from './place.ts';
 export { isArchived, isHidden, isTerminal, localSessionOf, machineOf, sessionOf, titleOf } from './session.ts';
 export type { LocalSession, MachineInput, SessionInput } from './session.ts';
 export { agentStateEntries, openAsks } from './state.ts';

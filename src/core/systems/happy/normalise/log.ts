@@ -1,4 +1,5 @@
 import type { Entry, TurnState } from '../../../model/entry.ts';
+import { compareOrder } from '../../../model/entry.ts';
 import type { JsonValue } from '../../../model/json.ts';
 import type { Ask } from './asks.ts';
 import { permissionEntry } from './asks.ts';
@@ -6,7 +7,8 @@ import type { Echo } from './echoes.ts';
 import { Echoes } from './echoes.ts';
 import type { MessageInput, NormaliseContext } from './input.ts';
 import { normaliseMessage, sentText } from './message.ts';
-import { placeOf, rowOf, takenBack } from './place.ts';
+import type { Place } from './place.ts';
+import { nth, placeOf, rowOf, takenBack } from './place.ts';
 import { said } from './read.ts';
 import type { OpenAsk } from './state.ts';
 import { agentStateEntries, openAsks } from './state.ts';
@@ -28,7 +30,7 @@ export interface TurnHint {
  * any portions and any number of times: the entries that hold in the end follow from their set. agentState goes by version, and only forward.
  */
 export class SessionNormaliser {
-  readonly #context: NormaliseContext;
+  #context: NormaliseContext;
   readonly #echoes = new Echoes();
   readonly #turns = new TurnBook();
   readonly #plans = new Map<string, string>();
@@ -39,6 +41,12 @@ export class SessionNormaliser {
   #oldest: number | null = null;
   #planned = false;
   #error: { readonly at: number; readonly text: string } | null = null;
+  /** Moments of the newest prompt, of the newest end of a turn and of the newest interruption; where the newest turn last said something. */
+  #promptAt = Number.NEGATIVE_INFINITY;
+  #endAt = Number.NEGATIVE_INFINITY;
+  #brokenAt = Number.NEGATIVE_INFINITY;
+  #lastWord: (Place & { readonly turn: string }) | null = null;
+  #restedAt = Number.NEGATIVE_INFINITY;
 
   /** `open`: requests that were open when this session was last followed, as `openRequests` gave them. */
   constructor(context: NormaliseContext, open: readonly OpenAsk[] = []) {
@@ -50,6 +58,11 @@ export class SessionNormaliser {
     return this.#open;
   }
 
+  /** How far the machine's clock is off, found out before anything that it dated was taken. */
+  setClockLag(clockLagMs: number): void {
+    this.#context = { ...this.#context, clockLagMs };
+  }
+
   /** Messages that could not be decrypted: worth another try when a key arrives. */
   get unreadable(): readonly string[] {
     return [...this.#unread];
@@ -59,7 +72,8 @@ export class SessionNormaliser {
     const latest = this.#turns.latest();
     if (latest === null) return null;
     const since = (latest.began ?? latest.at) - 10_000;
-    return { turn: latest.turn, state: latest.state, at: latest.at, error: latest.state === 'failed' && this.#error !== null && this.#error.at >= since ? this.#error.text : null };
+    const rested = latest.state === 'running' && this.#restedAt >= Math.max(latest.at, this.#promptAt);
+    return { turn: latest.turn, state: rested ? 'completed' : latest.state, at: latest.at, error: latest.state === 'failed' && this.#error !== null && this.#error.at >= since ? this.#error.text : null };
   }
 
   /** Entries of these messages, and versions of others that they change. */
@@ -76,6 +90,18 @@ export class SessionNormaliser {
     // Requests from before what is here wait until their tool calls are; a plan may complete its request.
     if (this.#state !== null && (older || this.#planned)) entries.push(...this.#stateEntries(this.#state));
     return entries;
+  }
+
+  /**
+   * The agent is known to rest: the turn that answered the last prompt is over, whether or not that was told (happy.md A, "Turn state"). Nothing where it was, and where
+   * nothing was said since the prompt.
+   */
+  rests(): Entry[] {
+    const last = this.#lastWord;
+    if (last === null || last.at === null || last.at < this.#promptAt || this.#endAt >= this.#promptAt || this.#restedAt >= last.at) return [];
+    this.#restedAt = last.at;
+    const end = this.#turns.resting(last.turn, nth(last, 15), this.#brokenAt >= this.#promptAt ? 'cancelled' : 'completed');
+    return end === null ? [] : [end];
   }
 
   /** Entries of a version of the agentState; none of one that is not above the last. */
@@ -107,9 +133,21 @@ export class SessionNormaliser {
     const own = normaliseMessage(retried ? { ...message, retried } : message, this.#context);
     this.#turns.take(own, message.id);
     const sent = sentText(message);
+    this.#note(own);
     if (sent !== null || own.some((entry) => entry.kind === 'prompt' || (entry.kind === 'notice' && entry.code === 'task_finished'))) this.#turns.mark(own[0]?.at ?? 0);
     if (sent !== null) return [...own, ...this.#echoes.sent(sent, message.seq).map((echo) => this.#hidden(echo))];
     return own.flatMap((entry) => this.#seen(entry, message));
+  }
+
+  #note(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      const at = entry.at ?? Number.NEGATIVE_INFINITY;
+      if (entry.kind === 'prompt') this.#promptAt = Math.max(this.#promptAt, at);
+      else if (entry.kind === 'turn' && entry.phase === 'end') this.#endAt = Math.max(this.#endAt, at);
+      else if (entry.kind === 'notice' && entry.code === 'interrupted') this.#brokenAt = Math.max(this.#brokenAt, at);
+      const { turn } = entry;
+      if (turn !== null && entry.parent === null && (this.#lastWord === null || compareOrder(entry.order, this.#lastWord.order) > 0)) this.#lastWord = { order: entry.order, at: entry.at, turn, parent: null };
+    }
   }
 
   #seen(entry: Entry, message: MessageInput): readonly Entry[] {

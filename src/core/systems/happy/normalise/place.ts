@@ -95,15 +95,20 @@ export function unknownEntry(source: string, id: string, value: JsonValue, place
 }
 
 /**
- * How far the machine's clock stands behind the server's, from messages of one session: the shortest time that an envelope seems to have travelled. 0 without
- * envelopes. Content that is not readable counts for nothing.
+ * How far the machine's clock stands behind the server's, from messages of one session: the shortest time that an envelope seems to have travelled. Null without envelopes.
+ * Content that is not readable counts for nothing.
  */
-export function clockLagOf(messages: Iterable<MessageInput>): number {
+export function toldClockLag(messages: Iterable<MessageInput>): number | null {
   let lag = Number.POSITIVE_INFINITY;
   for (const message of messages) {
     const content = obj(message.content, 'content');
     const time = num(content, 'time') ?? num(obj(content, 'data'), 'time');
     if (time !== null && Number.isFinite(message.createdAt)) lag = Math.min(lag, message.createdAt - time);
   }
-  return Number.isFinite(lag) ? lag : 0;
+  return Number.isFinite(lag) ? lag : null;
+}
+
+/** The same, 0 where nothing tells it. */
+export function clockLagOf(messages: Iterable<MessageInput>): number {
+  return toldClockLag(messages) ?? 0;
 }

@@ -11,7 +11,7 @@ import { bool, num, obj, oneLine, said, str } from './read.ts';
 import { openAsks } from './state.ts';
 
 /** A session's command line tells that it lives every 2 s, a machine's every 20 s; after this silence nothing is known of either. */
-const sessionSilenceMs = 30_000;
+const sessionSilenceMs = 15_000;
 const machineSilenceMs = 90_000;
 /** The server goes on ignoring what a session says for a minute after it was archived. */
 const archiveGraceMs = 60_000;

@@ -87,6 +87,19 @@ export class TurnBook {
     return latest;
   }
 
+  /**
+   * An end for a turn that was never told to end, as of its last message: for when the agent is known to rest. It holds below any end that is told, and a later one of it above
+   * an earlier. Changes nothing of what is known.
+   */
+  resting(id: string, last: Place, state: Exclude<TurnState, 'running'>): Entry | null {
+    const turn = this.#turns.get(id);
+    if (turn === undefined || last.at === null) return null;
+    this.#settleMarks();
+    const files = new Set([...turn.calls].flatMap((call) => (this.#calls.get(call)?.refused === false ? [...(this.#calls.get(call)?.files ?? [])] : [])));
+    const whole = turnEnd(id, { ...last, turn: id, parent: null }, state);
+    return { ...whole, rev: Math.max(0, last.at) / 1e14, filesChanged: [...files].sort(), durationMs: this.#duration(turn.began, last.at) };
+  }
+
   #settleMarks(): void {
     if (this.#fresh.size === 0) return;
     const fresh = [...this.#fresh].filter((at) => this.#marks[countTo(this.#marks, at) - 1] !== at).sort((a, b) => a - b);
