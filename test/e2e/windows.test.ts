@@ -17,6 +17,8 @@ const command = (line: string): NonNullable<Step['tools']> => [{ name: 'Bash', i
 
 /** The model's side, by the prompt that runs. */
 function answer({ prompt, prompts, answered }: Conversation): Step {
+  // Long enough for another window to open meanwhile on a busy computer.
+  if (prompt.includes('very long story')) return { text: 'The very long story of the mole begins.\n\n', big: { chars: 6_000, tokensPerSecond: 60 } };
   if (prompt.includes('long story')) return { text: 'The long story of the mole begins.\n\n', big: { chars: 2_400, tokensPerSecond: 60 } };
   if (prompt.includes('write a note')) return answered === 0 ? { text: 'I write it.', tools: command('echo noted > note.txt') } : { text: 'The note is written.' };
   if (prompt.includes('keep waiting')) return answered === 0 ? { text: 'I wait.', tools: command(WAITING) } : { text: 'I stopped waiting.' };
@@ -108,7 +110,7 @@ describe('a session in two windows', () => {
     const before = claudes();
     await newSession(one, 'local-claude', title);
     const chat = await Chat.of(one, title);
-    await chat.say('Tell me a long story');
+    await chat.say('Tell me a very long story');
     await chat.saw('text', /long story of the mole/);
     agent = claudes().filter((pid) => !before.includes(pid));
     expect(agent).toHaveLength(1);
