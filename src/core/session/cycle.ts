@@ -22,6 +22,8 @@ export interface PlaceChange {
 /** What a merge may have done to the rows before the boundary. */
 export interface Guess {
   readonly changes: readonly PlaceChange[];
+  /** Top-level rows in which something changed, as they were or are. */
+  readonly tops: ReadonlySet<string>;
   /** Rows that were none before: rows that name them as their parent were at the top until now. */
   readonly fresh: ReadonlySet<string>;
   /** Top-level rows from the boundary on that hold such rows. */
@@ -39,6 +41,8 @@ export interface Merged {
   readonly tails: readonly Position[];
   /** All rows that the merge had to do with. */
   readonly touched: ReadonlySet<string>;
+  /** True where another process wrote some of it, and may go on: then numbers of rows prove little. */
+  readonly shared: boolean;
   /** Top-level rows in memory that the store has once the entries are written; null where some wait to be asked about. */
   readonly tops: number | null;
   /** Entries to be written. */
@@ -67,6 +71,8 @@ export class Cycle {
   private readonly merged = new Map<string, RowLog>();
   /** Rows to which another process wrote, as they were if what it wrote was new. */
   private readonly without = new Map<string, RowLog>();
+  /** Rows of earlier rounds that may have taken in others. */
+  private readonly unsure = new Set<string>();
   /** Rows in memory that are to leave it in the next round. */
   private readonly staying = new Set<string>();
   /** Rows that left memory in this round. */
@@ -84,6 +90,7 @@ export class Cycle {
   async ask(read: EntryReader): Promise<void> {
     const { forest, absent } = this.memory;
     const due = new Set(this.asked);
+    for (const key of this.asked) for (const entry of forest.get(key)?.log.all() ?? []) if (entry.parent !== null) due.add(entry.parent);
     for (const [key, { added, stored }] of this.pending) {
       due.add(key);
       for (const entry of [...added, ...stored]) if (entry.parent !== null) due.add(entry.parent);
@@ -97,7 +104,8 @@ export class Cycle {
       const found = await read(keys);
       for (const key of keys) this.known.set(key, new RowLog(key));
       for (const entry of found.map(soundEntry)) if (entry.row !== null) this.known.get(entry.row)?.add(entry, true);
-      keys = [...new Set(keys.flatMap((key) => this.known.get(key)?.facts()?.parent ?? []))];
+      // Which of a row's parents counts may be another one after the merge.
+      keys = [...new Set(found.flatMap((entry) => entry.parent ?? []))];
     }
   }
 
@@ -106,7 +114,11 @@ export class Cycle {
     const ops: RowOp[] = [];
     const touched = new Set<string>();
     for (const [key, { stored }] of this.pending) if (stored.length > 0) this.without.set(key, logWithout(key, this.known.get(key), stored));
-    for (const key of this.asked) if (this.memory.foreign.delete(key)) this.without.set(key, new RowLog(key));
+    for (const key of this.asked) {
+      const foreign = this.memory.foreign.get(key);
+      this.memory.foreign.delete(key);
+      if (foreign !== undefined) this.without.set(key, logWithout(key, this.known.get(key), foreign));
+    }
     for (const key of this.asked) this.confirm(key, ops, touched);
     for (const [key, pending] of this.pending) this.mergePending(key, pending, ops, touched);
     for (const top of this.memory.forest.tops.filter((node) => node.linked !== null || this.memory.isAbove(node.placed))) {
@@ -114,9 +126,16 @@ export class Cycle {
       else if (top.linked !== null && this.isAbsent(top.linked)) this.memory.absent.add(top.linked);
     }
     this.memory.working = new Set(this.merged.keys());
+    const shared = this.memory.heard;
+    if (shared) {
+      for (const key of this.memory.unsure) if (this.memory.forest.has(key)) this.unsure.add(key);
+      this.memory.unsure.clear();
+      this.memory.heard = false;
+    }
     const guesses = this.without.size === 0 ? [this.guess(touched, this.before)] : [this.guess(touched, this.beforeOthers), this.guess(touched, this.before)];
     const tops = this.memory.unasked.size === 0 ? this.memory.forest.tops.length : null;
-    return { guesses, tails: this.tailsOf(touched), touched, tops, entries: this.takeEntries(), ops };
+    const tails = this.tailsOf(new Set([...touched, ...guesses.flatMap((guess) => [...guess.tops])]));
+    return { guesses, tails, touched, shared, tops, entries: this.takeEntries(), ops };
   }
 
   /** Shows the rows of the tail that would come back from the store, where that fails. */
@@ -185,8 +204,8 @@ export class Cycle {
   /** A row in memory that stands before the boundary, or within a row that does, leaves memory with all rows within it. */
   private leave(top: RowNode, ops: RowOp[], touched: Set<string>): void {
     const nodes = within(top);
-    // With a row that came while the store was being asked, all of them stay for another round.
-    if (nodes.some((node) => this.memory.unasked.has(node.key))) {
+    // With a row, or the name of a parent, that came while the store was being asked, all of them stay for another round.
+    if (nodes.some((node) => this.memory.unasked.has(node.key)) || (top.linked !== null && this.now(top.linked) === undefined && !this.memory.absent.has(top.linked))) {
       for (const node of nodes) this.staying.add(node.key);
       return;
     }
@@ -207,7 +226,7 @@ export class Cycle {
   private belongsAbove(top: RowNode): boolean {
     const key = topOf(top.key, this.now);
     const order = this.now(key)?.order;
-    return key !== top.key && !this.memory.forest.has(key) && order !== undefined && this.memory.isAbove({ order, key });
+    return key !== top.key && order !== undefined && this.memory.isAbove({ order, key });
   }
 
   /** True for a row that the store was asked for, that it does not have, and that has not come meanwhile. */
@@ -254,7 +273,8 @@ export class Cycle {
       if (stood !== null || stands !== null) changes.push({ key, from: stood, to: stands });
     }
     const fresh = new Set([...touched, ...this.asked].filter((key) => !this.memory.unasked.has(key) && before(key)?.shows !== true && this.now(key)?.shows === true));
-    return { changes, fresh, freshTails: this.tailsOf(fresh) };
+    for (const key of this.unsure) if (this.now(key)?.shows === true) fresh.add(key);
+    return { changes, tops, fresh, freshTails: this.tailsOf(fresh) };
   }
 
   /** Top-level rows from the boundary on that these rows are in. */

@@ -40,6 +40,7 @@ class Look {
   private readonly rows = new Map<string, Row>();
   private readonly entries: Entry[] = [];
   private readonly missed = new Set<string>();
+  private readonly taken = new Set<string>();
   /** What is known of the guess that is looked at. */
   private changes: PlaceChange[] = [];
   private fresh: ReadonlySet<string> = new Set();
@@ -79,7 +80,10 @@ class Look {
       for (const top of page.tops) this.rows.set(top.key, top.row);
       this.adopt(page);
     }
-    if ((await this.index.rank(this.boundary, this.expected())) === this.expected()) return true;
+    if (!this.merged.shared && (await this.index.rank(this.boundary, this.expected())) === this.expected()) {
+      for (const key of guess.fresh) if (this.memory.forest.has(key)) this.memory.unsure.add(key);
+      return true;
+    }
     // A row in memory may have taken rows in that stood before the boundary.
     for (const tail of guess.freshTails) await this.takeTail(tail);
     return (await this.index.rank(this.boundary, this.expected())) === this.expected();
@@ -91,6 +95,8 @@ class Look {
   }
 
   private async takeTail(position: Position): Promise<void> {
+    if (this.taken.has(position.key)) return;
+    this.taken.add(position.key);
     const entries = await this.index.entriesAt(await this.index.rank(position));
     const page = storedPage(entries);
     if (!page.tops.some((top) => top.key === position.key)) {

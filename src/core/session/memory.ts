@@ -30,8 +30,12 @@ export class TailMemory {
   readonly pending = new Map<string, Pending>();
   /** Rows in memory of which the store may know more. */
   readonly unasked = new Set<string>();
-  /** Those of them that another process made. */
-  readonly foreign = new Set<string>();
+  /** What another process wrote of them. */
+  readonly foreign = new Map<string, Entry[]>();
+  /** Rows that came to be shown and of which only the number of rows tells that they took none in from before the boundary: true where nobody else writes. */
+  readonly unsure = new Set<string>();
+  /** True when another process has written since a round last looked whether rows took others in. */
+  heard = false;
   /** Keys of parents that are no rows before the boundary, as the store has said. */
   readonly absent = new Set<string>();
   /** Entries to be written that belong to no row in memory. */
@@ -53,7 +57,7 @@ export class TailMemory {
 
   /** True when something has yet to be written or to be asked. */
   get isBusy(): boolean {
-    if (this.pending.size > 0 || this.unasked.size > 0 || this.loose.size > 0 || this.forest.isDirty) return true;
+    if (this.pending.size > 0 || this.unasked.size > 0 || this.loose.size > 0 || this.forest.isDirty || (this.heard && this.unsure.size > 0)) return true;
     return this.boundary !== null && this.forest.tops.some((top) => this.isAstray(top));
   }
 
@@ -76,6 +80,7 @@ export class TailMemory {
 
   /** Takes sound entries in; gives the changes of rows in memory, with indexes of the whole session. */
   add(entries: readonly Entry[], stored: boolean): RowOp[] {
+    this.heard ||= stored;
     const inside: Entry[] = [];
     const fresh = new Map<string, Entry[]>();
     for (const entry of entries) {
@@ -84,8 +89,11 @@ export class TailMemory {
         continue;
       }
       this.absent.delete(entry.row);
-      if (this.forest.has(entry.row)) {
+      const node = this.forest.get(entry.row);
+      if (node !== undefined) {
         inside.push(entry);
+        // A row that comes to be shown takes in rows before the boundary that name it as their parent.
+        if (this.boundary !== null && !node.shows) this.ask(entry.row, stored ? [entry] : []);
       } else if (this.boundary === null) {
         inside.push(entry);
         // The store may hold what shows no row by itself, such as the answer to a permission that comes now.
@@ -99,10 +107,10 @@ export class TailMemory {
       }
     }
     for (const key of this.acceptable(fresh)) {
-      for (const entry of fresh.get(key) ?? []) inside.push(entry);
+      const entries = fresh.get(key) ?? [];
+      for (const entry of entries) inside.push(entry);
       fresh.delete(key);
-      this.unasked.add(key);
-      if (stored) this.foreign.add(key);
+      this.ask(key, stored ? entries : []);
     }
     for (const list of fresh.values()) for (const entry of list) this.wait(entry, stored);
     return this.apply(inside, stored);
@@ -140,6 +148,12 @@ export class TailMemory {
 
   isAbove(position: Position): boolean {
     return this.boundary !== null && comparePositions(position, this.boundary) < 0;
+  }
+
+  /** Has the store asked about a row in memory. */
+  private ask(key: string, foreign: readonly Entry[]): void {
+    this.unasked.add(key);
+    if (foreign.length > 0) this.foreign.set(key, [...(this.foreign.get(key) ?? []), ...foreign]);
   }
 
   addLoose(entry: Entry): void {

@@ -238,7 +238,10 @@ class Transcript implements TranscriptView {
     if (memory.boundary === null || (merged.touched.size === 0 && merged.guesses.every((guess) => guess.fresh.size === 0))) return null;
     const total = await this.count();
     // Rows that are merely new have taken none in from before the boundary if the store has as many rows as memory thinks.
-    if (merged.touched.size === 0 && merged.tops !== null && total === memory.start + merged.tops) return null;
+    if (!merged.shared && merged.touched.size === 0 && merged.tops !== null && total === memory.start + merged.tops) {
+      for (const guess of merged.guesses) for (const key of guess.fresh) memory.unsure.add(key);
+      return null;
+    }
     return lookAbove(memory, merged, this.indexOf(total));
   }
 

@@ -8,6 +8,7 @@ import { HandClock } from './hand-clock.ts';
 import { MemoryDatabase, MemoryStore } from './memory-store.ts';
 import { partitioned, randomFrom, runs, SESSION, shuffled } from './properties.ts';
 import { recordedSessions } from './recorded.ts';
+import { restless } from './restless.ts';
 import { sessions } from './sessions.ts';
 import type { Telling } from './windows.ts';
 import { checkWindows } from './windows.ts';
@@ -16,7 +17,7 @@ const patience = 900_000;
 const setting = fc.record({
   seed: fc.integer(), tailRows: fc.integer({ min: 1, max: 8 }), keepRows: fc.integer({ min: 1, max: 12 }), reopen: fc.constant(false), windows: fc.integer({ min: 2, max: 3 }),
 });
-const all = fc.oneof({ weight: 5, arbitrary: sessions }, { weight: 1, arbitrary: fc.constantFrom(...recordedSessions).map(({ entries }) => entries) });
+const all = fc.oneof({ weight: 5, arbitrary: sessions }, { weight: 5, arbitrary: restless }, { weight: 1, arbitrary: fc.constantFrom(...recordedSessions).map(({ entries }) => entries) });
 
 const engine = new EngineDatabase();
 afterAll(() => engine.close());
