@@ -77,6 +77,8 @@ export class DemoSession {
     this.#socket.on('connect', () => {
       for (const method of ['permission', 'abort', 'killSession', 'switch', 'readFile', 'writeFile', 'listDirectory', 'getDirectoryTree', 'bash']) this.#socket.emit('rpc-register', { method: `${this.id}:${method}` });
       this.#alive();
+      // An agent says that it is there by having a state.
+      if (this.#stateVersion === 0) this.#setState({ ...this.#state, controlledByUser: false, requests: {}, completedRequests: {} }).catch(() => undefined);
       this.#catchUp().catch(() => undefined);
     });
     this.#socket.on('rpc-request', (request: { method: string; params: string }, answer: (result: string) => void) => {

@@ -59,6 +59,8 @@ export interface HappyTestServer {
   tokenFor(master: Uint8Array): { readonly accountId: string; readonly token: string };
   /** Makes a token invalid, and drops the sockets that came with it. */
   revoke(token: string): void;
+  /** Takes a revocation back. */
+  restore(token: string): void;
   /** Stores a message as if a client had posted it, and tells it. `content` is a ciphertext. Throws for an unknown session. */
   append(sessionId: string, content: string, localId?: string): MessageRow;
   /** Stores rows as they are and tells nobody; a message's session comes first. Machines replace those of the same id. */
@@ -224,6 +226,10 @@ export async function startHappyServer(options: HappyServerOptions = {}): Promis
       database.revoked.add(token);
       database.changed();
       dropSockets((socket) => socket.token === token);
+    },
+    restore: (token) => {
+      database.revoked.delete(token);
+      database.changed();
     },
     append: (sessionId, content, localId) => {
       const session = sessionOf(sessionId);

@@ -197,10 +197,10 @@ export class FakeDaemon {
     });
   }
 
-  async start(directory: string): Promise<FakeAgent> {
+  async start(directory: string, more: JsonObject = {}): Promise<FakeAgent> {
     const key = Uint8Array.from(randomBytes(32));
     const cipher = dataKeyCipher(key);
-    const metadata: JsonObject = { path: directory, host: 'lab', machineId: this.machineId, homeDir: '/home/dev', flavor: 'claude', lifecycleState: 'running', startedBy: 'daemon' };
+    const metadata: JsonObject = { path: directory, host: 'lab', machineId: this.machineId, homeDir: '/home/dev', flavor: 'claude', lifecycleState: 'running', startedBy: 'daemon', ...more };
     const body = { tag: randomUUID(), metadata: cipher.seal(metadata), agentState: null, dataEncryptionKey: toBase64(wrapKey(key, contentKeyPair(this.master).publicKey)) };
     const answer = (await this.post('/v1/sessions', body)) as { session: { id: string; metadataVersion: number } };
     const agent = new FakeAgent(this, answer.session.id, cipher, metadata, answer.session.metadataVersion);

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { CallOptions, Page } from '../../../model/backend.ts';
+import type { CallOptions, Decision, Page } from '../../../model/backend.ts';
 import type { Entry, FileEntry, UsageFigures } from '../../../model/entry.ts';
 import { describeError } from '../../../model/errors.ts';
 import type { JsonObject } from '../../../model/json.ts';
@@ -9,7 +9,7 @@ import { openAll } from '../crypto/openAll.ts';
 import { invalid } from '../errors.ts';
 import type { SentMessage } from '../http.ts';
 import type { MirroredSession } from '../mirrored.ts';
-import type { MessageInput, TurnHint } from '../normalise/index.ts';
+import type { Ask, MessageInput, TurnHint } from '../normalise/index.ts';
 import { SessionNormaliser, toldClockLag } from '../normalise/index.ts';
 import { fetchImage } from './attachments.ts';
 import type { HappyDesk } from './desk.ts';
@@ -112,6 +112,14 @@ export class Log {
   agentState(session: MirroredSession): void {
     this.#begin();
     if (this.#normaliser !== null) this.#publish(this.#normaliser.agentState(told(session.agentState), session.agentStateVersion));
+  }
+
+  /** The person's own answer, once it is confirmed; false where somebody else's answer holds. */
+  answered(ask: Ask, decision: Decision): boolean {
+    if (this.#normaliser === null) return true;
+    const entries = this.#normaliser.answered(ask, decision);
+    this.#publish(entries);
+    return entries.length > 0;
   }
 
   /** The agent is known to rest. */

@@ -209,7 +209,8 @@ export class HappySessionHandle implements SessionHandle {
     ];
     const sent = await this.#desk.account.api.send(this.id, messages.map(({ localId, content }) => ({ localId, content: cipher.seal(content) })), options);
     await this.#desk.marks.setArchived(this.id, false);
-    this.log.sent(sent, new Map(messages.map(({ localId, content }) => [localId, content])));
+    // Of a prompt that was sent before, the server kept the files that came first: what it keeps is shown when it says so.
+    this.log.sent(sent, new Map(messages.slice(-1).map(({ localId, content }) => [localId, content])));
   }
 
   async #answer(requestId: string, decision: Decision, options: CallOptions): Promise<void> {
@@ -229,6 +230,7 @@ export class HappySessionHandle implements SessionHandle {
       this.#desk.account.mirror.takeSession(await this.#desk.account.sessionRow(this.id, options));
       if (find() !== undefined) throw new HappyError('not_confirmed', 'The agent was told, but has not confirmed the answer. It may be busy; look at the session.');
     }
+    if (!this.log.answered(ask, decision)) throw new HappyError('already_answered', 'This was answered elsewhere first; that answer holds.');
     // What was approved holds only if the next prompt says the same (happy.md A, "Permissions").
     const { mode } = call;
     if (mode !== null) await this.#change((current) => ({ ...current, permissionMode: mode }), options);

@@ -1,3 +1,4 @@
+import type { Decision } from '../../../model/backend.ts';
 import type { Entry, TurnState } from '../../../model/entry.ts';
 import { compareOrder } from '../../../model/entry.ts';
 import type { JsonValue } from '../../../model/json.ts';
@@ -11,7 +12,7 @@ import type { Place } from './place.ts';
 import { nth, placeOf, rowOf, takenBack } from './place.ts';
 import { said } from './read.ts';
 import type { OpenAsk } from './state.ts';
-import { agentStateEntries, openAsks } from './state.ts';
+import { agentStateEntries, openAsks, ownAnswer } from './state.ts';
 import { isPlanTool } from './tools.ts';
 import { TurnBook } from './turns.ts';
 
@@ -109,6 +110,12 @@ export class SessionNormaliser {
     if (this.#state !== null && version <= this.#state.version) return [];
     this.#state = { value, version };
     return this.#stateEntries(this.#state);
+  }
+
+  /** What the person here answered, once the agent has confirmed it; nothing where somebody else's answer holds. */
+  answered(ask: Ask, decision: Decision): Entry[] {
+    const entry = ownAnswer(ask, decision, this.#state?.value, this.#context);
+    return entry === null ? [] : [entry];
   }
 
   #stateEntries({ value, version }: { readonly value: JsonValue | undefined; readonly version: number }): Entry[] {

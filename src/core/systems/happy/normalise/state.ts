@@ -1,8 +1,9 @@
+import type { Decision } from '../../../model/backend.ts';
 import type { AnswerEntry, Entry } from '../../../model/entry.ts';
 import type { JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { Ask } from './asks.ts';
-import { askPlace, communicationAsk, outcomeOf, permissionAsk, permissionEntry, requestIdOf } from './asks.ts';
+import { answerCall, askPlace, communicationAsk, outcomeOf, permissionAsk, permissionEntry, requestIdOf } from './asks.ts';
 import { callEntries, resultEntry } from './calls.ts';
 import type { NormaliseContext } from './input.ts';
 import { momentText, noticeEntry } from './notices.ts';
@@ -29,8 +30,8 @@ export interface StateEntries {
   readonly open: readonly OpenAsk[];
 }
 
-/** Answers by what is known of them: that a request is nowhere any more (from version to version it may come back), or how it ended. */
-const answerRev = { gone: (version: number): number => 1 + Math.min(Math.max(0, version), 9e8) / 1e9, completed: 2 } as const;
+/** Answers by what is known of them: that a request is nowhere any more (from version to version it may come back), how it ended, or what the person here picked. */
+const answerRev = { gone: (version: number): number => 1 + Math.min(Math.max(0, version), 9e8) / 1e9, completed: 2, own: 3 } as const;
 
 /** Open requests and forms of an agentState, oldest first; none where it is no object. */
 export function openAsks(agentState: JsonValue | undefined): readonly Ask[] {
@@ -87,6 +88,24 @@ export function agentStateEntries(agentState: JsonValue | undefined, version: nu
 
 function answerEntry(row: string, requestId: string, at: number | null, rev: number, answer: Pick<AnswerEntry, 'outcome' | 'by' | 'reason' | 'answers'>, context: NormaliseContext): AnswerEntry {
   return { kind: 'answer', id: `${row}/answer`, row, ...nth(askPlace(at, context), 1), rev, requestId, ...answer };
+}
+
+/**
+ * What the person answered, in more detail than the completed request tells (which option was picked, and the answers to questions, are never relayed): a version above it. Null
+ * where the request was completed otherwise, by somebody who was faster.
+ */
+export function ownAnswer(ask: Ask, decision: Decision, agentState: JsonValue | undefined, context: NormaliseContext): AnswerEntry | null {
+  const { params } = answerCall(ask, decision, context);
+  const refused = params['approved'] === false || params['status'] === 'cancelled';
+  const done = completedAsks(agentState).find((one) => one.ask.row === ask.row);
+  const held = done === undefined ? null : outcomeOf(done.ask, done.completed).outcome;
+  if (held !== null && refused !== (held === 'denied' || held === 'withdrawn')) return null;
+  const lasting = params['decision'] === 'approved_for_session' || params['allowTools'] !== undefined || params['mode'] !== undefined;
+  const asked = ask.by === 'communication' || ask.ask === 'question';
+  const outcome = refused ? (ask.by === 'communication' ? 'withdrawn' : 'denied') : asked ? 'answered' : lasting ? 'allowed-session' : 'allowed';
+  const reason = decision.reason?.trim() ?? '';
+  const at = num(done?.completed, 'completedAt') ?? ask.createdAt;
+  return answerEntry(ask.row, requestIdOf(ask), at, answerRev.own, { outcome, by: 'person', reason: refused && reason !== '' ? reason : null, answers: asked && !refused ? (decision.answers ?? {}) : {} }, context);
 }
 
 function completedEntries(ask: Ask, completed: JsonValue, context: NormaliseContext): Entry[] {
