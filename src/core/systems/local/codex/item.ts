@@ -10,7 +10,7 @@ const action = z.looseObject({ type: text, command: optText, cmd: optText, path:
 export type CommandAction = z.output<typeof action>;
 const change = z.looseObject({ path: z.string(), kind: z.looseObject({ type: text, move_path: optText }), diff: text });
 export type WireChange = z.output<typeof change>;
-const shared = { id: z.string(), startedAtMs: optNumber, completedAtMs: optNumber };
+const shared = { id: z.string().min(1), startedAtMs: optNumber, completedAtMs: optNumber };
 const status = z.unknown().transform((value) => word(value as JsonValue)).catch('');
 
 /** A thread item, the same from the app-server and from a rollout file. Types that are not here are kept whole as `unknown`. */
@@ -51,7 +51,7 @@ export function readItem(raw: JsonValue): CodexItem | UnknownItem {
   const parsed = itemSchema.safeParse(raw);
   if (parsed.success) return parsed.data;
   const id = isJsonObject(raw) ? raw['id'] : null;
-  return { type: 'unknown', id: typeof id === 'string' ? id : null, raw };
+  return { type: 'unknown', id: typeof id === 'string' && id !== '' ? id : null, raw };
 }
 
 /**

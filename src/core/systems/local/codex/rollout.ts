@@ -121,7 +121,7 @@ export class RolloutLog {
 
   #begin(payload: JsonObject, at: number, offset: number): Entry[] {
     const broken = this.#turn === null || this.#turn.ended ? [] : this.finish();
-    const id = typeof payload['turn_id'] === 'string' ? payload['turn_id'] : `@${offset}`;
+    const id = typeof payload['turn_id'] === 'string' && payload['turn_id'] !== '' ? payload['turn_id'] : `@${offset}`;
     this.#turn = { id, files: new TurnFiles(), open: new Map(), aborted: false, ended: false, before: null, usage: null, error: null, todo: null, plan: null, last: at };
     return this.#parent === null ? [...broken, turnStart(id, this.#place(at, offset))] : broken;
   }
@@ -187,7 +187,7 @@ export class RolloutLog {
     const output = outputOf(payload);
     if (output !== null) return this.#output(output.id, output.text, at, offset);
     if (this.#paginated) return [];
-    const id = typeof payload['id'] === 'string' ? payload['id'] : `@${offset}`;
+    const id = typeof payload['id'] === 'string' && payload['id'] !== '' ? payload['id'] : `@${offset}`;
     if (payload['type'] === 'message' && payload['role'] === 'assistant') return this.#show(readItem({ type: 'agentMessage', id, text: contentText(payload['content']) }), at, offset);
     if (payload['type'] !== 'reasoning') return [];
     return this.#show(readItem({ type: 'reasoning', id, summary: contentTexts(payload['summary']), content: contentTexts(payload['content']) }), at, offset);
