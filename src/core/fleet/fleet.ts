@@ -243,6 +243,7 @@ export class Fleet implements AsyncDisposable {
     const live = new LiveConnection({
       spec, backend, leases, store: this.options.store, table: this.table, clock, log, signal: this.abort.signal,
       changed: () => this.touch({ connections: true, machines: true }),
+      returned: () => this.runtimes.tellAll(spec.connectionId, (runtime) => runtime.readHistory()),
     });
     this.live.set(spec.connectionId, live);
     backend.attention?.(this.looked);

@@ -9,7 +9,7 @@ const FIRST_PAGE = 200;
 const PAGE = 500;
 
 interface Mark {
-  /** Ids of the newest entries that were taken when everything older had been. */
+  /** Ids of the newest prompts and answers that were taken when everything older had been. */
   readonly newest: readonly string[];
 }
 
@@ -31,17 +31,23 @@ export async function importHistory(options: {
     if (signal.aborted) return;
     if (page.items.length > 0) transcript.add(page.items);
     if (newest === null) {
-      newest = page.items.slice(-20).map((entry) => entry.id).concat(page.items.slice(0, 20).map((entry) => entry.id));
+      const telling = page.items.filter(isTelling).map((entry) => entry.id);
+      newest = telling.slice(-20).concat(telling.slice(0, 20));
       options.onFirstPage();
     }
     cursor = page.next;
-    if (cursor === null || page.items.some((entry) => known.has(entry.id))) break;
+    if (cursor === null || page.items.some((entry) => isTelling(entry) && known.has(entry.id))) break;
     // A long history must not keep the host from anything else.
     await transcript.flush();
     await new Promise((resolve) => setImmediate(resolve));
   }
   await transcript.flush();
   if (newest !== null && newest.length > 0) await keep.set(key, JSON.stringify({ newest } satisfies Mark));
+}
+
+/** True for what was said once, at its place: figures, turns, calls and requests may be told again with any page. */
+function isTelling(entry: Entry): boolean {
+  return entry.kind === 'prompt' || entry.kind === 'text' || entry.kind === 'thinking';
 }
 
 function readMark(text: string | null): Mark {

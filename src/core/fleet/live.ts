@@ -33,6 +33,8 @@ export interface LiveOptions {
   readonly signal: AbortSignal;
   /** The connection or its machines are shown otherwise. */
   readonly changed: () => void;
+  /** Contact came back: what was said meanwhile was told to nobody here. */
+  readonly returned: () => void;
 }
 
 /** One connection that runs: its backend, its state, and the reading of its machines and sessions into the table. Its failures are its state. */
@@ -132,7 +134,10 @@ export class LiveConnection {
     const before = this.shown.state.status;
     this.show({ state });
     if (state.status === 'offline') this.options.table.markUnknown(this.spec.connectionId);
-    else if (before === 'offline' && state.status === 'ready') void this.refresh();
+    else if ((before === 'offline' || before === 'needs-sign-in') && state.status === 'ready') {
+      void this.refresh();
+      this.options.returned();
+    }
   }
 
   onMachine(machine: Machine): void {

@@ -281,7 +281,8 @@ export class SessionRuntime {
   }
 
   /** Brings what the system's own record has beyond ours into the transcript, behind what is being read already. Never rejects. */
-  private readHistory(): void {
+  readHistory(): void {
+    if (this.isClosed) return;
     const first = Promise.withResolvers<void>();
     this.firstPage = first.promise;
     const signal = AbortSignal.any([this.abort.signal, AbortSignal.timeout(HISTORY_DEADLINE_MS)]);

@@ -46,6 +46,11 @@ export class Runtimes {
     void this.made.get(key)?.then((runtime) => (runtime.isClosed ? undefined : what(runtime)), () => undefined);
   }
 
+  /** Does something with every runtime of a connection. */
+  tellAll(connectionId: string, what: (runtime: SessionRuntime) => void): void {
+    for (const key of this.made.keys()) if (parseSessionKey(key)?.connectionId === connectionId) this.tell(key, what);
+  }
+
   /** Closes the session's runtime; resolves when it is closed. */
   async close(key: SessionKey): Promise<void> {
     const runtime = await this.made.get(key)?.catch(() => null);

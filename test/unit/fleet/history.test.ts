@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Entry } from '../../../src/core/model/entry.ts';
 import { until } from '../store/support.ts';
 import type { FleetWindow } from './fleetWorld.ts';
 import { FleetWorld, keyOf, texts } from './fleetWorld.ts';
@@ -38,6 +39,52 @@ describe('the history of a session', () => {
     // Two pages of what is new; the second holds an entry that was read before.
     expect(await openOnce(2_000)).toBe(2);
     expect((await window.store.rows(keyOf('a'), 0, 3_000)).entries.map((entry) => (entry.kind === 'text' ? entry.text : entry.kind))).toEqual(many(0, 2_000));
+  });
+
+  it('is not taken for read because figures and requests are told with every page', async () => {
+    const { histories } = window.backend.world;
+    const withFigures = (): void => {
+      const all = (histories.get('a') ?? []).filter((entry) => entry.kind === 'text');
+      histories.set('a', all.map((entry, index): Entry => (index % 50 === 49 ? { ...entry, kind: 'usage', id: 'usage:session', row: null, rev: index, scope: 'session', figures } : entry)));
+    };
+    const figures = { inputTokens: 1, outputTokens: 1, cachedTokens: null, costUsd: null, contextTokens: 1, contextWindow: null };
+    withFigures();
+    const first = await window.open('a');
+    await first.historyRead();
+    first.release();
+    await until(() => !window.fleet.isOpen(keyOf('a')));
+    window.backend.world.write('a', ...many(1_500, 2_300));
+    withFigures();
+    const again = await window.open('a');
+    await again.historyRead();
+    const seen = new Set((await window.store.rows(keyOf('a'), 0, 3_000)).entries.map((entry) => entry.id));
+    expect((histories.get('a') ?? []).filter((entry) => entry.kind === 'text' && !seen.has(entry.id))).toEqual([]);
+    again.release();
+  });
+
+  it('is read again by what is open when contact comes back', async () => {
+    const runtime = await window.open('a');
+    await until(() => !runtime.loading && runtime.transcript.total === 1_500);
+    const state = (status: 'offline' | 'ready'): void => window.backend.events.emit({ type: 'connection', state: { status, message: null, remedy: null, version: null } });
+    state('offline');
+    window.backend.world.write('a', ...many(1_500, 1_510));
+    state('ready');
+    await until(() => runtime.transcript.total === 1_510);
+    runtime.release();
+  });
+
+  it('that was out of reach when the session was opened comes with the contact', async () => {
+    const handle = window.backend.session('a');
+    const reading = handle.history.bind(handle);
+    handle.history = () => Promise.reject(new Error('nobody answers'));
+    window.backend.events.emit({ type: 'connection', state: { status: 'offline', message: null, remedy: null, version: null } });
+    const runtime = await window.open('a');
+    await until(() => !runtime.loading);
+    expect(runtime.transcript.total).toBe(0);
+    handle.history = reading;
+    window.backend.events.emit({ type: 'connection', state: { status: 'ready', message: null, remedy: null, version: null } });
+    await until(() => runtime.transcript.total === 1_500);
+    runtime.release();
   });
 
   it('shows its end at once, and is read on from the start when reading it was cut off', async () => {
