@@ -157,10 +157,9 @@ export interface Question {
   readonly free: boolean;
   readonly options: readonly { readonly label: string; readonly description: string | null }[];
 }
-export interface PermissionEntry extends EntryBase {
-  readonly kind: 'permission';
+/** What an agent asks, as its entry and its row both tell it. */
+export interface PermissionRequest {
   readonly requestId: string;
-  readonly callId: string | null;
   readonly ask: 'tool' | 'question' | 'plan';
   readonly tool: string;
   readonly title: string;
@@ -176,6 +175,10 @@ export interface PermissionEntry extends EntryBase {
   readonly options: readonly PermissionOption[];
   /** True where a deny can carry a reason to the agent at once; otherwise the reason goes as the next prompt. */
   readonly takesReason: boolean;
+}
+export interface PermissionEntry extends EntryBase, PermissionRequest {
+  readonly kind: 'permission';
+  readonly callId: string | null;
 }
 export type PermissionOutcome = 'allowed' | 'allowed-session' | 'allowed-always' | 'denied' | 'answered' | 'withdrawn' | 'lost';
 export interface AnswerEntry extends EntryBase {

@@ -1,5 +1,5 @@
 import type {
-  Attachment, FileDiff, Location, PermissionOption, PermissionOutcome, Question, ToolVerb, TurnState, UsageFigures,
+  Attachment, FileDiff, Location, PermissionOutcome, PermissionRequest, ToolVerb, TurnState, UsageFigures,
 } from './entry.ts';
 import type { JsonValue } from './json.ts';
 
@@ -49,21 +49,8 @@ export interface ToolRow extends RowBase {
   /** Rows of a subagent, in order. */
   readonly children: readonly Row[];
 }
-export interface PermissionRow extends RowBase {
+export interface PermissionRow extends RowBase, PermissionRequest {
   readonly kind: 'permission';
-  readonly requestId: string;
-  readonly ask: 'tool' | 'question' | 'plan';
-  readonly tool: string;
-  readonly title: string;
-  readonly reason: string | null;
-  readonly input: JsonValue;
-  readonly command: string | null;
-  readonly cwd: string | null;
-  readonly diffs: readonly FileDiff[];
-  readonly plan: string | null;
-  readonly questions: readonly Question[];
-  readonly options: readonly PermissionOption[];
-  readonly takesReason: boolean;
   /** null while it waits for the person. */
   readonly outcome: PermissionOutcome | null;
   readonly answerReason: string | null;

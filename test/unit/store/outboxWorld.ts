@@ -79,3 +79,36 @@ export class World {
     return new Promise(() => undefined);
   }
 }
+
+/** An outbox of a world that has begun. */
+export async function started(world: World, over: Parameters<World['boot']>[1] = {}): Promise<Outbox> {
+  const outbox = world.boot(Number.POSITIVE_INFINITY, over);
+  await outbox.start();
+  return outbox;
+}
+
+export function send(outbox: Outbox, text: string, steer = false): Promise<OutboxItem> {
+  return outbox.enqueue({ text, attachments: [], steer });
+}
+
+export function states(outbox: Outbox): string[] {
+  return outbox.items().map((item) => `${item.text} ${item.delivery}`);
+}
+
+/** A send that ends when it is told to. */
+export function heldSend(): { readonly send: (item: OutboxItem, signal: AbortSignal) => Promise<void>; readonly begun: string[]; deliver(): void; fail(error: unknown): void; signal: AbortSignal | null } {
+  let resolve = (): void => undefined;
+  let reject: (error: unknown) => void = () => undefined;
+  const held = {
+    begun: [] as string[],
+    signal: null as AbortSignal | null,
+    send: (item: OutboxItem, signal: AbortSignal) => {
+      held.begun.push(item.text);
+      held.signal = signal;
+      return new Promise<void>((...both) => ([resolve, reject] = both));
+    },
+    deliver: () => resolve(),
+    fail: (error: unknown) => reject(error),
+  };
+  return held;
+}
