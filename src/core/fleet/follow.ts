@@ -7,7 +7,7 @@ import type { Store } from '../session/store-api.ts';
 const BATCH = 500;
 const RETRY_MS = 2_000;
 
-export interface FollowOptions {
+interface FollowOptions {
   readonly store: Pick<Store, 'entriesSince'>;
   readonly session: SessionKey;
   /** Mark of the store from before the view was read: what was written since then comes in. */

@@ -21,7 +21,7 @@ const REMOVAL_DEADLINE_MS = 15_000;
 const LEFT_MS = 3_000;
 const REMOVAL_LOOK_MS = 200;
 
-export interface LiveOptions {
+interface LiveOptions {
   readonly spec: ConnectionSpec;
   readonly backend: SessionBackend;
   readonly leases: Leases;

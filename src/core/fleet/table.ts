@@ -1,9 +1,11 @@
+import os from 'node:os';
 import type { Clock, Logger } from '../model/context.ts';
 import { describeError } from '../model/errors.ts';
 import { canonicalJson } from '../model/json.ts';
 import type { Session, SessionKey } from '../model/session.ts';
 import { sessionKey } from '../model/session.ts';
 import type { Store } from '../session/store-api.ts';
+import { Twins } from './twins.ts';
 
 const WRITE_DELAY_MS = 500;
 
@@ -11,6 +13,8 @@ export interface TableOptions {
   readonly store: Pick<Store, 'saveSessions' | 'removeSession'>;
   readonly clock: Clock;
   readonly log: Logger;
+  /** This computer's name on its network; the system's own unless given. */
+  readonly host?: string;
   readonly changed: (key: SessionKey, structure: boolean) => void;
   /** Our backend and what another window says of a session do not agree, or only the other window knows: look who holds it. */
   readonly doubt: (key: SessionKey) => void;
@@ -27,6 +31,7 @@ export class SessionTable {
   private readonly told = new Map<SessionKey, { readonly session: Session; readonly at: number }>();
   private readonly lent = new Set<SessionKey>();
   private readonly dirty = new Set<SessionKey>();
+  private readonly twins: Twins;
   private tellings = 0;
   private sorted: readonly Session[] | null = null;
   private timer: { cancel(): void } | null = null;
@@ -34,10 +39,12 @@ export class SessionTable {
 
   constructor(options: TableOptions) {
     this.options = options;
+    this.twins = new Twins(options.host ?? os.hostname());
   }
 
+  /** Newest first, each once: an agent's own session that a system hosts is that system's. */
   all(): readonly Session[] {
-    this.sorted ??= [...this.sessions.values()].sort((a, b) => b.updatedAt - a.updatedAt || (a.id < b.id ? -1 : 1));
+    this.sorted ??= [...this.sessions].flatMap(([key, session]) => (this.twins.hides(key) ? [] : [session])).sort((a, b) => b.updatedAt - a.updatedAt || (a.id < b.id ? -1 : 1));
     return this.sorted;
   }
 
@@ -136,6 +143,7 @@ export class SessionTable {
     if (!this.sessions.delete(key)) return;
     this.sorted = null;
     this.options.changed(key, true);
+    for (const twin of this.twins.remove(key)) this.options.changed(twin, true);
   }
 
   /** Takes a connection's sessions off the list; what the backend told of them last is stored all the same. */
@@ -157,7 +165,8 @@ export class SessionTable {
     if (before !== undefined && canonicalJson(before) === canonicalJson(session)) return;
     this.sessions.set(key, session);
     this.sorted = null;
-    this.options.changed(key, before === undefined || before.folder !== session.folder || before.archived !== session.archived || before.machineId !== session.machineId);
+    for (const twin of this.twins.put(key, session)) this.options.changed(twin, true);
+    this.options.changed(key, before === undefined || before.folder !== session.folder || before.archived !== session.archived || before.machineId !== session.machineId || before.owner !== session.owner);
     if (durable) this.writeSoon(key);
     else this.dirty.delete(key);
   }

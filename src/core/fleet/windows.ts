@@ -7,7 +7,7 @@ import type { SessionTable } from './table.ts';
 
 const LOOK_MS = 2_000;
 
-export interface WindowsOptions {
+interface WindowsOptions {
   readonly store: Pick<Store, 'sessions'>;
   readonly clock: Clock;
   readonly log: Logger;

@@ -60,7 +60,9 @@ describe('what a session is called and where it is', () => {
 
   it('side chats are hidden; the agent\'s own session is told', () => {
     expect([isHidden({ ...metadata, isSideChat: true }), isHidden(metadata)]).toEqual([true, false]);
-    expect(localSessionOf(metadata)).toEqual({ agent: 'claude', id: 'c-1', pid: 7 });
+    expect(localSessionOf(metadata)).toEqual({ agent: 'claude', id: 'c-1', host: 'vm', pid: 7 });
+    expect(of({})).toMatchObject({ agentSession: { agent: 'claude', id: 'c-1', host: 'vm' } });
+    expect(of({ metadata: { path: '/work' } })).not.toHaveProperty('agentSession');
     expect(localSessionOf({ ...metadata, codexThreadId: 'x' })).toMatchObject({ agent: 'codex', id: 'x' });
     expect(localSessionOf({})).toBeNull();
   });

@@ -69,7 +69,7 @@ function hunksOf(diff: string): string {
 }
 
 /** The diffs of a unified diff of any number of files. */
-export function unifiedDiffs(text: string): readonly FileDiff[] {
+function unifiedDiffs(text: string): readonly FileDiff[] {
   const parts = text.split(/^(?=diff --git )/m).filter((part) => part.trim() !== '');
   const files = parts.some((part) => part.startsWith('diff --git ')) ? parts.filter((part) => part.startsWith('diff --git ')) : text.split(/^(?=--- )/m).filter((part) => part.startsWith('--- '));
   return files.flatMap((part) => {

@@ -14,7 +14,7 @@ export function isEnvelope(value: JsonValue | undefined): value is JsonObject {
 }
 
 /** The moment and identity of an envelope. Its own id is its identity: the same one may come in two messages. */
-export interface EnvelopeFacts {
+interface EnvelopeFacts {
   readonly id: string;
   readonly place: Place;
   readonly turn: string | null;
@@ -22,7 +22,7 @@ export interface EnvelopeFacts {
   readonly kind: string;
   readonly ev: JsonObject;
 }
-export function envelopeFacts(envelope: JsonObject, message: MessageInput, context: NormaliseContext): EnvelopeFacts {
+function envelopeFacts(envelope: JsonObject, message: MessageInput, context: NormaliseContext): EnvelopeFacts {
   const ev = obj(envelope, 'ev') ?? {};
   const turn = said(envelope, 'turn');
   const subagent = said(envelope, 'subagent');

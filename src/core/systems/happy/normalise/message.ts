@@ -35,7 +35,7 @@ export function unreadableOfRow(row: string): string | null {
 }
 
 /** The envelope in a message: bare, or in another nesting; null where it is none. */
-export function envelopeOf(message: MessageInput): JsonObject | null {
+function envelopeOf(message: MessageInput): JsonObject | null {
   const role = str(message.content, 'role');
   const content = obj(message.content, 'content');
   if (content === null || (role !== 'session' && role !== 'agent')) return null;

@@ -27,7 +27,7 @@ export const revs = {
  * line's outbox sends the newest fifty first when more wait, so its own time is right where the server's number is not; nothing can have been made after it
  * arrived, so the server's time is the latest that counts.
  */
-export function momentOf(message: MessageInput, context: NormaliseContext, envelopeTime: number | null): number {
+function momentOf(message: MessageInput, context: NormaliseContext, envelopeTime: number | null): number {
   const landed = finite(message.createdAt);
   return envelopeTime === null ? landed : Math.min(landed, envelopeTime + context.clockLagMs);
 }

@@ -42,14 +42,17 @@ export function isHidden(metadata: JsonValue | undefined): boolean {
 export interface LocalSession {
   readonly agent: 'claude' | 'codex';
   readonly id: string;
+  /** Name of the session's machine on its network; '' where it does not say. */
+  readonly host: string;
   /** Process of Happy's command line on the session's machine. */
   readonly pid: number | null;
 }
 export function localSessionOf(metadata: JsonValue | undefined): LocalSession | null {
   const pid = num(metadata, 'hostPid');
+  const host = str(metadata, 'host') ?? '';
   const [thread, claude] = [said(metadata, 'codexThreadId'), said(metadata, 'claudeSessionId')];
-  if (thread !== null) return { agent: 'codex', id: thread, pid };
-  return claude === null ? null : { agent: 'claude', id: claude, pid };
+  if (thread !== null) return { agent: 'codex', id: thread, host, pid };
+  return claude === null ? null : { agent: 'claude', id: claude, host, pid };
 }
 
 /** A Happy session as the fleet lists it. Without metadata (no key opens it) it still is one, and says so. */
@@ -60,12 +63,14 @@ export function sessionOf(input: SessionInput): Session {
   // Who ended in a terminal is nobody's: the flag stays as it was.
   const terminal = isTerminal(agentState) && state !== 'stopped';
   const context: NormaliseContext = { ...plainContext, folder: str(metadata, 'path') ?? '', agent: flavour };
+  const own = localSessionOf(metadata);
   const waiting = terminal || state === 'stopped' ? [] : openAsks(agentState).map((ask) => ({ requestId: requestIdOf(ask), tool: ask.tool, title: askTitle(ask, context), ask: ask.ask, askedAt: ask.createdAt ?? row.updatedAt }));
   return {
     id: row.id, connectionId: input.connectionId, machineId: said(metadata, 'machineId') ?? '', folder: context.folder, agent: flavour ?? 'claude', title: titleOf(metadata), state,
     createdAt: row.createdAt, updatedAt: Math.max(row.updatedAt, turn?.at ?? 0), archived: isArchived(metadata), owner: terminal ? 'foreign' : 'nobody',
     ownerName: terminal ? terminalName(metadata) : null, branch: said(metadata, 'gitBranch') ?? said(obj(metadata, 'workspace'), 'name'), activity: activityOf(input, state),
     usage: input.usage ?? null, model: controlsOf(metadata, flavour).model, waiting, error: state === 'failed' ? (turn?.error ?? null) : null,
+    ...(own === null || own.host === '' ? {} : { agentSession: { agent: own.agent, id: own.id, host: own.host } }),
   };
 }
 

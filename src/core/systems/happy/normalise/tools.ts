@@ -26,7 +26,7 @@ export function isPlanTool(tool: string): boolean {
 }
 
 /** Path as a person in `folder` writes it; both are paths of the session's machine, with either kind of slash. */
-export function shortPath(file: string, folder: string): string {
+function shortPath(file: string, folder: string): string {
   const base = folder.replace(/[\\/]+$/, '');
   const next = file.charAt(base.length);
   return base !== '' && file.startsWith(base) && (next === '/' || next === '\\') ? file.slice(base.length + 1) : file;
