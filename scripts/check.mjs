@@ -9,6 +9,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
 import { importCycles } from './check/cycles.mjs';
+import { unusedExports } from './check/exports.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 let failed = 0;
@@ -71,6 +72,22 @@ await check('no file imports itself in a ring, of types neither', () => {
   const files = tracked().filter((file) => /^(src|webview-ui|test|scripts)\/.*\.(ts|tsx|mjs)$/.test(file) && !file.startsWith('test/fixtures/'));
   const rings = importCycles(files, (file) => readFileSync(path.join(root, file), 'utf8'));
   if (rings.length > 0) throw new Error(`\n  ${rings.map((ring) => ring.join(' -> ')).join('\n  ')}`);
+});
+
+await check('every export of src is imported by another file', () => {
+  const planted = new Map([
+    ['a.ts', 'export const used = 1;\nexport interface Unused {\n  a: 1;\n}\nconst one = 1;\nexport { one as listed };\nexport default one;\n'], ['b.ts', 'export type Whole = 1;\n'],
+    ['c.ts', "import { type used as other } from './a.ts';\nimport * as b from './b.ts';\nexport { listed } from './a.ts';\nexport function open(): void {}\n"],
+  ]);
+  const found = unusedExports([...planted.keys()], (file) => planted.get(file) ?? '', { of: () => true, isPublic: (_, name) => name === 'open' });
+  if (found.join() !== 'a.ts: Unused,a.ts: default') throw new Error(`exports that nobody imports are not seen: ${found.join()}`);
+  const files = tracked().filter((file) => /^(src|webview-ui|test|scripts)\/.*\.(ts|tsx|mjs)$/.test(file) && !file.startsWith('test/fixtures/'));
+  const unused = unusedExports(files, (file) => readFileSync(path.join(root, file), 'utf8'), {
+    of: (file) => /^(src|webview-ui)\//.test(file),
+    // What VS Code calls, and what the library gives its users.
+    isPublic: (file, name) => file === 'src/core/index.ts' || (file === 'src/extension/activate.ts' && (name === 'activate' || name === 'deactivate')),
+  });
+  if (unused.length > 0) throw new Error(`\n  ${unused.join('\n  ')}`);
 });
 
 await check('house rules of tracked files', () => {

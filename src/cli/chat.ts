@@ -6,7 +6,7 @@ import { sleep, systemClock } from '../core/transport/clock.ts';
 import type { CliIo } from './io.ts';
 import { exitFailed, exitOk, LineReader, plainLine, plainText } from './io.ts';
 
-export interface ChatOptions {
+interface ChatOptions {
   readonly folder: string;
   readonly model?: string;
   readonly mode?: string;

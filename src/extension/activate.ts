@@ -31,7 +31,7 @@ import { SessionsTree } from './tree/sessions.ts';
 let closing: (() => Promise<void>) | null = null;
 
 /** What the extension gives to tests in real VS Code and to other extensions. */
-export interface PilothouseApi {
+interface PilothouseApi {
   /** Resolves when the connections were read once. */
   readonly ready: Promise<void>;
   /** Milliseconds that `activate` took until the views stood. */

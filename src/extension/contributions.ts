@@ -3,7 +3,7 @@
  * `npm run contributions` and compared with it by `npm run check`. Imports nothing, so that scripts can read it.
  */
 
-export interface CommandSpec {
+interface CommandSpec {
   readonly title: string;
   readonly icon?: string;
   /** `when` of its entry in the palette; `false` hides it there. */
@@ -47,7 +47,7 @@ export const commandId = (name: CommandName): string => `pilothouse.${name}`;
 export const VIEWS = { container: 'pilothouse', sessions: 'pilothouse.sessions', connections: 'pilothouse.connections', chat: 'pilothouse.chat', signIn: 'pilothouse.signIn' } as const;
 
 /** Context keys that the code sets. */
-export const CONTEXT_KEYS = ['pilothouse.ready', 'pilothouse.hasConnections', 'pilothouse.chatFocused'] as const;
+const CONTEXT_KEYS = ['pilothouse.ready', 'pilothouse.hasConnections', 'pilothouse.chatFocused'] as const;
 export type ContextKey = (typeof CONTEXT_KEYS)[number];
 
 /** Settings by their part after `pilothouse.`. */
@@ -102,7 +102,7 @@ interface MenuEntry {
   readonly group?: string;
 }
 
-export const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
+const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
   'view/title': [
     { command: 'newSession', when: `view == ${VIEWS.sessions}`, group: 'navigation@1' },
     { command: 'refresh', when: `view == ${VIEWS.sessions}`, group: 'navigation@2' },

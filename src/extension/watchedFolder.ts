@@ -11,7 +11,7 @@ const SETTLE_MS = 50;
 /** Files that are being written begin with it. */
 const UNFINISHED = '.';
 
-export interface WatchedFolderOptions {
+interface WatchedFolderOptions {
   readonly folder: string;
   /** What is in it, as the log names it: `removed connections`. */
   readonly what: string;

@@ -33,7 +33,7 @@ function tool(base: { key: string; at: number; turn: string }, index: number, ve
 const WORDS = 'The ledger keeps cents as integers so every sum is exact and the only rounding happens at the edge where a price enters or leaves the system'.split(' ');
 
 /** Markdown as agents write it: paragraphs, lists, tables and code, about `size` characters. */
-export function answer(size: number): string {
+function answer(size: number): string {
   const parts: string[] = [];
   let length = 0;
   for (let place = 0; length < size; place += 1) {

@@ -32,7 +32,7 @@ The totals are computed in **two places**, and they *disagree* by a cent in ~~so
 import { toCents } from './money.ts';
 
 /** Sum of the lines, in cents. */
-export function total(lines: readonly Line[]): number {
+function total(lines: readonly Line[]): number {
   const cents = lines.reduce((sum, line) => sum + toCents(line.price) * line.quantity, 0);
   if (cents < 0) throw new RangeError(\`negative total \${cents}\`);
   return cents; // an integer

@@ -3,8 +3,5 @@ import { cards } from './scene-cards.ts';
 import { conversations } from './scene-conversations.ts';
 import { states } from './scene-states.ts';
 import { tools } from './scene-tools.ts';
-import type { ChatState, Row } from '../src/types.ts';
 
 export const scenes: Readonly<Record<string, Scene>> = { ...conversations, ...tools, ...cards, ...states };
-
-export type { ChatState, Row };

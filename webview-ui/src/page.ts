@@ -18,13 +18,13 @@ export class RequestError extends Error {
 }
 
 /** A line above the composer that says how something went. */
-export interface Feedback {
+interface Feedback {
   readonly level: 'info' | 'error';
   readonly text: string;
 }
 
 /** In place of a session that could not be opened. */
-export interface Unavailable {
+interface Unavailable {
   readonly message: string;
   readonly remedy: string | null;
   /** True while it is tried again. */
@@ -32,7 +32,7 @@ export interface Unavailable {
 }
 
 /** How far an output is that does not come by itself: on its way, not to be had (why), or here. */
-export type FetchedOutput = { readonly state: 'waiting' } | { readonly state: 'failed'; readonly message: string } | { readonly state: 'here' };
+type FetchedOutput = { readonly state: 'waiting' } | { readonly state: 'failed'; readonly message: string } | { readonly state: 'here' };
 
 interface Waiting {
   readonly resolve: (value: ReplyValue) => void;

@@ -12,7 +12,7 @@ export const CLIENT = 'pilothouse-cli/0';
 
 /** Options of every verb. */
 export const common = { json: flag, server: text, 'allow-http': flag } as const;
-export interface CommonValues {
+interface CommonValues {
   readonly json?: boolean | undefined;
   readonly server?: string | undefined;
   readonly 'allow-http'?: boolean | undefined;
@@ -28,7 +28,7 @@ export interface Call {
 }
 
 /** `HAPPY_TOKEN` and `HAPPY_SECRET` where either is set, else the key files of Happy's folder. Throws AuthenticationError. */
-export function credentialsOf(values: CommonValues, { env }: Pick<CliIo, 'env'>): Credentials {
+function credentialsOf(values: CommonValues, { env }: Pick<CliIo, 'env'>): Credentials {
   const places = { env, allowPlainHttp: values['allow-http'] === true, ...(values.server === undefined ? {} : { serverUrl: values.server }) };
   const given = ['HAPPY_TOKEN', 'HAPPY_SECRET'].some((name) => (env[name] ?? '').trim() !== '');
   return given ? credentialsFromEnv(places) : credentialsFromHome(places);

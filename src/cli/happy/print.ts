@@ -8,21 +8,21 @@ import { said } from '../../core/systems/happy/normalise/read.ts';
 import { plainLine } from '../io.ts';
 
 /** Rows in aligned columns under their heads, the last column as long as it is. */
-export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [heads, ...rows.map((row) => row.map(plainLine))];
   const widths = heads.map((_, column) => Math.max(...lines.map((line) => (line[column] ?? '').length)));
   return lines.map((line) => line.map((cell, column) => (column === line.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join('  ').trimEnd()).join('\n');
 }
 
 /** Names and values, a line each. */
-export function facts(pairs: readonly (readonly [string, string | null])[]): string {
+function facts(pairs: readonly (readonly [string, string | null])[]): string {
   const known = pairs.filter((pair): pair is readonly [string, string] => pair[1] !== null);
   const width = Math.max(...known.map(([name]) => name.length));
   return known.map(([name, value]) => `${name.padEnd(width)}  ${plainLine(value)}`).join('\n');
 }
 
 /** How long ago, in one unit. */
-export function age(at: number, now: number): string {
+function age(at: number, now: number): string {
   const seconds = Math.max(0, Math.round((now - at) / 1000));
   if (seconds < 60) return `${seconds} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
@@ -39,7 +39,7 @@ export function asksOf(session: HappySession): readonly Ask[] {
 }
 
 /** Whether a session's agent works is told over time; one look tells who waits, who has ended, and whose process was seen of late (`active`). */
-export function stateOf(session: HappySession): string {
+function stateOf(session: HappySession): string {
   if (!session.active || isArchived(session.metadata)) return 'stopped';
   return asksOf(session).length > 0 ? 'waiting' : 'active';
 }

@@ -9,7 +9,7 @@ import { Twins } from './twins.ts';
 
 const WRITE_DELAY_MS = 500;
 
-export interface TableOptions {
+interface TableOptions {
   readonly store: Pick<Store, 'saveSessions' | 'removeSession'>;
   readonly clock: Clock;
   readonly log: Logger;

@@ -56,7 +56,7 @@ export function firstOf(keys: readonly string[], lookup: FactsLookup): string {
   return keys.reduce((first, key) => (compareKeys(key, first, lookup) < 0 ? key : first));
 }
 
-export function compareKeys(a: string, b: string, lookup: FactsLookup): number {
+function compareKeys(a: string, b: string, lookup: FactsLookup): number {
   return comparePositions({ order: lookup(a)?.order ?? [], key: a }, { order: lookup(b)?.order ?? [], key: b });
 }
 

@@ -3,7 +3,7 @@ export const OUTPUT_HEAD = 8 * 1024;
 export const OUTPUT_TAIL = 8 * 1024;
 export const OUTPUT_LIMIT = OUTPUT_HEAD + OUTPUT_TAIL;
 
-export interface CutOutput {
+interface CutOutput {
   readonly output: string;
   /** Characters left out, between the head and the tail. */
   readonly outputOmitted: number;

@@ -52,7 +52,7 @@ export interface Merged {
 }
 
 /** How the entries of rows are asked for. */
-export type EntryReader = (rows: readonly string[]) => Promise<readonly Entry[]>;
+type EntryReader = (rows: readonly string[]) => Promise<readonly Entry[]>;
 
 /** Rounds of asking for parents of parents. */
 const MAX_ROUNDS = 100;

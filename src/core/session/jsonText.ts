@@ -1,7 +1,7 @@
 import { canonicalJson } from '../model/json.ts';
 
 /** Nesting that is kept as it is; what lies deeper can overflow the stack of JSON.stringify and of structured clone. */
-export const MAX_DEPTH = 200;
+const MAX_DEPTH = 200;
 /** Bound for the text of a value that is too deep, which may also be circular. */
 const MAX_TEXT = 8 * 1024 * 1024;
 

@@ -85,12 +85,6 @@ export function factsOf(entries: Iterable<Entry>): RowFacts | null {
   return order === null ? null : { order, parent: lead?.parent ?? null, shows: shows(shares) };
 }
 
-/** True when the facts lead to the same place in the view. */
-export function sameFacts(a: RowFacts | null, b: RowFacts | null): boolean {
-  if (a === null || b === null) return a === b;
-  return a.shows === b.shows && a.parent === b.parent && compareOrder(a.order, b.order) === 0;
-}
-
 /** First index of a sorted list whose item does not stand before `position`. */
 export function lowerBound<T>(list: readonly T[], position: Position, place: (item: T) => Position): number {
   let low = 0;

@@ -7,7 +7,7 @@ export type OutboxStep =
   | { readonly do: 'recover'; readonly item: OutboxItem }
   | { readonly do: 'wait'; readonly until: number | null };
 
-export interface OutboxSituation {
+interface OutboxSituation {
   /** True when no turn runs and none is about to. */
   readonly idle: boolean;
   /** Monotonic milliseconds. */

@@ -3,7 +3,7 @@ import { compareOrder } from '../model/entry.ts';
 import { compareEntries, compareText } from './order.ts';
 
 /** Characters after which pieces go on in another stored entry, so that a long block is not written anew with every piece. */
-export const SEGMENT_CHARS = 64 * 1024;
+const SEGMENT_CHARS = 64 * 1024;
 
 /** How many parts a piece holds: one, or those that were joined in it. */
 export function partCount(piece: DeltaEntry): number {
@@ -116,7 +116,7 @@ function segment(run: Run, known: ReadonlyMap<string, DeltaEntry>): DeltaEntry {
   };
 }
 
-export type Place = Pick<DeltaEntry, 'order' | 'at' | 'turn' | 'parent'>;
+type Place = Pick<DeltaEntry, 'order' | 'at' | 'turn' | 'parent'>;
 
 /** What pieces say together about their row's place: the earliest of each, so that joining them changes nothing about the row. */
 export function placeOf(entries: readonly Place[]): Place {

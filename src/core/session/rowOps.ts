@@ -41,7 +41,7 @@ export function rowOf(node: RowNode): Row {
  * What leads from one value of a row to another: text at its end where that is all. `appended` when that is known: taking the end of a long text that
  * streams would copy all of it.
  */
-export function changeOp(at: number, old: Row, row: Row, appended: Appended | undefined): RowOp {
+function changeOp(at: number, old: Row, row: Row, appended: Appended | undefined): RowOp {
   if (appended !== undefined) {
     return { op: 'append', at, key: row.key, field: appended.field, from: textOf(old, appended.field)?.length ?? 0, text: appended.text };
   }

@@ -2,7 +2,7 @@ import type { EntryKind } from '../model/entry.ts';
 import { isJsonObject } from '../model/json.ts';
 
 /** True when a value has the shape of what it is to be. */
-export type Check = (value: unknown) => boolean;
+type Check = (value: unknown) => boolean;
 
 export const isText: Check = (value) => typeof value === 'string';
 export const isTextOrNull: Check = (value) => value === null || typeof value === 'string';

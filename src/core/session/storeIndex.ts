@@ -9,7 +9,7 @@ import { groupByRow, viewWithin } from './view.ts';
 const PAGE = 500;
 
 /** A top-level row as the store has it. */
-export interface StoredTop {
+interface StoredTop {
   readonly key: string;
   readonly position: Position;
   readonly row: Row;
@@ -22,7 +22,7 @@ export interface StoredPage {
 }
 
 /** What is asked of the store: rows of one session. */
-export type RowReader = (start: number, limit: number) => Promise<readonly Entry[]>;
+type RowReader = (start: number, limit: number) => Promise<readonly Entry[]>;
 
 /**
  * Finds top-level rows in the store by their position, with few reads. Good for one look at a store that nobody writes to meanwhile: what was read

@@ -23,7 +23,7 @@ import { StoreIndex, storedPage } from './storeIndex.ts';
 import type { RowOp, TranscriptView } from './transcript-api.ts';
 import { groupByRow } from './view.ts';
 
-export interface TranscriptOptions {
+interface TranscriptOptions {
   readonly store: Store;
   readonly session: SessionKey;
   readonly log: Logger;

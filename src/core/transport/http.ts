@@ -8,7 +8,7 @@ import { redact } from './redact.ts';
 
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
-export interface HttpRequest {
+interface HttpRequest {
   readonly method: HttpMethod;
   /** Absolute, http or https, without a user or a password. */
   readonly url: string;
@@ -24,14 +24,14 @@ export interface HttpRequest {
   readonly maxBodyBytes?: number;
 }
 
-export interface HttpAnswer {
+interface HttpAnswer {
   readonly status: number;
   /** Names in lower case; repeated ones joined with a comma. */
   readonly headers: ReadonlyMap<string, string>;
   readonly body: Uint8Array;
 }
 
-export type HttpFailure = 'network' | 'timeout' | 'status' | 'bad_json' | 'too_large' | 'plain_http' | 'invalid';
+type HttpFailure = 'network' | 'timeout' | 'status' | 'bad_json' | 'too_large' | 'plain_http' | 'invalid';
 
 const CODES: Readonly<Record<HttpFailure, string>> = {
   network: 'http_network', timeout: 'http_timeout', status: 'http_status', bad_json: 'http_bad_json', too_large: 'http_too_large', plain_http: 'plain_http_refused', invalid: 'invalid_argument',
@@ -55,7 +55,7 @@ export class HttpError extends PilothouseError {
   }
 }
 
-export interface HttpOptions {
+interface HttpOptions {
   /** Connections of a caller: tests, proxies. It is not closed by us. */
   readonly dispatcher?: Dispatcher;
   /** Plain http beyond loopback, which shows every token to the network, only when the person said so. */

@@ -4,7 +4,7 @@ import { sleep, systemClock } from './clock.ts';
 import { HttpError } from './http.ts';
 
 /** What is known of a failure: `afterMs` is a wait that the other side asked for. */
-export type RetryVerdict = { readonly retry: false } | { readonly retry: true; readonly afterMs?: number | null };
+type RetryVerdict = { readonly retry: false } | { readonly retry: true; readonly afterMs?: number | null };
 
 export interface RetryOptions {
   /** Tries in all; 4 by default. */

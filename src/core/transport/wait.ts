@@ -1,7 +1,7 @@
 import type { Clock } from '../model/context.ts';
 import { abortReason, systemClock } from './clock.ts';
 
-export interface WaitOptions {
+interface WaitOptions {
   readonly clock?: Clock;
   /** Milliseconds. */
   readonly timeoutMs: number;

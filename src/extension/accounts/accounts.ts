@@ -17,7 +17,7 @@ const PREFIX = 'pilothouse.connection.';
 /** For how long a secret that another window stores may be on its way to this one. */
 const ON_ITS_WAY_MS = 2_000;
 
-export interface AccountsOptions {
+interface AccountsOptions {
   /** Where the records are, a file a connection; every window watches it. */
   readonly folder: string;
   readonly secrets: Secrets;
@@ -27,7 +27,7 @@ export interface AccountsOptions {
 }
 
 /** An account as it is added. */
-export interface NewAccount extends Server {
+interface NewAccount extends Server {
   readonly system: AccountSystem;
   /** Absent: the system's own, with a number where that is taken. */
   readonly name?: string;

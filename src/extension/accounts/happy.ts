@@ -51,7 +51,7 @@ function identityOf({ accountId, master, machineKey }: Credentials): string | nu
   return `key:${createHash('sha256').update(signingKeyPair(master).publicKey).digest('hex').slice(0, 32)}`;
 }
 
-export type HappyWay = 'link' | 'files' | 'environment' | 'paste';
+type HappyWay = 'link' | 'files' | 'environment' | 'paste';
 
 /** The ways to sign in that there are here, the one that reads most first. Files are looked at only to say what they can read. */
 export function happyWays(server: Server, env: NodeJS.ProcessEnv): readonly PickItem<HappyWay>[] {

@@ -1,7 +1,7 @@
 import type { SignInCode } from './ask.ts';
 
 /** What a sign-in panel shows: a code that waits, or why there is none. */
-export interface LinkPage {
+interface LinkPage {
   readonly title: string;
   readonly server: string;
   readonly steps: readonly string[];

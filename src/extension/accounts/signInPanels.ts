@@ -11,7 +11,7 @@ import { linkHtml } from './linkHtml.ts';
 
 /** The only commands that a panel can run; each is given the panel's own id. */
 const COMMANDS = { copy: 'copySignInLink', open: 'openSignInLink', again: 'newSignInCode', cancel: 'cancelSignIn' } as const satisfies Record<string, CommandName>;
-export type SignInStep = keyof typeof COMMANDS;
+type SignInStep = keyof typeof COMMANDS;
 
 interface OpenPanel {
   code: SignInCode | null;

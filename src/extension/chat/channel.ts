@@ -3,7 +3,7 @@ import type { Row } from '../../core/model/row.ts';
 import type { RowOp, TranscriptView } from '../../core/session/transcript-api.ts';
 import type { ChatConfig, ChatState, HostMessage, PatchOp } from '../../protocol/chat.ts';
 
-export interface ChannelSource {
+interface ChannelSource {
   readonly session: string;
   readonly transcript: TranscriptView;
   state(): ChatState;

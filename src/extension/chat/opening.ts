@@ -14,7 +14,7 @@ export interface Unavailable {
   readonly remedy: string | null;
 }
 
-export interface OpeningOptions {
+interface OpeningOptions {
   readonly fleet: Fleet;
   readonly key: SessionKey;
   readonly log: Logger;

@@ -5,7 +5,7 @@ import { PilothouseError } from '../../core/model/errors.ts';
 import { oneLine } from '../tree/text.ts';
 
 /** Something on this computer's disk that can be shown. */
-export interface Place {
+interface Place {
   readonly kind: 'file' | 'folder';
   /** Absolute. */
   readonly path: string;

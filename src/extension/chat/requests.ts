@@ -13,7 +13,7 @@ import { findFiles } from './files.ts';
 import { fileName, remotePath, textOfFile } from './remoteFile.ts';
 import { placeOf } from './place.ts';
 
-export interface RequestContext {
+interface RequestContext {
   readonly key: SessionKey;
   readonly runtime: SessionRuntime;
   readonly generation: () => number;

@@ -2,7 +2,7 @@ import type { Connection } from '../../core/fleet/connection.ts';
 import type { Machine, Session, SessionKey, SessionState, SystemId, WaitingPermission } from '../../core/model/session.ts';
 import { sessionKey } from '../../core/model/session.ts';
 
-export type GroupBy = 'machine' | 'folder' | 'status' | 'connection';
+type GroupBy = 'machine' | 'folder' | 'status' | 'connection';
 
 /** A node of the Sessions tree. `id` is stable, so that VS Code keeps what is open and selected. */
 export type TreeNode =
@@ -11,9 +11,9 @@ export type TreeNode =
   | { readonly kind: 'group'; readonly id: string; readonly group: GroupKind; readonly label: string; readonly description: string; readonly connectionId: string | null; readonly machineId: string | null; readonly folder: string | null; readonly detail: string | null }
   | { readonly kind: 'session'; readonly id: string; readonly key: SessionKey; readonly session: Session; readonly inNeeds: boolean }
   | { readonly kind: 'more'; readonly id: string; readonly connectionId: string; readonly label: string };
-export type GroupKind = 'connection' | 'machine' | 'machine-offline' | 'folder' | 'status';
+type GroupKind = 'connection' | 'machine' | 'machine-offline' | 'folder' | 'status';
 
-export interface TreeInput {
+interface TreeInput {
   readonly connections: readonly Connection[];
   readonly machines: readonly Machine[];
   readonly sessions: readonly Session[];

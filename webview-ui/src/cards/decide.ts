@@ -1,7 +1,7 @@
 import type { Decision, PermissionRow, Question } from '../types.ts';
 
 /** One button of a permission card. */
-export interface DecisionButton {
+interface DecisionButton {
   readonly label: string;
   /** The agent's own words for it, where they differ. */
   readonly hint: string | null;

@@ -60,7 +60,7 @@ export function TextArea(props: TextAreaProps): JSX.Element {
   );
 }
 
-export interface ButtonProps {
+interface ButtonProps {
   readonly label: string;
   readonly look: 'primary' | 'secondary' | 'text';
   readonly disabled?: boolean;

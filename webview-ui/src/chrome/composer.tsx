@@ -13,7 +13,7 @@ import { Files } from './files.tsx';
 import { draggedPaths, refusal } from './limits.ts';
 import { Toolbar } from './toolbar.tsx';
 
-export interface ComposerProps {
+interface ComposerProps {
   readonly page: ChatPage;
   readonly draft: Draft;
   /** Goes to what waits for the person; false when nothing does. */

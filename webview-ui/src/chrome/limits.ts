@@ -4,7 +4,7 @@ import type { Attachment } from '../types.ts';
 /** Most files of one message, and most bytes of one file and of all: the host refuses more. */
 export const MAX_FILES = 20;
 export const MAX_FILE = 8 * 1_024 * 1_024;
-export const MAX_TOTAL = 20 * 1_024 * 1_024;
+const MAX_TOTAL = 20 * 1_024 * 1_024;
 
 /** Why a file can't be taken along, in words for the person; null when it can. */
 export function refusal(file: { readonly name: string; readonly type: string; readonly size: number }, held: readonly Attachment[], images: boolean, agentName: string): string | null {

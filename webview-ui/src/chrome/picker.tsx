@@ -4,7 +4,7 @@ import { useEffect, useId, useRef } from 'preact/hooks';
 import { Icon } from '../cards/parts.tsx';
 import type { Choice } from '../types.ts';
 
-export interface PickerProps {
+interface PickerProps {
   /** Its fixed name: "Model". */
   readonly label: string;
   readonly icon: string;

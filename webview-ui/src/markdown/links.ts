@@ -63,7 +63,7 @@ function looksLikeHost(path: string): boolean {
 
 const IN_TEXT = /(?<![\w/.@~:\\-])((?:~\/|\.{1,2}\/|\/)?(?:[\w.@+-]{1,80}\/){1,30}[\w.@+-]{0,80}[\w@+-]\.[A-Za-z]\w{0,9}|[\w@+-][\w.@+-]{0,80}\.[A-Za-z]\w{0,9}(?=:\d))((?::\d{1,7}){0,2})(?![\w/])/g;
 
-export interface FoundPath {
+interface FoundPath {
   readonly start: number;
   readonly end: number;
   readonly path: string;

@@ -149,7 +149,7 @@ export function renderMarkdown(source: string, references?: References): string 
 }
 
 /** Where a top-level block starts and ends, in lines; `tied` to the one that follows it when it is a definition (which may yet take what follows in). */
-export interface BlockSpan {
+interface BlockSpan {
   readonly start: number;
   readonly end: number;
   readonly tied: boolean;

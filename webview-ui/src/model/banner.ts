@@ -1,7 +1,7 @@
 import type { ChatState, Remedy } from '../types.ts';
 
 /** A notice over the transcript. */
-export interface BannerWords {
+interface BannerWords {
   readonly level: 'info' | 'warning' | 'error';
   readonly icon: string;
   readonly text: string;

@@ -8,7 +8,7 @@ export type Item =
   | { readonly type: 'gap'; readonly key: string; readonly index: number; readonly count: number };
 export type QuietRow = ToolRow | RowOf<'thinking'>;
 
-export interface ItemOptions {
+interface ItemOptions {
   readonly thinking: 'collapsed' | 'expanded' | 'hidden';
 }
 
@@ -83,12 +83,12 @@ function quietRun(rows: readonly Row[], from: number, options: ItemOptions): { r
 }
 
 /** Tools that only look: what they did is told by their count. */
-export function isQuiet(row: Row): row is ToolRow {
+function isQuiet(row: Row): row is ToolRow {
   return row.kind === 'tool' && (row.verb === 'read' || row.verb === 'search' || row.verb === 'fetch')
     && row.status !== 'waiting' && row.status !== 'denied' && row.children.length === 0 && row.attachments.length === 0 && row.diffs.length === 0;
 }
 
-export function isShown(row: Row, options: ItemOptions): boolean {
+function isShown(row: Row, options: ItemOptions): boolean {
   if (row.kind === 'text') return row.text !== '';
   if (row.kind === 'thinking') return options.thinking !== 'hidden' && row.text.trim() !== '';
   return true;

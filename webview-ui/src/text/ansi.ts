@@ -1,5 +1,5 @@
 /** A stretch of output in one style. `style` holds class names such as `fg-red bold`; empty for plain text. */
-export interface Run {
+interface Run {
   readonly text: string;
   readonly style: string;
 }

@@ -15,7 +15,7 @@ export function icon(name: string): HTMLElement {
   return element;
 }
 
-export interface ButtonOptions {
+interface ButtonOptions {
   readonly label: string;
   readonly icon?: string;
   /** Text on the button; without it the label is its name only. */
@@ -39,10 +39,6 @@ export function setAttribute(element: Element, name: string, value: string | nul
   if (value === null) {
     if (element.hasAttribute(name)) element.removeAttribute(name);
   } else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
-}
-
-export function setText(element: Element, text: string): void {
-  if (element.textContent !== text) element.textContent = text;
 }
 
 /** Makes `target` look like `source` by changing as few nodes as it can: what did not change keeps its nodes, its selection and its focus. */

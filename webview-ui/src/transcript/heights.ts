@@ -2,7 +2,7 @@ import type { Item } from '../model/items.ts';
 import type { Row } from '../types.ts';
 
 /** Height of a row that is not here, in CSS pixels. */
-export const GAP_ROW_HEIGHT = 48;
+const GAP_ROW_HEIGHT = 48;
 
 /** Likely height of an item that was never laid out, in CSS pixels. */
 export function heightOf(item: Item | undefined): number {

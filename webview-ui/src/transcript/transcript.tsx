@@ -17,7 +17,7 @@ import { TranscriptList } from './list.ts';
 import type { RowContext } from './view.ts';
 
 /** What the rest of the page may do with the transcript. */
-export interface TranscriptControl {
+interface TranscriptControl {
   readonly following: Signal<boolean>;
   readonly jumpToLatest: () => void;
   /** Shows the first card that waits and puts the focus on its first answer; false when none waits. */

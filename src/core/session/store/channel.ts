@@ -11,7 +11,7 @@ export interface Channel {
   call<N extends CallName>(name: N, ...args: Parameters<Calls[N]>): Promise<ReturnType<Calls[N]>>;
 }
 
-export interface ChannelOptions {
+interface ChannelOptions {
   readonly workerUrl: URL | string;
   readonly worker: WorkerOptions;
   readonly log: Logger;

@@ -9,7 +9,7 @@ import { bytesOrNull, Sql } from './sql.ts';
 import type { Base, Report } from './tables.ts';
 import { Follower } from './tables.ts';
 
-export interface EngineOptions {
+interface EngineOptions {
   /** Path of the file, or `:memory:`. */
   readonly file: string;
   readonly key: Uint8Array;

@@ -43,7 +43,7 @@ CREATE TABLE lease (name BLOB PRIMARY KEY, owner INTEGER NOT NULL) WITHOUT ROWID
 /** Each step leads from the version that is its index to the next one. */
 const MIGRATIONS: readonly string[] = [SCHEMA_1];
 
-export const SCHEMA_VERSION = MIGRATIONS.length;
+const SCHEMA_VERSION = MIGRATIONS.length;
 
 /** Brings the database to this build's schema. Throws `store_newer` for one that a later build wrote, which stays untouched. */
 export function migrate(sql: Sql): void {

@@ -38,7 +38,7 @@ export const NEWEST = 2_147_483_647;
 /** The server's own limits of a page. */
 export const PAGE = { sessions: 200, active: 500, messages: 500, batch: 100 } as const;
 /** An attachment may be 10 MiB when encrypted, which adds 40 bytes. */
-export const LARGEST_FILE = 10 * 1024 * 1024 - 40;
+const LARGEST_FILE = 10 * 1024 * 1024 - 40;
 
 interface Call extends CallOptions {
   readonly json?: JsonValue;

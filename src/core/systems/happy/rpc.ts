@@ -10,7 +10,7 @@ import type { HappySocket } from './socket.ts';
 import { NotSentError } from './socket.ts';
 import { rpcAck } from './wire/pushes.ts';
 
-export interface RpcScope {
+interface RpcScope {
   readonly kind: 'session' | 'machine';
   readonly id: string;
   readonly cipher: Cipher;

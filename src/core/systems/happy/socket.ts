@@ -55,7 +55,7 @@ const TIMING = {
 
 const TERMINAL = /^(?:Invalid authentication token|Missing authentication token|Session ID required|Machine ID required)/;
 /** Frames over 1,000,000 bytes make the server drop the socket; the rest is for the frame around the payload. */
-export const LARGEST_FRAME = 990_000;
+const LARGEST_FRAME = 990_000;
 
 /**
  * The socket of one account, user-scoped (happy.md A, B1): pushes in, acknowledged requests out. It reconnects by itself until `stop`, save where the server refuses the token.

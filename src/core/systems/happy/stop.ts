@@ -7,7 +7,7 @@ import { RpcRefused, SessionUnreachable } from './rpc.ts';
 import type { SessionRow } from './wire/bodies.ts';
 
 /** How a session's process ended: it was gone before, it obeyed, or its machine's daemon ended it. */
-export interface Stopped {
+interface Stopped {
   readonly step: 'nothing-to-stop' | 'ended' | 'killed';
 }
 

@@ -27,10 +27,10 @@ export interface SyncedMessage {
   /** The record as it came, base64. */
   readonly sealed: string;
 }
-export interface SyncSource {
+interface SyncSource {
   messages(range: MessageRange, options: { readonly limit: number } & CallOptions): Promise<MessagesPage>;
 }
-export interface SyncOptions {
+interface SyncOptions {
   readonly source: SyncSource;
   readonly cipher: Cipher | null;
   readonly clock?: Clock;

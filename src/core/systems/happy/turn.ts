@@ -2,7 +2,7 @@ import { isJsonObject } from '../../model/json.ts';
 import type { JsonObject, JsonValue } from '../../model/json.ts';
 
 /** What one message says about turns; `other` is anything else that the agent sent, null what says nothing. */
-export type TurnMark = 'prompt' | 'start' | 'end' | 'ready' | 'other' | null;
+type TurnMark = 'prompt' | 'start' | 'end' | 'ready' | 'other' | null;
 
 /** Reads the mark of a decrypted message of any of Happy's shapes (happy.md A, B3). */
 export function turnMark(content: JsonValue): TurnMark {
@@ -30,7 +30,7 @@ function envelopeMark(envelope: JsonObject): TurnMark {
   return 'other';
 }
 
-export type TurnVerdict = { readonly done: true } | { readonly done: false; readonly stopped: boolean; readonly againInMs: number | null };
+type TurnVerdict = { readonly done: true } | { readonly done: false; readonly stopped: boolean; readonly againInMs: number | null };
 
 /** After an end, a batch that waited begins within milliseconds: thinking must stay false this long. */
 const SETTLE_MS = 400;

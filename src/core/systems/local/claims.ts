@@ -17,7 +17,7 @@ export interface Claims {
   other(id: string): Promise<HeldElsewhere | null>;
 }
 
-export interface ClaimOptions {
+interface ClaimOptions {
   readonly env: NodeJS.ProcessEnv;
   /** The agent's kind: ids that are no UUIDs are told apart by it. */
   readonly scope: string;

@@ -61,7 +61,7 @@ export async function findExecutable(
 }
 
 /** What to spawn for a program's path: itself, or for npm's `.cmd` shim on Windows (which only a shell could run) what the shim runs. */
-export interface Launch {
+interface Launch {
   readonly command: string;
   readonly prefix: readonly string[];
 }
@@ -75,7 +75,7 @@ export async function launchOf(file: string, platform: NodeJS.Platform = process
   return whole.toLowerCase().endsWith('.exe') ? { command: whole, prefix: [] } : { command: 'node', prefix: [whole] };
 }
 
-export interface RunResult {
+interface RunResult {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;

@@ -13,7 +13,7 @@ export { createClaudeBackend } from './claude/backend.ts';
 export { createCodexBackend } from './codex/backend.ts';
 
 /** An agent that the person configured by its command. */
-export interface ConfiguredAgent {
+interface ConfiguredAgent {
   /** Names its connection, whatever its name becomes: lower-case ASCII letters, digits and hyphens. Without it the id comes from the name. */
   readonly id?: string | undefined;
   readonly name: string;
@@ -22,7 +22,7 @@ export interface ConfiguredAgent {
   readonly args: readonly string[];
   readonly protocol: 'acp';
 }
-export interface LocalOptions {
+interface LocalOptions {
   /** Absolute paths; the programs are looked for in PATH where they are absent. */
   readonly claudePath?: string;
   readonly codexPath?: string;

@@ -18,9 +18,9 @@ const recordSchema = z.object({
   /** Milliseconds since the epoch. */
   at: z.number(),
 });
-export type LedgerRecord = z.infer<typeof recordSchema>;
+type LedgerRecord = z.infer<typeof recordSchema>;
 
-export interface ReapReport {
+interface ReapReport {
   /** Ended, each verified dead. */
   readonly ended: readonly LedgerRecord[];
   /** Should have been ended, but lives on. */

@@ -2,9 +2,9 @@ import type { JsonValue } from '../../model/json.ts';
 import { PilothouseError } from '../../model/errors.ts';
 
 /** Bytes of the longest line that is taken from an agent. */
-export const maxLineBytes = 64 * 1024 * 1024;
+const maxLineBytes = 64 * 1024 * 1024;
 
-export interface LineSplitter {
+interface LineSplitter {
   push(chunk: Buffer): void;
   /** The stream is over: what stands after the last line break is a line too. */
   end(): void;

@@ -45,7 +45,7 @@ export interface AgentProcessOptions {
   readonly onFault?: (error: PilothouseError) => void;
 }
 
-export interface StopOptions {
+interface StopOptions {
   /** Milliseconds between SIGTERM and SIGKILL; 3000 by default. */
   readonly graceMs?: number;
   readonly signal?: AbortSignal | undefined;

@@ -6,7 +6,7 @@ import { systemClock } from '../../transport/clock.ts';
 import { abortError } from './wait.ts';
 
 export type RpcId = string | number;
-export interface RpcOptions {
+interface RpcOptions {
   /** Person's word for the other side; stands in errors. */
   readonly label: string;
   /** Hands one line over; rejects when the other side is gone. */
@@ -18,7 +18,7 @@ export interface RpcOptions {
   readonly versioned?: boolean;
   readonly clock?: Clock;
 }
-export interface RpcCall {
+interface RpcCall {
   /** Milliseconds until `rpc_timeout`; 30,000 by default. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal | undefined;

@@ -29,7 +29,7 @@ const contestMs = 3000;
 const lookMs = 200;
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-export interface SessionLockOptions {
+interface SessionLockOptions {
   /** Whole environment: its home folder is where locks are. */
   readonly env: NodeJS.ProcessEnv;
   /** The agent's kind: ids that are no UUIDs are told apart by it. */

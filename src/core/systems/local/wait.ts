@@ -2,7 +2,7 @@ import type { Clock } from '../../model/context.ts';
 import { PilothouseError } from '../../model/errors.ts';
 import { systemClock } from '../../transport/clock.ts';
 
-export interface WaitOptions {
+interface WaitOptions {
   readonly clock?: Clock;
   /** Milliseconds. */
   readonly timeoutMs: number;

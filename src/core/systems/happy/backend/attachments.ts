@@ -9,9 +9,9 @@ import { invalid } from '../errors.ts';
 import { refOfRow } from '../normalise/index.ts';
 
 /** Images up to this size are fetched as soon as they are seen, bytes; larger ones stay a name. */
-export const SHOWN_BYTES = 2 * 1024 * 1024;
+const SHOWN_BYTES = 2 * 1024 * 1024;
 
-export interface OutgoingMessage {
+interface OutgoingMessage {
   readonly localId: string;
   readonly content: JsonObject;
 }

@@ -15,7 +15,7 @@ const COMMAND_MS = 20_000;
 const agentNames: ReadonlyMap<string, string> = new Map([['claude', 'Claude Code'], ['codex', 'Codex'], ['gemini', 'Gemini'], ['openclaw', 'OpenClaw'], ['agy', 'Antigravity'], ['rig', 'Rig']]);
 
 /** Person's word for an agent of Happy. */
-export function agentName(flavour: string): string {
+function agentName(flavour: string): string {
   return agentNames.get(flavour) ?? flavour;
 }
 
@@ -74,7 +74,7 @@ function openRow(account: HappyAccount, row: MachineRow): JsonObject | null {
 }
 
 /** Agents that a machine says it has (`cliAvailability`, happy 1.2.5); where it says nothing, those that every Happy can start. */
-export function agentsOf(metadata: JsonValue | undefined): readonly Choice[] {
+function agentsOf(metadata: JsonValue | undefined): readonly Choice[] {
   const told = obj(metadata, 'cliAvailability');
   const rig = num(metadata, 'rigMetadataVersion') !== null ? ['rig'] : [];
   const there = told === null ? [] : [...agentNames.keys()].filter((agent) => bool(told, agent) === true);

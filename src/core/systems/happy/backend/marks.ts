@@ -4,7 +4,7 @@ import { isJsonObject } from '../../../model/json.ts';
 import type { OpenAsk } from '../normalise/index.ts';
 
 /** What is kept of one session beside its entries. */
-export interface Followed {
+interface Followed {
   /** As `NormaliseContext.clockLagMs`; null before its first page was read. */
   readonly clockLagMs: number | null;
   readonly open: readonly OpenAsk[];

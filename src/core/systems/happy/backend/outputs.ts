@@ -16,7 +16,7 @@ const MOST = 400_000;
 const plainId = /^[\w.:-]{1,200}$/;
 
 /** The output of a call as the agent's own transcript on its machine has it. */
-export interface ToldOutput {
+interface ToldOutput {
   readonly output: string;
   readonly failed: boolean;
   readonly exitCode: number | null;
@@ -57,7 +57,7 @@ export function outputEntry(callId: string, told: ToldOutput): ResultEntry {
 }
 
 /** A `tool_result` of Claude's transcript: its line, or the beginning of it where it was cut. */
-export function claudeOutput(line: string, callId: string): ToldOutput | null {
+function claudeOutput(line: string, callId: string): ToldOutput | null {
   const whole = parsed(line);
   if (whole === null) return cutText(line, '"content":');
   const block = objects(obj(whole, 'message'), 'content').find((one) => str(one, 'tool_use_id') === callId);
@@ -66,7 +66,7 @@ export function claudeOutput(line: string, callId: string): ToldOutput | null {
 }
 
 /** A `function_call_output` or `exec_command_end` of Codex's rollout. */
-export function codexOutput(line: string): ToldOutput | null {
+function codexOutput(line: string): ToldOutput | null {
   const whole = parsed(line);
   if (whole === null) return cutText(line, '"output":');
   const payload = obj(whole, 'payload');

@@ -7,7 +7,7 @@ import type { SliceOptions } from './slices.ts';
 import { inSlices } from './slices.ts';
 
 /** Keys of one account, each of 32 bytes. All of them are copied. */
-export interface KeyringKeys {
+interface KeyringKeys {
   /** The account's master: reads everything of the account. */
   readonly master?: Uint8Array | null | undefined;
   /** The data key of one machine (`access.key` V2): reads that machine's own row and nothing else. */

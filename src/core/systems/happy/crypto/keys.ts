@@ -6,13 +6,13 @@ import { hsalsa20, KEY_BYTES, NONCE_BYTES, secretboxOpen, secretboxSeal, TAG_BYT
 import { agreementOf } from './x25519.ts';
 
 /** Raw keys. An X25519 secret key is 32 bytes, an Ed25519 one 64 (seed, then public key); public keys are 32. */
-export interface KeyPair {
+interface KeyPair {
   readonly publicKey: Uint8Array;
   readonly secretKey: Uint8Array;
 }
 
 /** What the terminal's side of a link receives: V1 hands over the account's master, V2 its content public key alone. */
-export type LinkAnswer =
+type LinkAnswer =
   | { readonly kind: 'master'; readonly master: Uint8Array }
   | { readonly kind: 'contentKey'; readonly contentPublicKey: Uint8Array };
 

@@ -7,7 +7,7 @@ import { inSlices } from './slices.ts';
 const HEAVY = 100_000;
 
 /** One record with the cipher of its row; null where there is none. */
-export interface SealedRecord {
+interface SealedRecord {
   readonly cipher: Cipher | null | undefined;
   readonly text: string;
 }

@@ -9,7 +9,7 @@ import { num, obj, str } from './read.ts';
 const maxData = 8 * 1024 * 1024;
 
 /** What a content block is for us: text that flows on, a file that stands for itself, or nothing that this build knows. */
-export type Block =
+type Block =
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'file'; readonly file: Attachment }
   | { readonly type: 'unknown' };
@@ -88,7 +88,7 @@ export const noContent: ToolContent = { text: '', files: [], diffs: [], terminal
  * A text that is one fenced block and nothing else, without its fence: claude-agent-acp 0.100 wraps every tool's output in one, and the output
  * of a tool is shown as it is, not as markdown.
  */
-export function unfence(text: string): string {
+function unfence(text: string): string {
   const match = /^(`{3,}|~{3,})[^\n`]*\n([\s\S]*?)\n?\1\s*$/.exec(text);
   const [, fence, body] = match ?? [];
   return fence === undefined || body === undefined || body.includes(`\n${fence}`) ? text : body;

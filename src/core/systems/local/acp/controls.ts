@@ -41,7 +41,7 @@ function selectOf(option: JsonObject): Select[] {
 }
 
 /** The request that sets a picker. */
-export interface SetRequest {
+interface SetRequest {
   readonly method: 'session/set_config_option' | 'session/set_mode' | 'session/set_model';
   readonly params: JsonObject;
 }

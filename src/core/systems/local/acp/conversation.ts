@@ -30,7 +30,7 @@ const cancelMs = 5000;
 /** Text outside of a turn counts as whole after this silence. */
 const strayMs = 400;
 
-export interface ConversationEvents {
+interface ConversationEvents {
   entries(entries: readonly Entry[]): void;
   /** State, activity, usage or waiting permissions changed. */
   state(): void;

@@ -43,7 +43,7 @@ export interface AgentFacts {
   readonly authMethods: readonly JsonObject[];
 }
 
-export function factsOf(result: JsonObject): AgentFacts {
+function factsOf(result: JsonObject): AgentFacts {
   const capabilities = obj(result, 'agentCapabilities') ?? {};
   const session = obj(capabilities, 'sessionCapabilities') ?? {};
   const prompt = obj(capabilities, 'promptCapabilities') ?? {};
@@ -57,7 +57,7 @@ export function factsOf(result: JsonObject): AgentFacts {
   };
 }
 
-export interface LinkOptions {
+interface LinkOptions {
   /** Absolute path of the program. */
   readonly command: string;
   readonly args: readonly string[];
@@ -72,14 +72,14 @@ export interface LinkOptions {
   onNotification(method: string, params: JsonObject): void;
   onExit(exit: ProcessExit): void;
 }
-export interface CallLimits {
+interface CallLimits {
   /** Milliseconds; 30,000 by default. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Methods that the SDK's stable types do not have, or whose parameters are made elsewhere. */
-export interface ExtraMethods {
+interface ExtraMethods {
   'session/fork': { sessionId: string; cwd: string; mcpServers: [] };
   'session/set_config_option': JsonObject;
   'session/set_mode': JsonObject;

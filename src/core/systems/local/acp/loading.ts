@@ -11,14 +11,14 @@ import { str } from './read.ts';
 const loadMs = 120_000;
 
 /** Which session is brought back, and how. */
-export interface LoadRequest {
+interface LoadRequest {
   readonly id: string;
   readonly agentId: string;
   readonly folder: string;
   /** Take the replay even where the agent could do without one. */
   readonly replay: boolean;
 }
-export interface Loaded {
+interface Loaded {
   readonly result: JsonValue;
   /** What the agent replayed; null where it did not. */
   readonly replayed: readonly Entry[] | null;

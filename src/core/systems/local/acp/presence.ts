@@ -16,7 +16,7 @@ import { newRecord } from './records.ts';
 /** The longest that a call may take which starts a program and brings a session back. */
 const callMs = 180_000;
 
-export interface PresenceEvents {
+interface PresenceEvents {
   /** The agent has the session now; `result` is what it answered. */
   loaded(result: JsonValue): void;
   /** The agent has a fresh session in its place, which knows nothing of what was said. */

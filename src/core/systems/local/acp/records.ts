@@ -29,7 +29,7 @@ const schema = z.object({
 /** What we know of one session beyond what the agent tells. */
 export type SessionRecord = z.infer<typeof schema>;
 
-export type NewRecord = Pick<SessionRecord, 'id' | 'agentId' | 'folder' | 'title' | 'titleBy' | 'origin' | 'createdAt' | 'updatedAt'>;
+type NewRecord = Pick<SessionRecord, 'id' | 'agentId' | 'folder' | 'title' | 'titleBy' | 'origin' | 'createdAt' | 'updatedAt'>;
 
 export function newRecord(fields: NewRecord): SessionRecord {
   return { ...fields, archived: false, stopped: false, rows: false, sent: [], sending: null, state: 'idle', error: null };

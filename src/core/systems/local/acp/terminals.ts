@@ -25,7 +25,7 @@ export interface TerminalEvents {
   output(terminalId: string, text: string): void;
   exit(terminalId: string, exitCode: number | null): void;
 }
-export interface TerminalOptions {
+interface TerminalOptions {
   readonly folder: string;
   readonly env: NodeJS.ProcessEnv;
   readonly clock: Clock;

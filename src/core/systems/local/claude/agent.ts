@@ -24,7 +24,7 @@ const startMs = 30_000;
 const takenMs = 10_000;
 const tickMs = 1000;
 
-export interface AgentOptions {
+interface AgentOptions {
   readonly program: Program;
   readonly launch: LaunchOptions;
   readonly folder: string;

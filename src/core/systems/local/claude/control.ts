@@ -9,7 +9,7 @@ import { obj, str } from './wire.ts';
 /** How long the agent has to answer, in milliseconds. Old versions never answer requests that they do not know. */
 const answerMs = 8000;
 
-export interface ControlCall {
+interface ControlCall {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
 }

@@ -2,7 +2,7 @@ import type { Choice, SessionControls } from '../../../model/session.ts';
 import type { Initialized } from './wire.ts';
 
 /** How a session is set; what is null is the agent's own choice. */
-export interface Settings {
+interface Settings {
   readonly model: string | null;
   readonly mode: string;
   readonly effort: string | null;

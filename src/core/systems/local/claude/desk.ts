@@ -37,7 +37,7 @@ export interface Desk {
 }
 
 /** What a session needs of another one that it makes. */
-export interface SessionParts {
+interface SessionParts {
   readonly life: { ensure(signal?: AbortSignal): Promise<unknown> };
   adopt(record: SessionRecord): Promise<void>;
   describe(known: { readonly file: null; readonly runners: ReadonlyMap<string, Runner> }): Promise<Session | null>;

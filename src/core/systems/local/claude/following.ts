@@ -7,7 +7,7 @@ const followMs = 700;
 /** For how long a reading of the history counts to which nobody has listened on, in milliseconds. */
 const readForMs = 60_000;
 
-export interface FollowingOptions {
+interface FollowingOptions {
   readonly clock: Clock;
   /** The transcript as it is now, its size asked first of all; null when there is none. */
   readonly find: () => Promise<{ readonly path: string; readonly size: number; readonly folder: string } | null>;

@@ -22,7 +22,7 @@ const turnEndMs = 10_000;
 /** A transcript that was written this short a time ago may be written right now, in milliseconds. */
 const freshMs = 4000;
 
-export interface LifeHooks {
+interface LifeHooks {
   record(): Promise<SessionRecord>;
   file(): Promise<{ readonly file: TranscriptFile; readonly facts: Facts | null } | null>;
   entries(entries: readonly Entry[]): void;

@@ -39,7 +39,7 @@ function nth(place: Place, index: number): Place {
 }
 
 /** Index in its message of the `position`-th block of this line. Live: the block that streams; disk: `apiBlockIndex`, else counted. */
-export type BlockIndex = (line: AssistantLine, position: number) => number;
+type BlockIndex = (line: AssistantLine, position: number) => number;
 
 /** Entries of an assistant message's line. Text, thinking and tool calls have the message id and block index, or the call's id, in both sources. */
 export function assistantEntries(line: AssistantLine, place: Place, folder: string, blockIndex: BlockIndex): Entry[] {
@@ -249,10 +249,10 @@ export function taskEntries(task: TaskEnd, place: Place): Entry[] {
   }];
 }
 
-export const loginRemedy = 'Run `claude auth login` in a terminal (or `claude`, then `/login`), then send again.';
+const loginRemedy = 'Run `claude auth login` in a terminal (or `claude`, then `/login`), then send again.';
 
 /** A failure in the agent's own words. */
-export function failureNotice(failure: string, text: string, place: Place & { readonly row: string }): NoticeEntry {
+function failureNotice(failure: string, text: string, place: Place & { readonly row: string }): NoticeEntry {
   const login = failure === 'authentication_failed' || failure === 'oauth_org_not_allowed';
   const code = login ? 'login_failed' : failure === 'unknown' ? 'api_error' : failure;
   return { ...place, kind: 'notice', id: place.row, level: 'error', code, text, remedy: login ? loginRemedy : null };

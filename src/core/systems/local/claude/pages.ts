@@ -14,7 +14,7 @@ import { messageOf, readLine, startsTurn, TranscriptReader } from './transcript.
 /** How far a turn's beginning is looked for before a page, in bytes. */
 const maxTurnBytes = 64 * 1024 * 1024;
 
-export interface PageRequest {
+interface PageRequest {
   readonly cursor?: string;
   /** Lines that show something; a page may hold some more, so that no message is cut. */
   readonly limit: number;

@@ -12,7 +12,7 @@ const everyMs = 2000;
 const recent = 40;
 const allEvery = 30;
 
-export interface PollOptions {
+interface PollOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly configDir: string;

@@ -6,7 +6,7 @@ import type { Sheet } from './sheet.ts';
 import { num } from './wire.ts';
 
 /** Silence of the model after which a turn counts as stalled, in milliseconds. */
-export const stallAfterMs = 20_000;
+const stallAfterMs = 20_000;
 
 /**
  * What a running turn is doing, and the notices about a model that is silent or must be asked again. Claude itself says nothing for about 305 s when the

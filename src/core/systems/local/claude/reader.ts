@@ -21,7 +21,7 @@ import type { AskLine, AssistantLine, ResultLine, UserLine } from './wire.ts';
 import { ignoredSystem, ignoredTypes, list, num, obj, readAsk, readAssistant, readResult, readUser, str } from './wire.ts';
 
 /** What happens besides entries. */
-export interface ReaderEvents {
+interface ReaderEvents {
   /** The agent has the prompt: it is queued or taken up. */
   onTaken(uuid: string): void;
   onAsk(ask: Ask): void;

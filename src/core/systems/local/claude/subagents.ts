@@ -15,7 +15,7 @@ const maxBytes = 16 * 1024 * 1024;
 /** A call that started a subagent. */
 export type AgentCall = Pick<ToolEntry, 'callId' | 'row' | 'turn'>;
 
-export function isAgentCall(entry: Entry): entry is ToolEntry {
+function isAgentCall(entry: Entry): entry is ToolEntry {
   return entry.kind === 'tool' && entry.verb === 'agent';
 }
 

@@ -16,12 +16,12 @@ export function isToolUse(type: string | null): boolean {
   return type === 'tool_use' || type === 'server_tool_use' || type === 'mcp_tool_use';
 }
 
-export function verbOf(tool: string): ToolVerb {
+function verbOf(tool: string): ToolVerb {
   return verbs[tool] ?? 'other';
 }
 
 /** Path as a person in `folder` writes it. */
-export function shortPath(file: string, folder: string): string {
+function shortPath(file: string, folder: string): string {
   const relative = path.relative(folder, file);
   return relative === '' || relative.startsWith('..') || path.isAbsolute(relative) ? file : relative;
 }

@@ -33,7 +33,7 @@ const noteMs = 40;
 const pollMs = 5000;
 const maxModelPages = 10;
 
-export interface CodexOptions {
+interface CodexOptions {
   /** Absolute path of Codex; looked for in PATH when absent. */
   readonly path?: string;
   /** Whole environment of its processes; this process's own when absent. */

@@ -16,7 +16,7 @@ import { subagentEntries } from './subagents.ts';
 import { figuresOf } from './turns.ts';
 
 /** What the beginning of a rollout tells; it never changes. */
-export interface RolloutHead {
+interface RolloutHead {
   readonly folder: string;
   readonly createdAt: number;
   readonly branch: string | null;
@@ -33,7 +33,7 @@ export interface RolloutHead {
   readonly base: { readonly id: string; readonly end: number } | null;
 }
 /** What the end of a rollout tells. */
-export interface RolloutTail {
+interface RolloutTail {
   /** How the last turn stands in the file; `open` has neither ended nor been interrupted. */
   readonly last: 'none' | 'open' | 'completed' | 'failed' | 'aborted';
   readonly error: string | null;

@@ -21,7 +21,7 @@ export interface Place {
   readonly turn: string | null;
   readonly parent: string | null;
 }
-export interface ItemStage {
+interface ItemStage {
   readonly ended: boolean;
   /** Its turn was interrupted before it ended: what failed was cancelled. */
   readonly aborted: boolean;
@@ -88,7 +88,7 @@ function agentEntries(item: ItemOf<'subAgentActivity'>, place: Place): Entry[] {
 }
 
 /** Prompts are known by the id that their sender gave them, where one did (`clientUserMessageId`): both sides of a rollout keep that one. */
-export function promptEntry(item: ItemOf<'userMessage'>, place: Place): Entry {
+function promptEntry(item: ItemOf<'userMessage'>, place: Place): Entry {
   const id = item.clientId === null ? item.id : `prompt:${item.clientId}`;
   const said: string[] = [];
   const attachments: Attachment[] = [];

@@ -13,7 +13,7 @@ const readMs = 5000;
 /** Bytes that are taken at once. */
 const stepBytes = 4 * 1024 * 1024;
 
-export interface FollowOptions {
+interface FollowOptions {
   readonly disk: CodexDisk;
   readonly id: string;
   readonly clock: Clock;

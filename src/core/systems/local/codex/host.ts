@@ -4,14 +4,7 @@ import type { Session } from '../../../model/session.ts';
 import type { Claims } from '../claims.ts';
 import type { CodexDisk } from './disk.ts';
 import type { CodexServer } from './server.ts';
-import type { LiveThread } from './thread.ts';
 import type { ThreadAnswer, WireModel } from './wire.ts';
-
-/** A session as its connection sees it: where the wire's messages for it go. */
-export interface Routed {
-  readonly id: string;
-  readonly thread: LiveThread | null;
-}
 
 /** What a session needs of the connection that it belongs to. */
 export interface CodexHost {

@@ -34,7 +34,7 @@ export function modeOf(id: string): Mode | null {
 }
 
 /** The modes to offer; `current` is one of them or `configured`. */
-export function modeChoices(current: string | null): readonly Choice[] {
+function modeChoices(current: string | null): readonly Choice[] {
   const own = modes.map(({ id, label, description }) => ({ id, label, description }));
   return current === configured ? [...own, { id: configured, label: 'As Configured', description: 'Approval and sandbox as config.toml has them.' }] : own;
 }

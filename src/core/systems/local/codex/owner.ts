@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 /** Who holds a thread. Codex (seen with 0.150 and 0.169) locks `$CODEX_HOME/thread-writer-locks/<thread>.lock` while it has the thread loaded, and leaves the file when it is killed. */
-export interface Writer {
+interface Writer {
   /** Null where the system does not tell who holds a lock. */
   readonly pid: number | null;
   /** Program of that process, such as `codex`. */

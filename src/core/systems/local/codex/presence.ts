@@ -21,7 +21,7 @@ const loadMs = 60_000;
 /** Characters of a first prompt that name a session. */
 const maxName = 80;
 
-export interface PresenceEvents {
+interface PresenceEvents {
   entries(entries: readonly Entry[]): void;
   controls(): void;
   unreachable(): void;

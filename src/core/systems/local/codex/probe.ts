@@ -7,12 +7,12 @@ import type { CodexServer } from './server.ts';
 import { signInRemedy } from './turns.ts';
 import { accountSchema, read } from './wire.ts';
 
-export const installCommand = 'npm install -g @openai/codex';
+const installCommand = 'npm install -g @openai/codex';
 /** The first version whose items and files carry the ids by which live and history are one. */
 const oldest = [0, 150, 0] as const;
 const statusMs = 10_000;
 
-export interface ProbeOptions {
+interface ProbeOptions {
   /** Configured path, or the bare name that is looked for in PATH. */
   readonly program: string;
   readonly env: NodeJS.ProcessEnv;

@@ -15,7 +15,7 @@ export interface RolloutFile {
   readonly changedAt: number;
 }
 /** Bytes of a rollout, unpacked. */
-export interface RolloutBytes {
+interface RolloutBytes {
   readonly size: number;
   read(start: number, end: number): Promise<Buffer>;
   close(): Promise<void>;

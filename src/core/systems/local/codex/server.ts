@@ -17,7 +17,7 @@ const callMs = 30_000;
 const idleMs = 5 * 60_000;
 const childrenMs = 1000;
 
-export interface ServerOptions {
+interface ServerOptions {
   readonly context: BackendContext;
   readonly ledger: ProcessLedger;
   /** Absolute path of Codex now; rejects with `not_installed`. */
@@ -34,7 +34,7 @@ interface Running {
   readonly process: AgentProcess;
   readonly rpc: Rpc;
 }
-export interface ServerCall {
+interface ServerCall {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
 }

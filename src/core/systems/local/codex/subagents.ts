@@ -8,12 +8,12 @@ import { cutLines, linesForward, openRollout } from './rolloutFiles.ts';
 const maxBytes = 8 * 1024 * 1024;
 
 /** What is needed of Codex's files. */
-export interface SubagentSource {
+interface SubagentSource {
   findAll(ids: Iterable<string>): Promise<ReadonlyMap<string, RolloutFile>>;
   head(file: RolloutFile): Promise<{ readonly paginated: boolean; readonly from: number } | null>;
 }
 
-export interface SubagentOptions {
+interface SubagentOptions {
   /** Somebody may be at it: what is open at the end of a file may go on. */
   readonly live: boolean;
   readonly signal?: AbortSignal | undefined;

@@ -33,7 +33,7 @@ interface OpenRequest {
   readonly rpcId: RpcId;
   readonly at: number;
 }
-export interface ThreadOptions {
+interface ThreadOptions {
   readonly clock: Clock;
   readonly events: ThreadEvents;
   readonly respond: (id: RpcId, result: JsonValue) => Promise<void>;

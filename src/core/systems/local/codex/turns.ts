@@ -13,7 +13,7 @@ const loginCommand = 'codex login';
 /** What to do where nobody is signed in. */
 export const signInRemedy: Remedy = { text: 'Sign in in a terminal.', command: loginCommand };
 
-export interface TurnOutcome {
+interface TurnOutcome {
   readonly state: Exclude<TurnState, 'running'>;
   readonly durationMs: number | null;
   readonly figures: UsageFigures | null;

@@ -32,11 +32,10 @@ export const turnSchema = z.looseObject({
   completedAt: optNumber,
   durationMs: optNumber,
 });
-export type WireTurn = z.output<typeof turnSchema>;
 
-export const statusSchema = z.looseObject({ type: text, activeFlags: texts });
+const statusSchema = z.looseObject({ type: text, activeFlags: texts });
 const gitSchema = z.looseObject({ branch: optText });
-export const threadSchema = z.looseObject({
+const threadSchema = z.looseObject({
   id: z.string(),
   preview: text,
   name: optText,
@@ -52,7 +51,6 @@ export const threadSchema = z.looseObject({
   status: statusSchema.nullable().catch(null),
   gitInfo: gitSchema.nullable().catch(null),
 });
-export type WireThread = z.output<typeof threadSchema>;
 
 /** Answer of thread/start, thread/resume and thread/fork. */
 export const threadAnswerSchema = z.looseObject({
@@ -64,7 +62,7 @@ export const threadAnswerSchema = z.looseObject({
 });
 export type ThreadAnswer = z.output<typeof threadAnswerSchema>;
 
-export const tokensSchema = z.looseObject({
+const tokensSchema = z.looseObject({
   totalTokens: optNumber, inputTokens: optNumber, cachedInputTokens: optNumber, outputTokens: optNumber,
 });
 export type WireTokens = z.output<typeof tokensSchema>;
@@ -83,7 +81,7 @@ export const planSchema = z.looseObject({
   plan: listOf(z.looseObject({ step: text, status: text })),
 });
 
-export const modelSchema = z.looseObject({
+const modelSchema = z.looseObject({
   id: z.string(),
   displayName: optText,
   description: optText,

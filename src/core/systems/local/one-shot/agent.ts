@@ -23,14 +23,14 @@ export interface Turn {
   readonly number: number;
 }
 /** What an agent's output says. */
-export interface Reading {
+interface Reading {
   readonly failed: boolean;
   readonly finalMessage: string;
   readonly sessionId: string | null;
   readonly raw: JsonValue;
 }
 /** A turn under way: its arguments, and what comes of its output. */
-export interface TurnReader {
+interface TurnReader {
   readonly args: readonly string[];
   line(line: string): readonly Entry[];
   /** Null where the output is not of the agent's format. */

@@ -12,7 +12,7 @@ const maxStderr = 1024 * 1024;
 /** How often it is looked what the agent has started, so that it can be ended after the agent has died. */
 const lookMs = 1000;
 
-export interface RunOptions {
+interface RunOptions {
   readonly program: string;
   readonly label: string;
   readonly install: string;
@@ -27,7 +27,7 @@ export interface RunOptions {
   readonly ledger: ProcessLedger;
   readonly onLine: (line: string) => void;
 }
-export interface RunOutcome {
+interface RunOutcome {
   /** -1 when it was ended by a signal or by us. */
   readonly exitCode: number;
   readonly stdout: string;

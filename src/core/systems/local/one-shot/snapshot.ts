@@ -2,7 +2,7 @@ import { opendir, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 /** Time and size of every file below a folder, by its path relative to it. */
-export type Snapshot = ReadonlyMap<string, string>;
+type Snapshot = ReadonlyMap<string, string>;
 
 /** Folders that are looked at at once. */
 const width = 32;
