@@ -109,7 +109,7 @@ export class SessionRuntime {
       send: (item, signal) => this.deliver(item, signal),
       mayLead: () => this.mayLead(),
       wasDelivered: (clientId) => this.wasDelivered(clientId),
-      retryable,
+      retryable, repeatable: options.backend.traits.sendsOnce === true,
     });
   }
 

@@ -106,6 +106,8 @@ export interface Traits {
   readonly permissions: boolean;
   /** A session that a person runs at its own terminal can be taken over. Absent: it cannot. */
   readonly takeOver?: true;
+  /** A prompt that is sent again under its client id exists once, whatever became of the first time: nobody has to be asked. Absent: who sends again may send twice. */
+  readonly sendsOnce?: true;
   /** The wire carries no output of tools: it is fetched from the machine when the person asks. Absent: the output comes by itself. */
   readonly outputOnRequest?: true;
 }

@@ -11,6 +11,8 @@ export interface OutboxOptions {
   readonly clock: Clock;
   /** Hands a prompt over: resolves when the system has it, rejects when it certainly has not. Sent twice with one clientId it must exist once. */
   readonly send: (item: OutboxItem, signal: AbortSignal) => Promise<void>;
+  /** True where a prompt may be sent again although nobody can say whether it arrived: the system knows its client id. */
+  readonly repeatable?: boolean;
   /** True when the failure may pass by itself; one that the person must act on never counts. */
   readonly retryable: (error: unknown) => boolean;
   /** True when this window may send; every window may change what waits. Asked before each prompt; true unless given. */

@@ -250,7 +250,7 @@ class SessionOutbox implements Outbox {
     if (!this.list.some((other) => other.clientId === clientId)) return;
     const { error } = outcome;
     const mustAct = error instanceof PilothouseError && error.personMustAct;
-    if (outcome.uncertain) {
+    if (outcome.uncertain && (this.options.repeatable !== true || flight.dropped)) {
       await this.save(uncertain(item, 'no answer came'));
     } else if (this.closed || (!mustAct && attempts < MOST_ATTEMPTS && this.options.retryable(error))) {
       this.delay(clientId, attempts);
@@ -272,7 +272,7 @@ class SessionOutbox implements Outbox {
         const current = this.list.find((other) => other.clientId === clientId);
         if (current?.delivery !== 'sending') return;
         if (answer === 'yes') await this.remove(clientId);
-        else if (answer === 'no') await this.save({ ...current, delivery: 'queued' });
+        else if (answer === 'no' || this.options.repeatable === true) await this.save({ ...current, delivery: 'queued' });
         else await this.save(uncertain(current, 'the window closed while it was sent'));
       });
     } catch (error) {

@@ -28,7 +28,7 @@ const contactMs = 8_000;
 
 const traits: Traits = {
   spawn: true, interrupt: true, steer: false, stop: true, resume: true, fork: true, rename: 'system', archive: 'ours', remove: true, images: true, permissions: true, takeOver: true,
-  outputOnRequest: true,
+  sendsOnce: true, outputOnRequest: true,
 };
 
 /** One Happy account on one server: its machines and sessions, whatever agent runs in them. */
