@@ -225,8 +225,11 @@ export class Life {
     this.#agent = null;
     if (error !== null) this.#failure = error.message;
     try {
-      await this.#hooks.exited(ready);
-      await this.#desk.claims.release(this.#id);
+      try {
+        await this.#hooks.exited(ready);
+      } finally {
+        await this.#desk.claims.release(this.#id);
+      }
     } catch (failure) {
       this.#desk.context.log.warn('tidying up after an agent failed', { session: this.#id, error: describeError(failure) });
     }
