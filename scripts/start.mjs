@@ -73,7 +73,7 @@ const stopped = () => new Promise((done) => (stop.signal.aborted ? done('') : st
 /** @param {import('./setup/demoFleet.mjs').DemoFleet} fleet */
 function tellFleet({ url, machines, sessions, folder }) {
   console.log(`\nA demo fleet runs beside it, as the connection Demo Fleet: a Happy server on ${url} with ${machines} machines and ${sessions} sessions, all made up.
-From a terminal: HAPPY_HOME_DIR='${folder}' node dist/cli.js happy sessions
+From a terminal: HAPPY_HOME_DIR='${folder}' npx --no-install node dist/cli.js happy sessions
 Without it: npm start -- --no-demo-fleet`);
 }
 

@@ -27,11 +27,13 @@ export function bundles({ root, dist, dev = false }) {
   const commonJs = { ...node.define, 'import.meta.url': '"file:///bundled"' };
   // Bundled CommonJS dependencies call require() for Node's own modules, which an ES module does not have by itself.
   const requireShim = "import{createRequire as pilothouseRequire}from'node:module';const require=pilothouseRequire(import.meta.url);";
+  // Before anything of the bundle runs: some of it asks for what an older Node does not have.
+  const nodeCheck = "if(Number(process.versions.node.split('.')[0])<22){process.stderr.write('pilothouse needs Node 22 or later; this is '+process.version+'.\\n');process.exit(1);}";
   return {
     extension: { ...node, entryPoints: ['src/extension/activate.ts'], outfile: `${dist}/extension.cjs`, format: 'cjs', external: ['vscode'], define: commonJs },
     'store-worker': { ...node, entryPoints: ['src/core/session/store/worker.ts'], outfile: `${dist}/store-worker.cjs`, format: 'cjs', define: commonJs },
     core: { ...node, entryPoints: ['src/core/index.ts'], outfile: `${dist}/core.js`, format: 'esm', banner: { js: requireShim } },
-    cli: { ...node, entryPoints: ['src/cli/main.ts'], outfile: `${dist}/cli.js`, format: 'esm', banner: { js: `#!/usr/bin/env node\n${requireShim}` } },
+    cli: { ...node, entryPoints: ['src/cli/main.ts'], outfile: `${dist}/cli.js`, format: 'esm', banner: { js: `#!/usr/bin/env node\n${nodeCheck}${requireShim}` } },
     page: {
       ...shared,
       entryPoints: ['webview-ui/src/main.tsx'],

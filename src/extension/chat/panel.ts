@@ -31,6 +31,7 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
   private pageReady = false;
   private draft = '';
   private readonly inserts: string[] = [];
+  private wantsFocus = false;
   private readonly opening: Opening;
 
   constructor(services: Services, key: SessionKey, panel: vscode.WebviewPanel) {
@@ -57,7 +58,13 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
 
   reveal(column?: vscode.ViewColumn): void {
     this.panel.reveal(column ?? this.panel.viewColumn, false);
-    void this.post({ type: 'focus' });
+    this.focus();
+  }
+
+  /** Puts the cursor into the composer, as soon as the page is there. */
+  focus(): void {
+    this.wantsFocus = true;
+    this.flushInserts();
   }
 
   /** Puts text into the composer, behind the draft that is kept: as soon as the page is there and has that. */
@@ -84,6 +91,9 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
   private flushInserts(): void {
     if (!this.pageReady || !this.panel.visible || this.channel === null) return;
     for (const text of this.inserts.splice(0)) void this.post({ type: 'insert', text });
+    if (!this.wantsFocus) return;
+    this.wantsFocus = false;
+    void this.post({ type: 'focus' });
   }
 
   private letGo(): void {

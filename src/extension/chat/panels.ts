@@ -26,7 +26,9 @@ export class ChatPanels implements ChatTabs, vscode.WebviewPanelSerializer<unkno
     }
     const column = options.beside === true ? vscode.ViewColumn.Beside : vscode.ViewColumn.Active;
     const panel = vscode.window.createWebviewPanel(VIEWS.chat, 'Session', { viewColumn: column, preserveFocus: false }, { enableScripts: true, retainContextWhenHidden: false, enableFindWidget: false });
-    return this.adopt(key, panel);
+    const opened = this.adopt(key, panel);
+    opened.focus();
+    return opened;
   }
 
   /** `state` is what the page stored: it is not trusted, and what holds no key closes the tab. */
