@@ -26,7 +26,7 @@ interface WatchedFolderOptions {
 export class WatchedFolder implements Disposable {
   private readonly options: WatchedFolderOptions;
   private readonly watcher: FSWatcher | null;
-  private values: ReadonlyMap<string, string>;
+  private values: ReadonlyMap<string, string> = new Map();
   private timer: NodeJS.Timeout | null = null;
 
   constructor(options: WatchedFolderOptions) {
@@ -90,17 +90,24 @@ export class WatchedFolder implements Disposable {
     }
   }
 
+  /** What can't be read counts as it was read last: a disk or a limit of the system that fails for a moment says nothing of what is there. */
   private read(): ReadonlyMap<string, string> {
     const { folder, what, log } = this.options;
+    const failed = (error: unknown): void => log.warn(`${what} can’t be read`, { error: describeError(error) });
     const values = new Map<string, string>();
     try {
       for (const file of readdirSync(folder)) {
         const name = file.startsWith(UNFINISHED) ? null : nameOf(file);
-        const text = name === null ? null : textOf(path.join(folder, file));
-        if (name !== null && text !== null) values.set(name, text);
+        if (name === null) continue;
+        const text = textOf(path.join(folder, file), (error) => {
+          failed(error);
+          return this.values.get(name) ?? null;
+        });
+        if (text !== null) values.set(name, text);
       }
     } catch (error) {
-      log.warn(`${what} can’t be read`, { error: describeError(error) });
+      failed(error);
+      return this.values;
     }
     return values;
   }
@@ -121,13 +128,13 @@ export class WatchedFolder implements Disposable {
   }
 }
 
-/** Null for a file that went between the listing and the reading. */
-function textOf(file: string): string | null {
+/** Null for a folder, and for a file that went between the listing and the reading; `unread` says what stands for one that can't be read. */
+function textOf(file: string, unread: (error: unknown) => string | null): string | null {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
     if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'EISDIR')) return null;
-    throw error;
+    return unread(error);
   }
 }
 

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RemovedConnections } from '../../../src/extension/removed.ts';
 import { recordingLog, until } from '../store/support.ts';
@@ -42,6 +43,18 @@ describe('removed connections', () => {
     one.window.add('local-claude');
     two.window.add('happy/a b');
     for (const { window } of [one, two, open()]) await until(() => window.has('local-claude') && window.has('happy/a b'));
+  });
+
+  it('tell nothing more once they are disposed, whatever another window does', async () => {
+    const [one, two] = [open(), open()];
+    one.window.dispose();
+    two.window.add('local-claude');
+    // A third sees it by its watcher: by then the first would have, too.
+    const three = open();
+    two.window.add('local-codex');
+    await until(() => three.told.length > 0);
+    await wait(150);
+    expect([one.told, one.window.has('local-claude')]).toEqual([[], false]);
   });
 
   it('that can’t be written say so', () => {
