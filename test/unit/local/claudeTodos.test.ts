@@ -1,4 +1,5 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { mkdir, open, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -8,7 +9,7 @@ import { canonicalJson } from '../../../src/core/model/json.ts';
 import { Follower } from '../../../src/core/systems/local/claude/follow.ts';
 import { historyPage } from '../../../src/core/systems/local/claude/pages.ts';
 import { ClaudeReader } from '../../../src/core/systems/local/claude/reader.ts';
-import { todosOf } from '../../../src/core/systems/local/claude/todosAt.ts';
+import { todosAt, todosOf } from '../../../src/core/systems/local/claude/todosAt.ts';
 import { viewOf } from '../../../src/core/session/view.ts';
 import { assertOrderFree } from '../session/properties.ts';
 import { tempFolder } from './processScripts.ts';
@@ -186,6 +187,7 @@ describe('the to-do list of a session', () => {
     const step: fc.Arbitrary<Step> = fc.oneof(
       { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('prompt' as const, 'talk' as const, 'list' as const, 'process' as const) }) },
       { weight: 3, arbitrary: fc.record({ do: fc.constant('create' as const), subject, fails: fc.nat(4).map((n) => n === 0) }) },
+      { weight: 1, arbitrary: fc.record({ do: fc.constant('write' as const), todos: fc.array(subject, { maxLength: 3 }) }) },
       { weight: 4, arbitrary: fc.record({ do: fc.constant('update' as const), task: fc.integer({ min: 1, max: 4 }), status: fc.constantFrom('pending', 'in_progress', 'completed', 'deleted', null), subject: fc.option(subject) }) },
     );
     await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 25 }), fc.integer({ min: 1, max: 6 }), async (more, limit) => {
@@ -197,5 +199,54 @@ describe('the to-do list of a session', () => {
       expect(lists([...session.entries, ...whole])).toEqual(lists(session.entries));
       await assertOrderFree([...session.entries, ...whole].filter((entry) => entry.kind === 'todo'), { runs: 2 });
     }), { numRuns: 60 });
+  });
+
+  describe('before a page', () => {
+    const called = (message: string, id: string, name: string, input: JsonObject): string => `${JSON.stringify({ type: 'assistant', isSidechain: false, uuid: id, message: { id: message, model: 'm', content: [{ type: 'tool_use', id, name, input }] } })}\n`;
+    const answered = (id: string, detail: JsonObject | string, failed = false): string => `${JSON.stringify({ type: 'user', isSidechain: false, uuid: `r-${id}`, message: { role: 'user', content: [{ type: 'tool_result', tool_use_id: id, content: 'So.', ...(failed ? { is_error: true } : {}) }] }, toolUseResult: detail })}\n`;
+    const todos = (...words: string[]): JsonObject => ({ todos: words.map((content) => ({ content, status: 'pending', activeForm: content })) });
+    const wrote = { oldTodos: [], newTodos: [] };
+    const asked = (uuid: string): string => `${JSON.stringify({ type: 'user', uuid, isSidechain: false, cwd: '/w', message: { role: 'user', content: 'Go on' } })}\n`;
+    /** The list at the end of that transcript, as a task shows that is added, and how many bytes were read for it. */
+    const listOf = async (content: string): Promise<{ readonly items: unknown; readonly bytes: number }> => {
+      files += 1;
+      const file = path.join(temp.path, `raw${files}.jsonl`);
+      await writeFile(file, content);
+      const handle = await open(file, 'r');
+      let bytes = 0;
+      const counting = {
+        read: async (buffer: Buffer, offset: number, length: number, position: number) => {
+          const read = await handle.read(buffer, offset, length, position);
+          bytes += read.bytesRead;
+          return read;
+        },
+      } as unknown as FileHandle;
+      try {
+        const book = await todosAt(counting, (await handle.stat()).size);
+        book.call('last', 'TaskCreate', { subject: 'last' });
+        const items = book.result({ callId: 'last', status: 'ok', output: '' }, { task: { id: 'last', subject: 'last' } });
+        return { items: items?.map((item) => item.text), bytes };
+      } finally {
+        await handle.close();
+      }
+    };
+
+    it('is looked for no further back than where the agent last wrote all of it, within a long turn too', async () => {
+      const filler = `${JSON.stringify({ type: 'assistant', isSidechain: false, message: { id: 'f', model: 'm', content: [{ type: 'text', text: 'x'.repeat(20_000) }] } })}\n`.repeat(200);
+      const turn = (prompt: string, n: number): string => prompt + filler + called(`m${n}`, `t${n}`, 'TodoWrite', todos(`A${n}`)) + answered(`t${n}`, wrote);
+      for (const prompt of [asked('u'), '']) {
+        const { items, bytes } = await listOf(asked('u0') + turn(prompt, 1) + turn(prompt, 2) + turn(prompt, 3) + called('m4', 't4', 'TodoWrite', todos('Never')) + answered('t4', 'Error: No.', true));
+        expect(items).toEqual(['A3', 'last']);
+        expect(bytes).toBeLessThan(1024 * 1024);
+      }
+    });
+
+    it('holds what was called together with the list and came after it', async () => {
+      const { items } = await listOf(
+        asked('u') + called('m0', 't0', 'TodoWrite', todos('Old')) + answered('t0', wrote)
+        + called('m1', 't1', 'TaskCreate', { subject: 'Beside' }) + called('m1', 't2', 'TodoWrite', todos('A')) + answered('t2', wrote) + answered('t1', { task: { id: '1', subject: 'Beside' } }),
+      );
+      expect(items).toEqual(['A', 'Beside', 'last']);
+    });
   });
 });
