@@ -72,7 +72,10 @@ export class HappyHttp {
     if (page.cursor !== undefined && page.cursor !== null) query.set('cursor', page.cursor);
     if (page.changedSince !== undefined) query.set('changedSince', String(page.changedSince));
     const answer = await this.#get(`/v2/sessions?${query}`, wire.sessionsPage, page);
-    return { ...wire.rowsOf(wire.sessionRow, answer.sessions), next: answer.hasNext === true ? (answer.nextCursor ?? null) : null };
+    const next = answer.hasNext === true ? (answer.nextCursor ?? '') : null;
+    // The end of the list is what sessions that are gone are told by: an answer that may be cut short is none.
+    if (next === '' || (next !== null && next === page.cursor)) throw new HappyError('bad_answer', 'The Happy server said that there are more sessions, and not where. Try again.');
+    return { ...wire.rowsOf(wire.sessionRow, answer.sessions), next };
   }
 
   /** Sessions that were seen within 15 minutes, the latest first; 500 at most. */
@@ -95,9 +98,12 @@ export class HappyHttp {
       const page: SessionsPage = await this.sessions({ ...options, cursor });
       const row = page.rows.find((one) => one.id === id);
       if (row !== undefined) return row;
-      if (page.next === null) return null;
+      if (page.next === null) break;
       cursor = page.next;
     }
+    // Deleted since, or listed in a shape that cannot be read: only the first is gone.
+    if (!(await this.#exists(`/v3/sessions/${id}/messages?limit=1`, options))) return null;
+    throw new HappyError('bad_answer', `The Happy server has session ${id}, but does not list it. Try again.`);
   }
 
   async machines(options: CallOptions = {}): Promise<{ readonly rows: readonly MachineRow[]; readonly bad: number }> {

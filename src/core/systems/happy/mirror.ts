@@ -12,6 +12,9 @@ import { keyed, newer, objectOf, readableOf, same } from './mirrored.ts';
 import type { MachineRow, SessionRow } from './wire/bodies.ts';
 import type { Ephemeral, Update, UpdateBody } from './wire/pushes.ts';
 
+/** Requests at a time, for sessions that a list lacks. */
+const ASKED_AT_ONCE = 6;
+
 interface Held<T> {
   row: T;
   /** What `row` was decrypted from, kept for a key that comes later. */
@@ -20,7 +23,7 @@ interface Held<T> {
 
 /**
  * The account as one state: all sessions and machines, whatever order lists and pushes come in. A version never goes back (P7); a row that cannot be read is there all the
- * same and says so; what is not in the list any more is gone after `load`; presence is unknown without contact.
+ * same and says so; what a list has no more is asked for by its id and is gone after `load` when the server does not know it; presence is unknown without contact.
  */
 export class Mirror {
   readonly onChange: Emitter<MirrorChange>;
@@ -33,7 +36,8 @@ export class Mirror {
   readonly #deleted = new Set<string>();
   /** Heard of by push while a list was being read, which may not have them yet. */
   readonly #fresh = new Set<string>();
-  readonly #fetching = new Set<string>();
+  /** Rows that are being looked at; `gone` where a push said meanwhile that it was deleted: what the look brings is older. */
+  readonly #fetching = new Map<string, { gone: boolean }>();
   #online = false;
   #loading: AbortController | null = null;
   #version = 0;
@@ -83,7 +87,7 @@ export class Mirror {
   }
 
   /**
-   * Reads every list to its end: what is in them is taken in, what we have and they have not is removed. To be called after each contact, pushes going to `apply` meanwhile.
+   * Reads every list to its end: what is in them is taken in, what we have and they have not is asked for one by one and removed when the server says that it is gone. To be called after each contact, pushes going to `apply` meanwhile.
    * A call ends one that runs, which rejects as aborted: what that one read may be older than the contact. Rejects as the source does; nothing is removed then.
    */
   async load(options: CallOptions = {}): Promise<void> {
@@ -163,9 +167,27 @@ export class Mirror {
       cursor = page.next;
     }
     // A row without a shape may be any session: then nothing is known to be gone.
-    if (bad === 0) for (const id of known.sessions) if (!listed.has(id) && !this.#fresh.has(id)) this.#removeSession(id);
+    if (bad === 0) await this.#removeGone(Array.from(known.sessions).filter((id) => !listed.has(id)), signal);
     if (bad > 0) this.#log.warn('the server listed sessions without a readable shape', { count: bad });
     this.#tell({ type: 'loaded' });
+  }
+
+  /** A list may be cut short, by a page that is lost or a row that moved between pages, and what follows a removal cannot be undone: each session is asked for. */
+  async #removeGone(missing: readonly string[], signal: AbortSignal): Promise<void> {
+    const left = missing.filter((id) => this.#sessions.has(id) && !this.#fresh.has(id));
+    const gone: string[] = [];
+    const ask = async (): Promise<void> => {
+      for (let id = left.pop(); id !== undefined; id = left.pop()) {
+        const row = await this.#source.session(id, { signal });
+        signal.throwIfAborted();
+        if (row === null) gone.push(id);
+        else if (row.id === id && this.#sessions.has(id)) this.takeSession(row);
+      }
+    };
+    await Promise.all(Array.from({ length: ASKED_AT_ONCE }, ask));
+    await inSlices(gone, (id) => {
+      if (!this.#fresh.has(id)) this.#removeSession(id);
+    }, { signal });
   }
 
   #applyBody(body: UpdateBody, at: number | null): void {
@@ -182,7 +204,7 @@ export class Mirror {
         break;
       }
       case 'delete-session':
-        this.#deleted.add(body.sid);
+        this.#forget(body.sid);
         this.#removeSession(body.sid);
         break;
       case 'new-message': {
@@ -203,7 +225,7 @@ export class Mirror {
         break;
       }
       case 'delete-machine':
-        this.#deleted.add(body.machineId);
+        this.#forget(body.machineId);
         this.#removeMachine(body.machineId);
         break;
       default:
@@ -318,25 +340,30 @@ export class Mirror {
     if (this.#machines.delete(id)) this.#tell({ type: 'machine-removed', machineId: id });
   }
 
+  /** Deleted, by push: neither a list nor a look that is under way brings it back. */
+  #forget(id: string): void {
+    this.#deleted.add(id);
+    const look = this.#fetching.get(id);
+    if (look !== undefined) look.gone = true;
+  }
+
   /** A push named a row that we do not have: one look, however many pushes name it meanwhile. A list that is being read brings it anyway. */
   #fetchSession(id: string): void {
-    this.#fetch(id, async () => {
-      const row = await this.#source.session(id);
-      if (row !== null) this.takeSession(row);
-    });
+    this.#fetch(id, () => this.#source.session(id), (row) => this.takeSession(row));
   }
 
   #fetchMachine(id: string): void {
-    this.#fetch(id, async () => {
-      const row = await this.#source.machine(id);
-      if (row !== null) this.takeMachine(row);
-    });
+    this.#fetch(id, () => this.#source.machine(id), (row) => this.takeMachine(row));
   }
 
-  #fetch(id: string, work: () => Promise<void>): void {
+  #fetch<T>(id: string, read: () => Promise<T | null>, take: (row: T) => void): void {
     if (this.#fetching.has(id) || this.#deleted.has(id) || !this.#online) return;
-    this.#fetching.add(id);
-    work()
+    const look = { gone: false };
+    this.#fetching.set(id, look);
+    read()
+      .then((row) => {
+        if (row !== null && !look.gone) take(row);
+      })
       .catch((error: unknown) => this.#log.debug('a row that a push named could not be read', { id, error }))
       .finally(() => this.#fetching.delete(id));
   }
