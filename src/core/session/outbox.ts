@@ -6,7 +6,7 @@ import { Emitter } from '../transport/emitter.ts';
 import type { Outbox, OutboxOptions } from './outbox-api.ts';
 import type { Outcome } from './outboxCalls.ts';
 import { abortError, askInTime, endsInTime, sendInTime } from './outboxCalls.ts';
-import { failedWith, requeued, requireCertain, requireContent, requireUnsent, uncertain } from './outboxItem.ts';
+import { failedWith, requeued, requireCertain, requireContent, requireUnsent, retrying, uncertain } from './outboxItem.ts';
 import type { OutboxStep } from './outboxPlan.ts';
 import { lastPosition, moved, nextStep, retryDelay, sortItems } from './outboxPlan.ts';
 import { TurnWatch } from './outboxTurn.ts';
@@ -227,7 +227,7 @@ class SessionOutbox implements Outbox {
     await this.refresh();
     const step = this.plan();
     if (this.closed || step.do !== 'send' || step.item.clientId !== clientId) return null;
-    const item: OutboxItem = { ...step.item, delivery: 'sending', attempts: step.item.attempts + 1, error: null, uncertain: false };
+    const item: OutboxItem = { ...step.item, delivery: 'sending', attempts: step.item.attempts + 1, uncertain: false };
     await this.save(item);
     return item;
   }
@@ -254,7 +254,7 @@ class SessionOutbox implements Outbox {
       await this.save(uncertain(item, 'no answer came'));
     } else if (this.closed || (!mustAct && attempts < MOST_ATTEMPTS && this.options.retryable(error))) {
       this.delay(clientId, attempts);
-      await this.save({ ...item, delivery: 'queued' });
+      await this.save(retrying(item, error));
     } else {
       await this.save(failedWith(item, error));
     }

@@ -14,6 +14,11 @@ export function failedWith(item: OutboxItem, error: unknown): OutboxItem {
   return { ...item, delivery: 'failed', error: text.replaceAll(/\s+/gu, ' ').trim().slice(0, LONGEST_ERROR) };
 }
 
+/** To be tried again. Why it waits is said while it waits, and while it is tried. */
+export function retrying(item: OutboxItem, error: unknown): OutboxItem {
+  return { ...item, delivery: 'queued', error: error instanceof PilothouseError ? failedWith(item, error).error : null };
+}
+
 /** Failed, and nobody can say whether the system has it. `why` is a clause. */
 export function uncertain(item: OutboxItem, why: string): OutboxItem {
   return { ...item, delivery: 'failed', error: `This prompt may have arrived: ${why}. Look for it in the chat before you retry.`, uncertain: true };

@@ -110,7 +110,7 @@ describe('a failure', () => {
     const outbox = await started(world, {
       send: async () => {
         times.push(world.clock.monotonic());
-        if (refusing) throw new PilothouseError('offline', 'no');
+        if (refusing) throw new PilothouseError('offline', 'The machine is away.');
       },
     });
     await send(outbox, 'first');
@@ -122,7 +122,7 @@ describe('a failure', () => {
       expect(pause).toBeLessThanOrEqual(most + 1);
     });
     expect(pauses.length).toBeGreaterThan(6);
-    expect(outbox.items()).toEqual([expect.objectContaining({ delivery: 'queued', attempts: times.length, error: null })]);
+    expect(outbox.items()).toEqual([expect.objectContaining({ delivery: 'queued', attempts: times.length, error: 'The machine is away.' })]);
     refusing = false;
     outbox.poke();
     await drain();
