@@ -68,6 +68,23 @@ describe('the lists of an account', () => {
     expect(await code(window.backend.session(made.id).rename('Ghost'))).toBe('session_not_found');
   });
 
+  it('P7: never goes back to a record that it knew before, in whatever order pushes come', async () => {
+    world = await HappyWorld.make({ alive: false });
+    const window = await world.connected();
+    const { id } = world.inState('idle');
+    const held = world.server.faults.pushes('hold', ({ event }) => event === 'update');
+    const names = ['first', 'second', 'third', 'fourth'];
+    for (const name of names) await world.phone.rename(id, name);
+    held.release([2, 0, 3, 1, 3, 2]);
+    await expect.poll(() => window.session(id)?.title, patient).toBe('fourth');
+    await new Promise((resolve) => {
+      setTimeout(resolve, 200);
+    });
+    const told = window.events.flatMap((event) => (event.type === 'session' && event.session.id === id ? [names.indexOf(event.session.title)] : []));
+    expect(told).toEqual(told.toSorted((one, other) => one - other));
+    expect(window.session(id)?.title).toBe('fourth');
+  });
+
   it('finds what was deleted and made while nobody was told, when it comes back', async () => {
     world = await HappyWorld.make();
     const window = await world.connected();
