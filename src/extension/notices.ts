@@ -11,6 +11,7 @@ const WORKS: readonly Session['state'][] = ['starting', 'running', 'waiting'];
 
 /** What there is to tell of sessions as they change: that one asks, that one failed, that one is done. Each thing once. */
 export class Notices {
+  /** The request of each session that was told or seen last, by its id. */
   private readonly told = new Map<SessionKey, string>();
   /** What each session did last, as far as we were in touch: a turn that failed while we were not is told when we are again. */
   private readonly did = new Map<SessionKey, Session['state']>();
@@ -25,13 +26,13 @@ export class Notices {
     const before = this.did.get(key);
     if (session.state !== 'unknown') this.did.set(key, session.state);
     const [first] = session.waiting;
+    const asks = first !== undefined && this.told.get(key) !== first.requestId;
+    // Seen counts as told: what the person saw in its chat is not told when they leave that.
     if (first === undefined) this.told.delete(key);
+    else this.told.set(key, first.requestId);
     if (how.quiet || session.owner === 'window') return null;
     const title = noticeText(session.title, 60);
-    if (first !== undefined && !this.told.has(key)) {
-      this.told.set(key, first.requestId);
-      return { text: `“${title}” asks: ${noticeText(belowFolder(first.title, session.folder), 200)}`, action: 'Review…' };
-    }
+    if (asks) return { text: `“${title}” asks: ${noticeText(belowFolder(first.title, session.folder), 200)}`, action: 'Review…' };
     if (before === undefined || !WORKS.includes(before)) return null;
     if (session.state === 'failed') return { text: `“${title}” failed: ${noticeText(session.error ?? 'the turn ended with an error', 200)}`, action: 'Open' };
     // One that was only starting has done nothing yet.

@@ -275,7 +275,8 @@ export class SessionRuntime {
     this.releasing?.cancel();
     this.releasing = null;
     if (this.isClosed || this.holders > 0) return;
-    const busy = this.options.session()?.owner === 'this' || this.outbox.items().some((item) => item.delivery !== 'failed');
+    // Where nothing runs or is sent, nothing is waited for: what waits is in the store.
+    const busy = this.options.refusal === null && (this.options.session()?.owner === 'this' || this.outbox.items().some((item) => item.delivery !== 'failed'));
     if (busy) this.releasing = this.options.clock.setTimeout(() => this.closeWhenIdle(), RELEASE_CHECK_MS);
     else this.close().catch((error: unknown) => this.options.log.warn('a session could not be closed', { error: describeError(error) }));
   }

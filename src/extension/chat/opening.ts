@@ -29,6 +29,8 @@ const HISTORY_MS = 10_000;
 export class Opening implements Disposable {
   private readonly options: OpeningOptions;
   private running: Promise<void> | null = null;
+  /** Asked for while an attempt ran, which may have ended with what is gone by now. */
+  private again = false;
   private failure: { readonly why: Unavailable; readonly connected: boolean; readonly known: boolean } | null = null;
   private disposed = false;
 
@@ -41,10 +43,14 @@ export class Opening implements Disposable {
     return this.failure?.why ?? null;
   }
 
-  /** Opens the session; joins an attempt under way. Never rejects. */
+  /** Opens the session; one attempt at a time: asked for during one, it follows that. Never rejects. */
   open(): Promise<void> {
+    if (this.running !== null) this.again = true;
     this.running ??= this.attempt().finally(() => {
       this.running = null;
+      if (!this.again) return undefined;
+      this.again = false;
+      return this.open();
     });
     return this.running;
   }

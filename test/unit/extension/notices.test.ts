@@ -35,6 +35,18 @@ describe('what is told of a session', () => {
     expect(told([asks, asks, { state: 'running' }, { ...asks, waiting: [{ ...permission, requestId: 'r2', title: 'npm test' }] }])).toEqual(['“Dark mode” asks: run.sh', '“Dark mode” asks: npm test']);
   });
 
+  it('that it asks for something else when one request takes the place of another', () => {
+    const second = { ...permission, requestId: 'r2', title: 'npm test' };
+    expect(told([{ state: 'waiting', waiting: [permission] }, { state: 'waiting', waiting: [second] }])).toEqual(['“Dark mode” asks: run.sh', '“Dark mode” asks: npm test']);
+  });
+
+  it('nothing of a request that was seen in its chat, when that is left', () => {
+    const notices = new Notices();
+    const asks = session({ state: 'waiting', waiting: [permission] });
+    expect(notices.take('k', asks, { quiet: true, done: true })).toBeNull();
+    expect(notices.take('k', asks, { quiet: false, done: true })).toBeNull();
+  });
+
   it('that it is done where that is wanted, but not that it has started', () => {
     expect(told([{ state: 'running' }, { state: 'idle' }])).toEqual(['“Dark mode” is done.']);
     expect(told([{ state: 'waiting' }, { state: 'idle' }])).toEqual(['“Dark mode” is done.']);

@@ -92,6 +92,28 @@ describe('opening the session of a chat', () => {
     expect([opened.length, failed.length]).toEqual([1, 1]);
   });
 
+  it('is tried again when its runtime closes while the tab takes it', async () => {
+    await window.connect();
+    const taken: SessionRuntime[] = [];
+    const opening = new Opening({
+      fleet: window.fleet, key: keyOf('a'), log: recordingLog().log, failed: () => undefined,
+      opened: async (runtime) => {
+        taken.push(runtime);
+        if (taken.length > 1) return;
+        await runtime.close();
+        runtime.release();
+        void opening.open();
+      },
+    });
+    openings.push(opening);
+    await opening.open();
+    expect(taken.map((runtime) => runtime.isClosed)).toEqual([true, false]);
+    // Nothing more is tried of itself.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(taken).toHaveLength(2);
+    taken[1]?.release();
+  });
+
   it('of a tab that was closed meanwhile holds nothing', async () => {
     await window.connect();
     const { opening, opened } = openingOf('a');

@@ -72,6 +72,8 @@ describe('a dormant connection', () => {
     const runtime = await guarded.open('a');
     await until(() => !runtime.loading);
     expect(runtime.outboxItems()).toMatchObject([{ text: 'waits', delivery: 'queued' }]);
+    runtime.release();
+    expect(runtime.isClosed).toBe(true);
     const third = await (await world.window('third')).connect();
     await until(() => world.system.delivered.length === 2);
     expect(world.system.delivered[1]).toMatchObject({ text: 'waits', window: 'third' });
