@@ -20,9 +20,13 @@ const LOOSE = /\b((?:token|secret|password|key)\s+)(?=[^\s]*\d)[A-Za-z0-9._~+/=-
 
 const WORDS = 'api[_-]?key|access[_-]?key|private[_-]?key|signing[_-]?key|session[_-]?key|token|secret|passw(?:or)?d|passphrase|credentials?|authorization|(?:set-)?cookie';
 /** A name that tells of a secret, and what stands between it and its value: `=`, `:`, `=>`, `>` of a tag, `%3D`, the comma of a list of pairs, the space after a flag. */
+const NAME = String.raw`(?<name>(?<![A-Za-z0-9_-])(?<flag>--)?[A-Za-z0-9_.-]{0,64}?(?:${WORDS})(?:[_-][A-Za-z0-9_-]{1,32}|key|value)?)`;
 const NAMED = new RegExp(
-  String.raw`(?<name>(?<![A-Za-z0-9_-])(?<flag>--)?[A-Za-z0-9_.-]{0,64}?(?:${WORDS})(?:[_-][A-Za-z0-9_-]{1,32}|key|value)?)`
-  + String.raw`(?:(?:\\*["'\x60])?\s{0,8}(?:=>|:=|[=:>]|%3[AaDd])\s{0,8}|\\*["']\s{0,8},\s{0,8}(?=\\*["'])|(?<=--\S{1,100})\s+)`, 'gi');
+  NAME + String.raw`(?:(?:\\*["'\x60])?\s{0,8}(?:=>|:=|[=:>]|%3[AaDd])\s{0,64}|\\*["']\s{0,8},\s{0,8}(?=\\*["'])|(?<=--\S{1,100})\s+)`, 'gi');
+/** The end of a line whose value stands on the next one. */
+const HANGING = new RegExp(NAME + String.raw`(?:\\*["'\x60])?\s{0,8}(?:=>|:=|[=:]|%3[AaDd])$`, 'i');
+/** Characters of a line's end in which the name stands. */
+const NAME_LIMIT = 256;
 const OPENING = /\\*["'`]/y;
 const AUTHORIZATION = /(?:Bearer|Basic|Digest|Negotiate|Token|ApiKey)(?:\s+|%20)/iy;
 const BARE = /[^\s"'`&;]+/y;
@@ -108,7 +112,7 @@ function matchAt(pattern: RegExp, text: string, at: number): string | null {
 /** Characters of one line after which a stream does not wait for its end. */
 const LINE_LIMIT = 64 * 1024;
 
-/** Redacts a text that comes in pieces: what may yet turn out to be a secret is held back until its line, or its private key, is whole. */
+/** Redacts a text that comes in pieces: what may yet turn out to be a secret is held back until its line, or its private key, is whole, and the line with its name until the one with its value. */
 export class RedactingStream {
   readonly #env: Readonly<Record<string, string | undefined>>;
   #held = '';
@@ -124,6 +128,7 @@ export class RedactingStream {
     let whole = this.#held.lastIndexOf('\n') + 1;
     const key = this.#held.lastIndexOf('-----BEGIN ', whole);
     if (key >= 0 && !this.#held.includes('-----END ', key)) whole = Math.min(whole, key);
+    whole = beforeHanging(this.#held, whole);
     if (this.#held.length - whole > LINE_LIMIT) whole = this.#held.length;
     return this.#take(whole);
   }
@@ -138,4 +143,11 @@ export class RedactingStream {
     this.#held = this.#held.slice(count);
     return redact(text, this.#env);
   }
+}
+
+/** Where the last line before `end` begins when it has the name of a secret and not its value; else `end`. */
+function beforeHanging(text: string, end: number): number {
+  const line = text.slice(Math.max(0, end - LINE_LIMIT), end).trimEnd();
+  if (!HANGING.test(line.slice(-NAME_LIMIT))) return end;
+  return Math.max(0, end - LINE_LIMIT) + line.lastIndexOf('\n') + 1;
 }

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -110,6 +111,18 @@ describe('requests', () => {
     const running = client().json({ method: 'GET', url, signal: stop.signal });
     setTimeout(() => stop.abort(reason), 30);
     await expect(running).rejects.toBe(reason);
+  });
+
+  it('leaves no listener on its signal, however it ends', async () => {
+    const url = await serve((request, response) => {
+      response.statusCode = request.url === '/bad' ? 500 : 200;
+      response.end('1');
+    });
+    const { signal } = new AbortController();
+    expect(await client().json({ method: 'GET', url, signal })).toBe(1);
+    await failure(client().json({ method: 'GET', url: `${url}/bad`, signal }));
+    await failure(client({ maxBodyBytes: 0 }).json({ method: 'GET', url, signal }));
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   it('stops reading at its bound', async () => {
