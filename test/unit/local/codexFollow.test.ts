@@ -89,6 +89,22 @@ describe('a rollout that others write', () => {
     expect(prompts()).toEqual(['Prompt 2']);
   });
 
+  it('goes on behind a line that is longer than what is read at once, in the thread as in a subagent', async () => {
+    const image = (bytes: number): string => line('response_item', { type: 'message', role: 'user', content: [{ type: 'input_image', image_url: 'x'.repeat(bytes) }] });
+    const childFile = path.join(path.dirname(file), `rollout-2026-11-21T10-00-05-${child}.jsonl`);
+    await writeFile(childFile, line('session_meta', { id: child, timestamp: '2026-11-21T10:00:00.000Z', cwd: '/code', source: { subagent: {} }, history_mode: 'paginated' }) + line('event_msg', { type: 'task_started', turn_id: 'tc' }));
+    follow();
+    await quiet();
+    await appendFile(file, image(9 * 1024 * 1024) + turn(2));
+    await looks(() => prompts().includes('Prompt 2'));
+    await appendFile(file, starts(child));
+    await appendFile(childFile, says('I look.'));
+    const said = (): string[] => heard.flatMap((entry) => (entry.kind === 'text' ? [entry.text] : []));
+    await looks(() => said().includes('I look.'));
+    await appendFile(childFile, image(17 * 1024 * 1024) + says('I have seen it.'));
+    await looks(() => said().includes('I have seen it.'));
+  });
+
   it('what its subagents do, and theirs, is told within their rows while they are at it', async () => {
     const fileOf = (thread: string): string => path.join(path.dirname(file), `rollout-2026-11-21T10-00-05-${thread}.jsonl`);
     const meta = (thread: string): string => line('session_meta', { id: thread, timestamp: '2026-11-21T10:00:00.000Z', cwd: '/code', source: { subagent: {} }, history_mode: 'paginated' });

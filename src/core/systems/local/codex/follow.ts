@@ -5,12 +5,12 @@ import type { CodexDisk } from './disk.ts';
 import { beginsTurn } from './disk.ts';
 import { RolloutLog } from './rollout.ts';
 import { cutLines, linesBackwards, openRollout } from './rolloutFiles.ts';
-import { SubagentFollower } from './subagents.ts';
+import { SubagentFollower, wholeLines } from './subagents.ts';
 
 const pollMs = 700;
 /** What was written this long before the following began may be behind the reading of the history that it follows on, in milliseconds. */
 const readMs = 5000;
-/** Bytes that are taken at once. */
+/** Bytes that are taken at once. A line that is longer is taken whole. */
 const stepBytes = 4 * 1024 * 1024;
 
 interface FollowOptions {
@@ -86,13 +86,12 @@ export class RolloutFollower {
         this.#agents = new SubagentFollower(disk);
         this.#offset = await lastTurn(source);
       }
-      const bytes = await source.read(this.#offset, Math.min(source.size, this.#offset + stepBytes));
-      const whole = bytes.lastIndexOf(10) + 1;
+      const bytes = await wholeLines(source, this.#offset, stepBytes);
       const entries: Entry[] = [];
-      for (const { line, offset } of cutLines(bytes.subarray(0, whole), this.#offset)) entries.push(...this.#log.push(line, offset));
-      this.#offset += whole;
+      for (const { line, offset } of cutLines(bytes, this.#offset)) entries.push(...this.#log.push(line, offset));
+      this.#offset += bytes.length;
       // What is left of a large piece comes with the next poll.
-      this.#size = this.#offset < source.size && whole > 0 ? this.#offset : facts.size;
+      this.#size = this.#offset < source.size && bytes.length > 0 ? this.#offset : facts.size;
       this.#tell(entries);
       this.#tell(await this.#agents.read(this.#log.subagents));
       if (!this.#disposed) this.#options.changed();

@@ -74,10 +74,9 @@ export class SubagentFollower {
       if (file.size === tail.offset) continue;
       const bytes = await openRollout(file);
       try {
-        const piece = await bytes.read(tail.offset, Math.min(bytes.size, tail.offset + maxBytes));
-        const whole = piece.lastIndexOf(10) + 1;
-        for (const { line, offset } of cutLines(piece.subarray(0, whole), tail.offset)) entries.push(...tail.log.push(line, offset));
-        tail.offset += whole;
+        const piece = await wholeLines(bytes, tail.offset, maxBytes);
+        for (const { line, offset } of cutLines(piece, tail.offset)) entries.push(...tail.log.push(line, offset));
+        tail.offset += piece.length;
       } finally {
         await bytes.close();
       }
@@ -88,6 +87,15 @@ export class SubagentFollower {
 
   #meet(agents: ReadonlyMap<string, string>): void {
     for (const [thread, row] of agents) if (!this.#tails.has(thread)) this.#tails.set(thread, { row, log: null, offset: 0, looks: 0 });
+  }
+}
+
+/** Whole lines from byte `offset` on, in about `step` bytes; a line that is longer is read whole. Empty where the file has no whole line there. */
+export async function wholeLines(source: Awaited<ReturnType<typeof openRollout>>, offset: number, step: number): Promise<Buffer> {
+  for (let length = step; ; length *= 2) {
+    const piece = await source.read(offset, Math.min(source.size, offset + length));
+    const whole = piece.lastIndexOf(10) + 1;
+    if (whole > 0 || offset + length >= source.size) return piece.subarray(0, whole);
   }
 }
 
