@@ -171,4 +171,21 @@ describe('a glance at the files', () => {
     await rollout(3, meta(3));
     expect(await index.all()).toHaveLength(3);
   });
+
+  it('many at once share a look that was begun after they asked', async () => {
+    await rollout(1, meta(1));
+    let now = 1_000_000;
+    const index = new RolloutIndex(home, () => now);
+    // Each whole look makes a list of its own.
+    const looks = async (maxAgeMs: number): Promise<number> => new Set(await Promise.all(Array.from({ length: 6 }, () => index.all(maxAgeMs)))).size;
+    expect(await looks(5000)).toBe(1);
+    now += 6000;
+    expect(await looks(5000)).toBe(1);
+    // The first began its look before the others asked: theirs is one more, for all of them.
+    expect(await looks(0)).toBe(2);
+    const late = index.all();
+    await rollout(2, meta(2));
+    expect(await index.all()).toHaveLength(2);
+    await late;
+  });
 });

@@ -23,6 +23,9 @@ export class RolloutIndex {
   readonly #now: () => number;
   #files = new Map<string, RolloutFile>();
   #readAt = -Infinity;
+  /** Whole looks that were begun, and the last one of them that came to its end. */
+  #begun = 0;
+  #ended = 0;
   #reading: Promise<void> | null = null;
   #sorted: readonly RolloutFile[] | null = null;
   #next = 0;
@@ -34,7 +37,10 @@ export class RolloutIndex {
 
   /** All of them, as they were at most `maxAgeMs` ago. */
   async all(maxAgeMs = 0): Promise<readonly RolloutFile[]> {
-    if (this.#now() - this.#readAt > maxAgeMs || maxAgeMs === 0) await this.#join(() => this.#readAll());
+    const asked = this.#begun;
+    const fresh = (): boolean => this.#ended > asked || (maxAgeMs > 0 && this.#now() - this.#readAt <= maxAgeMs);
+    // Who waited for another look may need none of its own.
+    if (!fresh()) await this.#join(async () => (fresh() ? undefined : this.#readAll()));
     return this.#list();
   }
 
@@ -56,6 +62,8 @@ export class RolloutIndex {
 
   async #readAll(): Promise<void> {
     const at = this.#now();
+    this.#begun += 1;
+    const mine = this.#begun;
     const found = new Map<string, RolloutFile>();
     for (const [folder, archived] of [['sessions', false], ['archived_sessions', true]] as const) {
       const root = path.join(this.#home, folder);
@@ -65,6 +73,7 @@ export class RolloutIndex {
     this.#files = found;
     this.#sorted = null;
     this.#readAt = at;
+    this.#ended = mine;
   }
 
   async #readSome(): Promise<void> {
