@@ -1,6 +1,6 @@
 import type { ChildProcessByStdio } from 'node:child_process';
 import { spawn } from 'node:child_process';
-import { readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Interface } from 'node:readline';
 import { createInterface } from 'node:readline';
@@ -63,6 +63,9 @@ class Other {
 function ours(scope = 'test', home = place.path, lines: string[] = []): SessionLocks {
   return createSessionLocks({ env: { HOME: home }, scope, program: 'a VS Code window', stateDir: path.join(place.path, 'ours'), log: createLogger((level, line) => lines.push(`${level} ${line}`)) });
 }
+const pauseFor = (ms: number): Promise<void> => new Promise((resolve) => {
+  setTimeout(resolve, ms);
+});
 const lockFolder = (): string => path.join(sharedStateDir({ HOME: place.path }), 'locks');
 
 describe('one session in two processes', () => {
@@ -188,6 +191,42 @@ describe('locks whose owner cannot be looked at from here', () => {
       await locks.acquire(session);
       await locks.release(session);
     }
+  });
+
+  it('that cannot be read, or not be understood, are believed while they are fresh', async () => {
+    const name = (note: string): string => path.join(lockFolder(), `${session}.1-${note}.lock`);
+    await mkdir(lockFolder(), { recursive: true });
+    // A folder can be read as a file by nobody, whoever runs this.
+    const makers = [() => mkdir(name('a')), () => writeFile(name('b'), '{"format":1,"own'), () => writeFile(name('c'), '[]'), () => writeFile(name('d'), JSON.stringify({ format: 2, holder: 'x', program: 'a later one' }))];
+    for (const [index, make] of makers.entries()) {
+      await make();
+      const locks = ours();
+      await expect(locks.acquire(session)).rejects.toThrow(index === 3 ? /^A later one runs this session/ : /^Another program runs this session/);
+      await pauseFor(250);
+      expect(await locks.holder(session)).toBe(index === 3 ? 'a later one' : 'another program');
+      const old = Date.now() / 1000 - 100;
+      for (const file of await readdir(lockFolder())) await utimes(path.join(lockFolder(), file), old, old);
+      await locks.acquire(session);
+      await locks.release(session);
+    }
+  }, 30_000);
+
+  it('of another format go by the process that they name', async () => {
+    const other = new Other('a later one');
+    await other.ask(`acquire ${session}`);
+    const [name = ''] = (await readdir(lockFolder())).filter((one) => one.endsWith('.lock'));
+    const file = path.join(lockFolder(), name);
+    const note = JSON.parse(await readFile(file, 'utf8')) as { readonly stateDir: string };
+    await writeFile(file, JSON.stringify({ ...note, format: 2, stateDir: { folder: note.stateDir } }));
+    const old = Date.now() / 1000 - 100;
+    await utimes(file, old, old);
+    await expect(ours().acquire(session)).rejects.toThrow(`A later one (process ${other.pid}) runs this session`);
+    await other.kill();
+    await utimes(file, new Date(), new Date());
+    const locks = ours();
+    await locks.acquire(session);
+    await locks.release(session);
+    expect(await readdir(lockFolder())).toEqual([]);
   });
 
   it('of an earlier start of this computer are dead', async () => {

@@ -6,19 +6,22 @@ import { z } from 'zod';
 import type { Logger } from '../../model/context.ts';
 import { describeError, PilothouseError } from '../../model/errors.ts';
 import { createProcessLedger } from './ledger.ts';
+import { parseJsonLine } from './lines.ts';
 import { identify, isAlive, pidSpace } from './processTree.ts';
 import { abortError, pause } from './wait.ts';
 
+/** Notes of other formats are read as far as they go: another version of this program may run the session. */
 const noteSchema = z.object({
-  format: z.literal(1),
-  owner: z.object({ pid: z.int().positive(), start: z.string().min(1) }),
-  space: z.object({ boot: z.string(), namespace: z.string(), computer: z.string() }),
+  owner: z.object({ pid: z.int().positive(), start: z.string().min(1) }).nullable().catch(null),
+  space: z.object({ boot: z.string(), namespace: z.string(), computer: z.string() }).nullable().catch(null),
   /** The owner in a person's words. */
-  program: z.string(),
+  program: z.string().catch('another program'),
   /** Folder whose process notes (ledger.ts) tell what the owner has started. */
-  stateDir: z.string(),
+  stateDir: z.string().nullable().catch(null),
 });
 type Note = z.infer<typeof noteSchema>;
+type Space = NonNullable<Note['space']>;
+const unreadable: Note = { owner: null, space: null, program: 'another program', stateDir: null };
 
 /** How often an owner shows that it lives, and how long it is believed where its process cannot be looked at from here (another container, another computer on the same home). */
 const beatMs = 30_000;
@@ -127,14 +130,15 @@ export function createSessionLocks(options: SessionLockOptions): SessionLocks {
       const names = (await look.names).filter((name) => name.startsWith(`${key}.`));
       if (names.length === 0) return null;
       const self = await identify(process.pid);
-      for (const { note, alive } of await readNotes(folder, names)) if (alive && (note.owner.pid !== self?.pid || note.owner.start !== self.start)) return nameOf(note);
+      for (const { note, alive } of await readNotes(folder, names)) if (alive && (note.owner === null || note.owner.pid !== self?.pid || note.owner.start !== self.start)) return nameOf(note);
       return null;
     },
   };
 }
 
 function nameOf(note: Note): string {
-  return `${note.program} (process ${note.owner.pid}${note.space.computer === hostname() ? '' : ` of ${note.space.computer}`})`;
+  if (note.owner === null) return note.program;
+  return `${note.program} (process ${note.owner.pid}${note.space === null || note.space.computer === hostname() ? '' : ` of ${note.space.computer}`})`;
 }
 
 interface Found {
@@ -150,26 +154,42 @@ async function readNotes(folder: string, names: readonly string[]): Promise<read
   for (const name of names) {
     if (!name.endsWith('.lock')) continue;
     const file = path.join(folder, name);
-    try {
-      const note = noteSchema.parse(JSON.parse(await readFile(file, 'utf8')));
-      found.push({ file, note, alive: await lives(note, file), sure: names.includes(`${name}.sure`) });
-    } catch {
-      // Given back since the look, or not ours.
-    }
+    const note = await readNote(file);
+    // Given back since the look.
+    if (note === null) continue;
+    found.push({ file, note, alive: await lives(note, file), sure: names.includes(`${name}.sure`) });
   }
   return found;
 }
 
-async function lives(note: Note, file: string): Promise<boolean> {
-  const here = await spaceHere();
-  const computer = note.space.computer === here.computer;
-  if (computer && note.space.boot === here.boot && note.space.namespace === here.namespace) return isAlive(note.owner);
-  if (computer && note.space.boot !== here.boot) return false;
-  const facts = await stat(file).catch(() => null);
-  return facts !== null && Date.now() - facts.mtimeMs < believedMs;
+/** Null where there is none. What cannot be read or understood still is somebody's. */
+async function readNote(file: string): Promise<Note | null> {
+  try {
+    const text = await readFile(file, 'utf8');
+    return noteSchema.safeParse(parseJsonLine(text)).data ?? unreadable;
+  } catch (error) {
+    return isMissing(error) ? null : unreadable;
+  }
 }
 
-async function spaceHere(): Promise<Note['space']> {
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
+async function lives(note: Note, file: string): Promise<boolean> {
+  const here = await spaceHere();
+  if (note.owner !== null && note.space !== null && note.space.computer === here.computer) {
+    if (note.space.boot === here.boot && note.space.namespace === here.namespace) return isAlive(note.owner);
+    if (note.space.boot !== here.boot) return false;
+  }
+  try {
+    return Date.now() - (await stat(file)).mtimeMs < believedMs;
+  } catch (error) {
+    return !isMissing(error);
+  }
+}
+
+async function spaceHere(): Promise<Space> {
   return { ...(await pidSpace()), computer: hostname() };
 }
 
@@ -181,7 +201,7 @@ async function take(folder: string, key: string, id: string, options: SessionLoc
     log.warn('a session is run without a lock: this system does not tell when a process was started', { session: id });
     return null;
   }
-  const text = JSON.stringify({ format: 1, owner, space, program, stateDir } satisfies Note);
+  const text = JSON.stringify({ format: 1, owner, space, program, stateDir } satisfies Note & { readonly format: 1 });
   const end = performance.now() + contestMs;
   for (;;) {
     if (signal?.aborted === true) throw abortError();
@@ -217,10 +237,12 @@ async function take(folder: string, key: string, id: string, options: SessionLoc
 
 /** What a dead owner had started may go on with the session, and even ask the model: it is ended before anybody else begins. */
 async function bury(dead: Found, id: string, log: Logger): Promise<void> {
-  const { left } = await createProcessLedger(dead.note.stateDir, log).reapDead();
-  const [stubborn] = left;
+  const { owner, stateDir } = dead.note;
+  const [stubborn] = stateDir === null ? [] : (await createProcessLedger(stateDir, log).reapDead()).left;
   if (stubborn !== undefined) throw new PilothouseError('process_will_not_die', `${stubborn.label} (process ${stubborn.process.pid}), which another program left behind, cannot be ended. End it by hand.`, { personMustAct: true });
-  log.info('the lock of a dead program was taken over', { session: id, pid: dead.note.owner.pid });
+  // Whose it is cannot be told, so it is left where it is: it has aged, and stops nobody.
+  if (owner === null) return;
+  log.info('the lock of a dead program was taken over', { session: id, pid: owner.pid });
   await drop(dead.file);
 }
 
