@@ -1,4 +1,5 @@
-import { chmod, mkdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -116,6 +117,29 @@ describe('a turn', () => {
     await ended;
     await expect(one.send('  ')).rejects.toMatchObject({ code: 'invalid_argument' });
     expect(one.turnCount).toBe(0);
+  });
+
+  it('two handles of one session have one turn at a time between them', async () => {
+    const sessionId = '01a1f9d6-7206-74c2-bfbf-00000000000b';
+    const script = `const fs = require('node:fs'); fs.writeFileSync('started', ''); const look = setInterval(() => { if (!fs.existsSync('go')) return; clearInterval(look); console.log(JSON.stringify({type:'result',is_error:false,session_id:'${sessionId}',result:'done'})); }, 20);`;
+    await using one = await agent(script, { sessionId });
+    await using two = await agent(script, { sessionId: sessionId.toUpperCase() });
+    const turn = one.send('x');
+    const started = path.join(one.cwd, 'started');
+    for (const end = performance.now() + 10_000; !existsSync(started) && performance.now() < end; ) await new Promise((resolve) => {
+      setTimeout(resolve, 20);
+    });
+    await rm(started);
+    await expect(two.send('y', { timeoutSec: 3 })).rejects.toMatchObject({ code: 'busy' });
+    expect(existsSync(started)).toBe(false);
+    await writeFile(path.join(one.cwd, 'go'), '');
+    expect(await turn).toMatchObject({ ok: true });
+    expect(await two.send('y')).toMatchObject({ ok: true });
+  });
+
+  it('a time-out that is longer than a timer runs is no time-out at once', async () => {
+    await using one = await agent(`setTimeout(() => { console.log(JSON.stringify({type:'result',is_error:false,session_id:'01a1f9d6-7206-74c2-bfbf-00000000000c',result:'done'})); }, 100);`, { timeoutSec: 1e12 });
+    for (const timeoutSec of [undefined, 2_147_484, Number.MAX_VALUE]) expect(await one.send('x', timeoutSec === undefined ? {} : { timeoutSec })).toMatchObject({ ok: true, finalMessage: 'done' });
   });
 
   it('a missing program is said, with how to install it', async () => {

@@ -51,6 +51,9 @@ export interface Driver {
   begin(turn: Turn): Promise<TurnReader>;
 }
 
+/** Ids of sessions that have a turn in this process: the locks exclude other processes only. */
+const busy = new Set<string>();
+
 /** A session of an agent that is driven by the command line. */
 export class CommandSession implements AgentSession {
   readonly cwd: string;
@@ -110,6 +113,9 @@ export class CommandSession implements AgentSession {
     await this.#ledger.reapDead().catch(() => undefined);
     const id = this.#sessionId;
     if (id === null) return work();
+    const key = id.toLowerCase();
+    if (busy.has(key)) throw new AgentError('busy', 'A turn of this session is running by another handle of this program. Wait for its end, or use another session.');
+    busy.add(key);
     try {
       await this.#locks.acquire(id, { signal });
       const other = await this.#driver.runBy(id, this.#options.env);
@@ -119,7 +125,11 @@ export class CommandSession implements AgentSession {
       if (error instanceof PilothouseError && !(error instanceof AgentError)) throw new AgentError(error.code, error.message, { cause: error, personMustAct: error.personMustAct });
       throw error;
     } finally {
-      await this.#locks.release(id);
+      try {
+        await this.#locks.release(id);
+      } finally {
+        busy.delete(key);
+      }
     }
   }
 

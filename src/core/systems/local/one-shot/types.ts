@@ -85,6 +85,8 @@ export class AgentError extends PilothouseError {
   }
 }
 
+/** Timers count up to 2^31 - 1 ms; beyond that they fire at once. */
+const maxTimeoutSec = 2_147_483;
 const sandboxes: readonly string[] = [SANDBOX_READ_ONLY, SANDBOX_WORKSPACE_WRITE, SANDBOX_DANGER_FULL_ACCESS];
 
 /** True for the names of the three modes. */
@@ -95,8 +97,9 @@ export function checkedSandbox(value: string): Sandbox {
   if (isSandbox(value)) return value;
   throw new AgentError('invalid_argument', `There is no sandbox ${JSON.stringify(value)}: use ${sandboxes.join(', ')}.`);
 }
+/** Seconds of a time-out; one that is longer than a timer can run (24 days) is as long as that. Throws AgentError `invalid_argument`. */
 export function checkedTimeout(seconds: number): number {
-  if (Number.isFinite(seconds) && seconds > 0) return seconds;
+  if (Number.isFinite(seconds) && seconds > 0) return Math.min(seconds, maxTimeoutSec);
   throw new AgentError('invalid_argument', 'A time-out is a number of seconds above 0.');
 }
 
