@@ -6,6 +6,7 @@ import type { JsonValue } from '../../../src/core/model/json.ts';
 import { isJsonObject } from '../../../src/core/model/json.ts';
 import type { Row } from '../../../src/core/model/row.ts';
 import { viewOf } from '../../../src/core/session/view.ts';
+import type { Claims } from '../../../src/core/systems/local/claims.ts';
 import { createClaims } from '../../../src/core/systems/local/claims.ts';
 import { CodexDisk } from '../../../src/core/systems/local/codex/disk.ts';
 import type { CodexHost } from '../../../src/core/systems/local/codex/host.ts';
@@ -24,7 +25,7 @@ beforeEach(async () => {
 afterEach(async () => place.remove());
 
 /** A thread that the server is said to have; the server itself is never started. */
-async function loaded(id: string, now: () => number = () => Date.now()): Promise<{ readonly presence: Presence; readonly entries: Entry[] }> {
+async function loaded(id: string, now: () => number = () => Date.now(), claims?: Claims): Promise<{ readonly presence: Presence; readonly entries: Entry[] }> {
   const context = { ...contextIn(place.path), clock: { ...systemClock, now } };
   const entries: Entry[] = [];
   const server = new CodexServer({
@@ -32,7 +33,7 @@ async function loaded(id: string, now: () => number = () => Date.now()): Promise
     onExit: () => undefined, busy: () => false,
   });
   const host: CodexHost = {
-    context, claims: createClaims(context, { env: { HOME: place.path }, scope: 'codex', program: undefined }), disk: new CodexDisk(place.path), server, models: () => [], needModels: () => Promise.resolve(), others: () => ({ loaded: 0, running: false, runningIn: () => false }), changed: () => undefined,
+    context, claims: claims ?? createClaims(context, { env: { HOME: place.path }, scope: 'codex', program: undefined }), disk: new CodexDisk(place.path), server, models: () => [], needModels: () => Promise.resolve(), others: () => ({ loaded: 0, running: false, runningIn: () => false }), changed: () => undefined,
     gone: () => undefined, adopt: () => Promise.reject(new Error('not here')), endServer: () => server.stop(), needsSignIn: () => undefined,
   };
   const presence = new Presence(id, host, { entries: (some) => entries.push(...some), controls: () => undefined, unreachable: () => undefined });
@@ -103,6 +104,37 @@ describe.each(['paginated', 'legacy'])('a recorded thread with a subagent, its f
   it('tells the files that the turn has changed in the end', async () => {
     const [first] = viewOf(await wired()).filter((row) => row.kind === 'turn');
     expect(first).toMatchObject({ filesChanged: ['/home/dev/code/harbour/made.txt'] });
+  });
+});
+
+describe('a thread that is loaded while it is being let go of', () => {
+  it('takes its claim after it was given back', async () => {
+    const id = '01a1fdda-0000-7000-8000-000000000001';
+    const folder = path.join(place.path, 'sessions', '2026', '11', '21');
+    await mkdir(folder, { recursive: true });
+    await writeFile(path.join(folder, `rollout-2026-11-21T10-00-00-${id}.jsonl`), `${JSON.stringify({ timestamp: '2026-11-21T10:00:00.000Z', type: 'session_meta', payload: { id, cwd: place.path, source: 'cli' } })}\n`);
+    const acts: string[] = [];
+    const taken = Promise.withResolvers<undefined>();
+    const { presence } = await loaded(id, undefined, {
+      async take() {
+        acts.push('take');
+        taken.resolve(undefined);
+      },
+      async release() {
+        acts.push('release');
+        // Long enough for a load that does not wait to take the claim meanwhile.
+        await Promise.race([taken.promise, new Promise((resolve) => {
+          setTimeout(resolve, 400);
+        })]);
+        acts.push('released');
+      },
+      other: () => Promise.resolve(null),
+    });
+    const left = presence.unload();
+    // The server of this test cannot be started: what counts is when the claim is taken.
+    await expect(presence.load()).rejects.toThrow('not here');
+    await left;
+    expect(acts.slice(0, 3)).toEqual(['release', 'released', 'take']);
   });
 });
 
