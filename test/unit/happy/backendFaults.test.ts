@@ -28,6 +28,7 @@ import type { HappyTestServer } from '../../loopback/happy/server.ts';
 import { startHappyServer } from '../../loopback/happy/server.ts';
 import { openAt, recordingLog, until } from '../store/support.ts';
 import { times } from './backendWorld.ts';
+import { FakeAgent, FakeDaemon } from './fakeDaemon.ts';
 
 /** Sessions that go through one storm side by side; each counts as a run. */
 const SESSIONS = 5;
@@ -41,12 +42,15 @@ const master = Uint8Array.from(randomBytes(32));
 let server: HappyTestServer;
 let proxy: HappyProxy;
 let account: { readonly accountId: string; readonly token: string };
+let daemon: FakeDaemon;
 beforeAll(async () => {
   server = await startHappyServer({ times });
   proxy = await startProxy(server.url);
   account = server.tokenFor(master);
+  daemon = new FakeDaemon(server, master, account.token);
 });
 afterAll(async () => {
+  daemon.close();
   await proxy.close();
   await server.close();
 });
@@ -54,6 +58,8 @@ afterAll(async () => {
 interface Chat {
   readonly id: string;
   readonly cipher: Cipher;
+  /** Lives, takes prompts and says nothing. */
+  readonly agent: FakeAgent;
   /** What the person was told to be accepted, and what others wrote. */
   readonly accepted: string[];
   readonly others: string[];
@@ -64,12 +70,15 @@ function makeChat(from: number): Chat {
   const cipher = dataKeyCipher(key);
   const id = `s${from}${randomUUID().replaceAll('-', '').slice(0, 18)}`;
   const now = Date.now();
+  const metadata = { path: '/work', host: 'lab', machineId: 'm', flavor: 'claude', lifecycleState: 'running' };
   server.seed({ sessions: [{
-    id, accountId: account.accountId, tag: randomUUID(), seq: 0, metadata: cipher.seal({ path: '/work', host: 'lab', machineId: 'm', flavor: 'claude', lifecycleState: 'running' }), metadataVersion: 1,
+    id, accountId: account.accountId, tag: randomUUID(), seq: 0, metadata: cipher.seal(metadata), metadataVersion: 1,
     agentState: cipher.seal({ controlledByUser: false, requests: {}, completedRequests: {} }), agentStateVersion: 1, dataEncryptionKey: toBase64(wrapKey(key, contentKeyPair(master).publicKey)),
     active: true, activeAt: now, createdAt: now, updatedAt: now,
   }] });
-  return { id, cipher, accepted: [], others: [] };
+  const agent = new FakeAgent(daemon, id, cipher, metadata, 1);
+  agent.turn = () => Promise.resolve();
+  return { id, cipher, agent, accepted: [], others: [] };
 }
 
 /** The window of a person: a store in a folder, a fleet on it, the chats open. */
@@ -185,6 +194,7 @@ async function storm(seed: number): Promise<void> {
   } finally {
     server.faults.clear();
     await window.close(false);
+    for (const { agent } of chats) agent.crash();
     rmSync(window.folder, { recursive: true, force: true });
   }
 }

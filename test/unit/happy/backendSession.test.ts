@@ -8,6 +8,7 @@ import { viewOf } from '../../../src/core/session/view.ts';
 import type { FleetState } from '../../loopback/happy/conversations.ts';
 import type { HappyWindow } from './backendWorld.ts';
 import { HappyWorld } from './backendWorld.ts';
+import { FakeAgent } from './fakeDaemon.ts';
 
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
@@ -211,6 +212,45 @@ describe('the record', () => {
     expect(one.said()).toContain('I am an agent of the demo');
     expect(one.session?.archived).toBe(false);
     expect(rowsOf(one.rows, 'prompt').filter(({ text }) => text === 'are you there?')).toHaveLength(1);
+  });
+
+  it('brings a session back whose process was killed unheard, though the server still flags it as active', async () => {
+    await world.daemon.online();
+    const agent = await world.daemon.start('/work');
+    agent.crash();
+    const back: FakeAgent[] = [];
+    world.daemon.machine.on('resume-happy-session', () => {
+      expect(world.server.messages(agent.id)).toHaveLength(0);
+      const again = new FakeAgent(world.daemon, agent.id, agent.cipher, agent.metadata, 1);
+      again.turn = () => Promise.resolve();
+      back.push(again);
+      world.daemon.agents.push(again);
+      return { type: 'success', sessionId: agent.id };
+    });
+    const late = await world.connected();
+    expect((await late.all()).find(({ id }) => id === agent.id)?.state).not.toBe('stopped');
+    await late.backend.session(agent.id).send({ text: 'are you there?', attachments: [] }, randomUUID());
+    await expect.poll(() => back[0]?.prompts).toEqual(['are you there?']);
+  });
+
+  it('keeps what is sent while the machine is away, and asks no process that was heard a moment ago', async () => {
+    await world.daemon.online();
+    const agent = await world.daemon.start('/work');
+    agent.turn = () => Promise.resolve();
+    const late = await world.connected();
+    const handle = late.backend.session(agent.id);
+    await expect.poll(() => late.session(agent.id)?.state).toBe('idle');
+    await new Promise((resolve) => {
+      setTimeout(resolve, 300);
+    });
+    await handle.send({ text: 'one', attachments: [] }, randomUUID());
+    expect(agent.calls.map(({ method }) => method)).toEqual([]);
+    agent.crash();
+    world.daemon.machine.socket.disconnect();
+    const other = await world.connected();
+    const before = world.server.messages(agent.id).length;
+    expect(await code(other.backend.session(agent.id).send({ text: 'two', attachments: [] }, randomUUID()))).toBe('machine_offline');
+    expect(world.server.messages(agent.id).length).toBe(before);
   });
 
   it('says why a session does not come back', async () => {

@@ -23,6 +23,8 @@ import { until } from './until.ts';
 const deafMs = 75_000;
 /** How long changes gather before they are told; how often is looked for what silence alone changes; the longest wait for the first contact. Milliseconds. */
 const changeMs = 60;
+/** A session's process tells every 2 s that it lives: three of these in a row do not go missing. Milliseconds. */
+const lifeMs = 6_000;
 const silenceMs = 5_000;
 const contactMs = 8_000;
 
@@ -45,6 +47,8 @@ export class HappyBackend implements SessionBackend {
   readonly #handles = new Map<string, HappySessionHandle>();
   /** When each was heard of last in this contact, on this computer's clock. */
   readonly #heard = new Map<string, number>();
+  /** When each session last said that it lives, in this contact; monotonic milliseconds. */
+  readonly #alive = new Map<string, number>();
   /** Sessions whose process is known to live although the server is deaf to it, and since when it rests; monotonic milliseconds. */
   readonly #risen = new Map<string, { readonly at: number; restsSince: number | null }>();
   readonly #told = new Map<string, string>();
@@ -68,6 +72,7 @@ export class HappyBackend implements SessionBackend {
       account: this.#account, context, marks: this.#marks,
       describe: (id) => this.#describe(id),
       machine: (id) => this.#machine(id),
+      lives: (id) => this.#risenOf(id) !== null || context.clock.monotonic() - (this.#alive.get(id) ?? Number.NEGATIVE_INFINITY) <= lifeMs,
       changed: (id) => this.#change(id),
       risen: (id) => {
         this.#risen.set(id, { at: context.clock.monotonic(), restsSince: null });
@@ -178,6 +183,8 @@ export class HappyBackend implements SessionBackend {
         if (event.type !== 'activity' && event.type !== 'machine-activity') return;
         // It speaks for itself again, or has ended again.
         if (event.type === 'activity') this.#risen.delete(event.id);
+        if (event.type === 'activity' && event.active) this.#alive.set(event.id, this.#context.clock.monotonic());
+        else this.#alive.delete(event.id);
         this.#heard.set(event.id, this.#context.clock.now());
         if (event.type === 'activity') this.#change(event.id);
       }),
@@ -199,6 +206,7 @@ export class HappyBackend implements SessionBackend {
         this.#handles.delete(change.sessionId);
         this.#told.delete(change.sessionId);
         this.#heard.delete(change.sessionId);
+        this.#alive.delete(change.sessionId);
         this.#risen.delete(change.sessionId);
         this.#events.emit({ type: 'session-removed', sessionId: change.sessionId });
         return;
@@ -213,6 +221,7 @@ export class HappyBackend implements SessionBackend {
       case 'presence':
         this.#connectedAt = change.online ? this.#context.clock.now() : null;
         this.#heard.clear();
+        this.#alive.clear();
         if (!change.online) this.#loaded = false;
         this.#settle();
         for (const { id } of this.#account.mirror.machines()) {

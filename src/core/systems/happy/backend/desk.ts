@@ -16,6 +16,8 @@ export interface HappyDesk {
   /** The session as the fleet shows it; null where it is gone or is shown in no list. */
   describe(id: string): Session | null;
   machine(id: string): Machine | null;
+  /** Whether a sign of life of the session came in through this contact a moment ago. The server's own flag outlives a process that was killed. */
+  lives(id: string): boolean;
   /** Something of the session is otherwise: the fleet is told soon. */
   changed(id: string): void;
   /** Its process was heard to live, other than by its signs of life: those are not passed on for a minute after it was stopped. */

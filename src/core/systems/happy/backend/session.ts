@@ -7,14 +7,14 @@ import type { Session, SessionControls } from '../../../model/session.ts';
 import { abortReason } from '../../../transport/clock.ts';
 import { Emitter } from '../../../transport/emitter.ts';
 import type { Cipher } from '../crypto/cipher.ts';
-import { EncryptionError, HappyError, invalid, SessionNotFound } from '../errors.ts';
+import { EncryptionError, HappyError, invalid, MachineOfflineError, SessionNotFound } from '../errors.ts';
 import { changeMetadata } from '../metadata.ts';
 import type { MirroredSession } from '../mirrored.ts';
 import { answerCall, controlsOf, flavourOf, isTerminal, localSessionOf } from '../normalise/index.ts';
 import { requestIdOf } from '../normalise/asks.ts';
 import { openAsks } from '../normalise/state.ts';
 import { str } from '../normalise/read.ts';
-import { RpcRefused } from '../rpc.ts';
+import { RpcRefused, SessionUnreachable } from '../rpc.ts';
 import { deleteSession, stopSession } from '../stop.ts';
 import type { MachineRow } from '../wire/bodies.ts';
 import { uploadAll } from './attachments.ts';
@@ -26,6 +26,8 @@ import { readFileOn } from './machine.ts';
 import { fetchOutput, outputEntry } from './outputs.ts';
 import { until } from './until.ts';
 
+/** The server itself looks 15 s for a process. */
+const PROBE_MS = 30_000;
 const CONFIRM_MS = 15_000;
 /** How long after it began the work of an agent may be unknown. */
 const TOLD_MS = 3_000;
@@ -196,10 +198,8 @@ export class HappySessionHandle implements SessionHandle {
     const cipher = this.#cipher();
     const shown = this.#desk.describe(this.id);
     if (steer && (shown?.state === 'running' || shown?.state === 'waiting')) throw new HappyError('turn_running', 'Happy hands nothing to a running turn: the prompt goes out when it has ended.');
-    // What is sent to a process that has ended is skipped when it comes back (happy.md A, the table of stops). A silent one may have ended; on a machine that is away it may
-    // sleep, and takes what waits when it wakes up.
-    const silent = shown?.state === 'unknown' && this.#desk.machine(shown.machineId)?.state === 'online';
-    if (shown?.state === 'stopped' || silent) await resumeSession(this.#desk, this.id, options);
+    // What is sent to a process that has ended is skipped when it comes back (happy.md A, the table of stops).
+    if (shown?.state === 'stopped' || !(this.#desk.lives(this.id) || (await this.#listens(shown?.machineId ?? '', options)))) await resumeSession(this.#desk, this.id, options);
     const { metadata } = session;
     const chosen = (key: string, name: string): JsonObject => (typeof metadata?.[key] === 'string' ? { [name]: metadata[key] } : {});
     const meta: JsonObject = { sentFrom: 'pilothouse', ...chosen('permissionMode', 'permissionMode'), ...chosen('modelMode', 'model'), ...chosen('effortLevel', 'effort') };
@@ -211,6 +211,23 @@ export class HappySessionHandle implements SessionHandle {
     await this.#desk.marks.setArchived(this.id, false);
     // Of a prompt that was sent before, the server kept the files that came first: what it keeps is shown when it says so.
     this.log.sent(sent, new Map(messages.slice(-1).map(({ localId, content }) => [localId, content])));
+  }
+
+  /**
+   * Whether the session's process takes calls: asked where no sign of life was heard lately. Rejects with `machine_offline` where its machine is known to be away, and as the call
+   * does where nobody knows: a prompt waits here then, for one that is sent to a process which has ended is lost.
+   */
+  async #listens(machineId: string, options: CallOptions): Promise<boolean> {
+    const { account } = this.#desk;
+    if (this.#desk.machine(machineId)?.state === 'offline') throw new MachineOfflineError(machineId);
+    try {
+      await account.sessionRpc(await account.sessionRow(this.id, options), 'getDirectoryTree', { path: '.', maxDepth: 0 }, { ...options, timeoutMs: PROBE_MS, idempotent: true });
+    } catch (error) {
+      if (error instanceof SessionUnreachable) return false;
+      // Whatever it says, it is there.
+      if (!(error instanceof RpcRefused)) throw error;
+    }
+    return true;
   }
 
   async #answer(requestId: string, decision: Decision, options: CallOptions): Promise<void> {
