@@ -133,6 +133,19 @@ describe('answers', () => {
     expect(() => answerCall(ask, { outcome: 'allow', optionId: 'mode:bypassPermissions' }, claude)).toThrow(/no option/);
     expect(() => answerCall(ask, { outcome: 'answer' }, claude)).toThrow(/no decision/);
     expect(() => answerCall(ask, { outcome: 'sure' as 'allow' }, claude)).toThrow(/no decision/);
+    const plan = askIn({ requests: { p: { tool: 'ExitPlanMode', arguments: {}, createdAt: 1 } } });
+    for (const outcome of ['nonsense', 'answer', 'deny'] as const) expect(() => answerCall(plan, { outcome: outcome as 'allow', optionId: 'mode:bypassPermissions' }, claude)).toThrow(/no way to decide/);
+    expect(() => answerCall(plan, { outcome: 'allow', optionId: 'denied' }, claude)).toThrow(/no way to decide/);
+  });
+
+  it('never make a rule for more than was asked', () => {
+    for (const args of [{ command: 'git push:*' }, {}]) {
+      const wide = askIn({ requests: { r: { tool: 'Bash', arguments: args, createdAt: 1 } } });
+      expect(states(claude, { requests: { r: { tool: 'Bash', arguments: args, createdAt: 1 } } })[0]?.options.map(({ id }) => id)).toEqual(['approved', 'denied']);
+      expect(answerCall(wide, { outcome: 'allow-session' }, claude).params).toEqual({ id: 'r', approved: true, decision: 'approved' });
+    }
+    const plan = askIn({ requests: { p: { tool: 'ExitPlanMode', arguments: {}, createdAt: 1 } } });
+    expect(answerCall(plan, { outcome: 'allow-session' }, claude)).toEqual({ method: 'permission', mode: 'default', params: { id: 'p', approved: true, decision: 'approved' } });
   });
 });
 

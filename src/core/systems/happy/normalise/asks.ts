@@ -97,8 +97,11 @@ function optionsOf(ask: Ask, context: NormaliseContext): readonly PermissionOpti
   }
   const deny: PermissionOption = { id: 'denied', label: 'Deny', scope: 'reject' };
   if (verbOf(ask.tool) === 'edit') return [allow, { id: 'mode:acceptEdits', label: 'Allow All Edits for Session', scope: 'session' }, deny];
-  const command = ask.tool === 'Bash' ? said(ask.input, 'command') : null;
-  return [allow, command === null ? { id: `tools:${ask.tool}`, label: oneLine(`Allow ${ask.tool} for Session`), scope: 'session' } : { id: `tools:Bash(${command})`, label: 'Allow This Command for Session', scope: 'session' }, deny];
+  if (ask.tool !== 'Bash') return [allow, { id: `tools:${ask.tool}`, label: oneLine(`Allow ${ask.tool} for Session`), scope: 'session' }, deny];
+  const command = said(ask.input, 'command');
+  // A rule that ends in `:*` is read as one for every command that begins so; without the command it would be one for all of them.
+  if (command === null || command.endsWith(':*')) return [allow, deny];
+  return [allow, { id: `tools:Bash(${command})`, label: 'Allow This Command for Session', scope: 'session' }, deny];
 }
 
 /** Questions of a form. What is no form can be declined only. */
@@ -126,8 +129,9 @@ export interface AnswerCall {
  */
 export function answerCall(ask: Ask, decision: Decision, context: NormaliseContext): AnswerCall {
   const options = optionsOf(ask, context);
-  const option = decision.optionId === undefined ? defaultOption(decision, options) : options.find((one) => one.id === decision.optionId);
+  const option = decision.optionId === undefined ? defaultOption(ask, decision, options) : options.find((one) => one.id === decision.optionId);
   if (decision.optionId !== undefined && option === undefined) throw new PilothouseError('invalid_argument', `${JSON.stringify(decision.optionId)} is no option of this request: look at it again.`);
+  if (option !== undefined && !scopesOf(decision.outcome).includes(option.scope)) throw new PilothouseError('invalid_argument', `${JSON.stringify(option.id)} is no way to decide ${JSON.stringify(decision.outcome)}: look at the request again.`);
   const reason = decision.reason?.trim() ?? '';
   if (ask.by === 'communication') {
     const status = option !== undefined || decision.outcome === 'deny' ? 'cancelled' : 'answered';
@@ -153,13 +157,28 @@ function notAnswered(): PilothouseError {
   return new PilothouseError('invalid_argument', 'This is a question: answer it, or decline to.');
 }
 
-function defaultOption(decision: Decision, options: readonly PermissionOption[]): PermissionOption | undefined {
+/** What options an outcome may stand with; none for an unknown one. An answer that comes with an option to decline is declined. */
+function scopesOf(outcome: string): readonly PermissionOption['scope'][] {
+  switch (outcome) {
+    case 'allow': return ['once', 'session'];
+    case 'allow-session':
+    case 'allow-always':
+      return ['once', 'session', 'always'];
+    case 'deny':
+    case 'answer':
+      return ['reject'];
+    default: return [];
+  }
+}
+
+/** The option that an outcome alone means. For the session a plan is only started: what it allows beyond that has to be picked by its name. */
+function defaultOption(ask: Ask, decision: Decision, options: readonly PermissionOption[]): PermissionOption | undefined {
   const scoped = (scope: PermissionOption['scope']): PermissionOption | undefined => options.find((option) => option.scope === scope);
   switch (decision.outcome) {
     case 'allow': return scoped('once');
     case 'allow-session':
     case 'allow-always':
-      return scoped('session') ?? scoped('once');
+      return (ask.ask === 'plan' ? undefined : scoped('session')) ?? scoped('once');
     case 'deny': return scoped('reject');
     case 'answer':
     default:
