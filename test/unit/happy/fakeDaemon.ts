@@ -174,6 +174,8 @@ export class FakeDaemon {
   readonly folders = new Set<string>(['/work']);
   /** Milliseconds between signs of life. */
   beatMs = 100;
+  /** As Node.js names it. */
+  platform = 'linux';
   /** Before an answer to a spawn. */
   onSpawned: (agent: FakeAgent) => Promise<void> | void = () => undefined;
 
@@ -213,7 +215,7 @@ export class FakeDaemon {
 
   async online(): Promise<void> {
     await this.post('/v1/machines', {
-      id: this.machineId, metadata: this.machine.cipher.seal({ host: 'lab', platform: 'linux', homeDir: '/home/dev' }), daemonState: this.machine.cipher.seal({ status: 'running', pid: 1 }),
+      id: this.machineId, metadata: this.machine.cipher.seal({ host: 'lab', platform: this.platform, homeDir: '/home/dev' }), daemonState: this.machine.cipher.seal({ status: 'running', pid: 1 }),
       dataEncryptionKey: toBase64(wrapKey(this.machineKey, contentKeyPair(this.master).publicKey)),
     });
     await this.machine.online();

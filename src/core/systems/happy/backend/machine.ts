@@ -19,7 +19,15 @@ function agentName(flavour: string): string {
   return agentNames.get(flavour) ?? flavour;
 }
 
-/** A shell word that nothing in it can leave: for the `bash` handler, which takes one line. */
+const posix: ReadonlySet<string> = new Set(['linux', 'darwin', 'freebsd', 'openbsd', 'netbsd', 'sunos', 'aix', 'android']);
+
+/** Throws `unsupported` unless the machine says that it has a POSIX shell: what is quoted for one is not quoted for another (`platform` of its record, as Node.js names it). */
+export function requireShell(account: HappyAccount, machine: MachineRow): void {
+  const platform = str(openRow(account, machine) ?? undefined, 'platform');
+  if (platform === null || !posix.has(platform)) throw new HappyError('unsupported', `Files are read from machines with a POSIX shell only; this one ${platform === null ? 'does not say what it runs' : `runs ${platform.slice(0, 40)}`}. Open them on that machine.`);
+}
+
+/** A shell word of a POSIX shell that nothing in it can leave: for the `bash` handler, which takes one line. */
 export function quoted(text: string): string {
   if (text.includes('\u0000')) throw new HappyError('invalid_argument', 'A path holds no NUL.');
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
@@ -33,8 +41,9 @@ export async function runOn(account: HappyAccount, machine: MachineRow, command:
   throw new HappyError('command_failed', `The machine could not do it: ${words.slice(0, 300)}`);
 }
 
-/** A file of a machine, read in ranges that its connection survives. Rejects with `file_not_found`, `too_large`, `machine_offline`. */
+/** A file of a machine, read in ranges that its connection survives. Rejects with `file_not_found`, `too_large`, `machine_offline`, and with `unsupported` as `requireShell` does. */
 export async function readFileOn(account: HappyAccount, machine: MachineRow, path: string, options: CallOptions): Promise<Uint8Array> {
+  requireShell(account, machine);
   const file = quoted(path);
   const size = Number(await runOn(account, machine, `[ -f ${file} ] && wc -c < ${file}`, options).catch((error: unknown) => {
     if (error instanceof HappyError && error.code === 'command_failed') throw new HappyError('file_not_found', `${path} is no file on that machine, or cannot be read there.`, { cause: error });

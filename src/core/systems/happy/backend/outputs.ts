@@ -9,7 +9,7 @@ import type { LocalSession } from '../normalise/index.ts';
 import { resultEntry } from '../normalise/calls.ts';
 import { revs, rowOf } from '../normalise/place.ts';
 import type { MachineRow } from '../wire/bodies.ts';
-import { quoted, runOn } from './machine.ts';
+import { quoted, requireShell, runOn } from './machine.ts';
 
 /** Characters of a result's line that are fetched: under the limit of one frame. */
 const MOST = 400_000;
@@ -26,9 +26,10 @@ interface ToldOutput {
 
 /**
  * Reads the output of one call from the agent's own transcript on its machine: the relay carries none (happy.md A, "Agent output"). One command finds the file by the agent's session
- * id and the line by the call's id, and gives it up to its limit. Rejects with `output_not_found`, and as `runOn` does.
+ * id and the line by the call's id, and gives it up to its limit. Rejects with `output_not_found`, and as `requireShell` and `runOn` do.
  */
 export async function fetchOutput(account: HappyAccount, machine: MachineRow, session: LocalSession, callId: string, options: CallOptions): Promise<ToldOutput> {
+  requireShell(account, machine);
   // A call of Codex is named by its thread too.
   const call = callId.includes(':') && session.agent === 'codex' ? callId.slice(callId.lastIndexOf(':') + 1) : callId;
   if (!plainId.test(call) || !plainId.test(session.id)) throw notFound();
@@ -59,22 +60,24 @@ export function outputEntry(callId: string, told: ToldOutput): ResultEntry {
 /** A `tool_result` of Claude's transcript: its line, or the beginning of it where it was cut. */
 function claudeOutput(line: string, callId: string): ToldOutput | null {
   const whole = parsed(line);
-  if (whole === null) return cutText(line, '"content":');
-  const block = objects(obj(whole, 'message'), 'content').find((one) => str(one, 'tool_use_id') === callId);
-  if (block === undefined) return null;
-  return { output: textOf(block['content']), failed: bool(block, 'is_error') === true, exitCode: null, cut: false };
+  const blocks = objects(obj(whole ?? mended(line) ?? undefined, 'message'), 'content');
+  const [only] = blocks;
+  // Behind a cut the call's id may be missing; where the line is of one result, it is that of the call for which the line was found.
+  const block = blocks.find((one) => str(one, 'tool_use_id') === callId) ?? (whole === null && blocks.length === 1 && only?.['tool_use_id'] === undefined ? only : undefined);
+  if (block === undefined || (whole === null && block['content'] === undefined)) return null;
+  return { output: textOf(block['content']), failed: bool(block, 'is_error') === true, exitCode: null, cut: whole === null };
 }
 
 /** A `function_call_output` or `exec_command_end` of Codex's rollout. */
 function codexOutput(line: string): ToldOutput | null {
   const whole = parsed(line);
-  if (whole === null) return cutText(line, '"output":');
-  const payload = obj(whole, 'payload');
+  const payload = obj(whole ?? mended(line) ?? undefined, 'payload');
   const raw = payload?.['output'];
-  const inner = typeof raw === 'string' ? parsed(raw) : isJsonObject(raw) ? raw : null;
+  if (payload === null || (whole === null && raw === undefined)) return null;
+  const inner = typeof raw === 'string' ? (parsed(raw) ?? (whole === null ? mended(raw) : null)) : isJsonObject(raw) ? raw : null;
   const output = inner === null ? textOf(raw) : (str(inner, 'output') ?? textOf(inner['content']));
   const exitCode = num(obj(inner ?? undefined, 'metadata'), 'exit_code') ?? exitOf(output);
-  return payload === null ? null : { output, failed: exitCode !== null && exitCode !== 0, exitCode, cut: false };
+  return { output, failed: exitCode !== null && exitCode !== 0, exitCode, cut: whole === null };
 }
 
 function exitOf(output: string): number | null {
@@ -97,18 +100,26 @@ function textOf(value: JsonValue | undefined): string {
   return list({ value }, 'value').map((block) => said(block, 'text') ?? '').filter((text) => text !== '').join('\n');
 }
 
-/** The beginning of a string behind `key` in JSON that was cut off. */
-function cutText(line: string, key: string): ToldOutput | null {
-  const at = line.indexOf(key);
-  const open = at < 0 ? -1 : line.indexOf('"', at + key.length);
-  if (open < 0) return null;
-  // What was cut may end within an escape.
-  const body = line.slice(open + 1).replace(/\\(?:u[0-9a-fA-F]{0,3})?$/, '');
-  const end = /(?<!\\)(?:\\\\)*"/.exec(body);
-  const text = end === null ? body : body.slice(0, end.index);
-  try {
-    return { output: String(JSON.parse(`"${text}"`)), failed: false, exitCode: null, cut: true };
-  } catch {
-    return null;
+/** The object at the beginning of JSON that was cut off somewhere: what is open is closed there, a key without its value is null. Null where it is no such thing. */
+function mended(text: string): JsonObject | null {
+  if (!text.startsWith('{')) return null;
+  const open: string[] = [];
+  let quoted = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const sign = text[at];
+    if (sign === '\\' && quoted) at += 1;
+    else if (sign === '"') quoted = !quoted;
+    else if (quoted) continue;
+    else if (sign === '{') open.push('}');
+    else if (sign === '[') open.push(']');
+    else if (sign === '}' || sign === ']') open.pop();
   }
+  const close = open.toReversed().join('');
+  // What was cut may end within an escape, or within a number or a word.
+  const begun = quoted ? `${text.replace(/(?<!\\)((?:\\\\)*)\\(?:u[0-9a-fA-F]{0,3})?$/, '$1')}"` : text.replace(/[\w.+-]+$/, '').replace(/,\s*$/, '');
+  for (const end of ['', 'null', ':null']) {
+    const value = parsed(begun + end + close);
+    if (value !== null) return value;
+  }
+  return null;
 }
