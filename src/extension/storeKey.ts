@@ -57,10 +57,15 @@ function filesOf(context: KeyContext) {
  * The key that seals stored transcripts: in SecretStorage, or, where that proved not to keep it (no keyring; another browser on the same server), in a file of mode
  * 600 in global storage. Windows that start at once get the same. A missing key never touches a database: each key has a file of its own.
  */
-export async function storeKey(context: KeyContext, waits: KeyWaits = WAITS): Promise<StoreKey> {
+export function storeKey(context: KeyContext, waits: KeyWaits = WAITS): Promise<StoreKey> {
+  return settle(context, waits, false);
+}
+
+/** `contested`: this window took part in deciding where the key is kept. */
+async function settle(context: KeyContext, waits: KeyWaits, contested: boolean): Promise<StoreKey> {
   const { file, claim, kept, away } = filesOf(context);
-  for (;;) {
-    if (existsSync(away) || existsSync(file)) return { key: await keyFromFile(file), keptIn: 'file', warning: null };
+  for (;; contested = true) {
+    if (existsSync(away) || existsSync(file)) return inFile(context, contested);
     const known = await readSecret(context);
     if (existsSync(kept)) return known === null ? await elsewhere(context, waits) : inStorage(known);
     if (await create(claim, '')) return claimed(context, waits);
@@ -73,18 +78,30 @@ async function claimed(context: KeyContext, waits: KeyWaits): Promise<StoreKey> 
   const { file, claim, kept, away } = filesOf(context);
   if (existsSync(kept) || existsSync(away)) {
     await rm(claim, { force: true });
-    return storeKey(context, waits);
+    return settle(context, waits, true);
   }
   const before = await readSecret(context);
   const made = before ?? new Uint8Array(randomBytes(KEY_BYTES));
   // Moved away meanwhile: a keyring that asks the person to unlock it answers late.
-  if (!(await fill(claim, printOf(made)))) return storeKey(context, waits);
+  if (!(await fill(claim, printOf(made)))) return settle(context, waits, true);
   // A storage that takes nothing (a locked keyring) gives nothing back.
   if (before === null) await Promise.resolve(context.secrets.store(SECRET, Buffer.from(made).toString('base64'))).catch(() => undefined);
   const settled = await readSecret(context);
   if (settled !== null && printOf(settled) === printOf(made) && ((await move(claim, kept)) || existsSync(kept))) return inStorage(settled);
   await move(claim, away);
-  return { key: await keyFromFile(file, made), keptIn: 'file', warning: NONE };
+  const key = await keyFromFile(file, made);
+  return { key, keptIn: 'file', warning: before === null || printOf(before) === printOf(key) ? NONE : SHARED };
+}
+
+/**
+ * The key file counts. Where it is not there yet it is made of the key that SecretStorage has: a window that died, or waited for the person, before it said that one
+ * is there must not cost what it sealed. A file that held the key before this window began says nothing of SecretStorage, which is not asked then.
+ */
+async function inFile(context: KeyContext, contested: boolean): Promise<StoreKey> {
+  const { file } = filesOf(context);
+  const known = existsSync(file) && !contested ? null : await readSecret(context);
+  const key = await keyFromFile(file, known ?? undefined);
+  return { key, keptIn: 'file', warning: known === null || printOf(known) === printOf(key) ? null : SHARED };
 }
 
 /** Resolves when it was decided where the key is kept; decides itself when the window that holds the claim has not for too long. */

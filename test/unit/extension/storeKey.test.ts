@@ -160,4 +160,24 @@ describe('windows that start at once on the same storage', () => {
     const again = await storeKey(host(secrets), SHORT);
     expect(again).toEqual({ key, keptIn: 'secret-storage', warning: null });
   });
+
+  it('keep the key that the storage has where the window of the claim died before it said so', async () => {
+    const secrets = new Map([['pilothouse.storeKey', Buffer.alloc(32, 7).toString('base64')]]);
+    await writeFile(path.join(folder, 'store.key.claim'), '');
+    const found = await Promise.all([start(host(secrets)), start(host(secrets))]);
+    for (const each of found) expect(each).toEqual({ key: new Uint8Array(32).fill(7), keptIn: 'file', warning: null });
+    // One that died in between the two steps of the decision.
+    await rm(path.join(folder, 'store.key'));
+    expect((await start(host(secrets))).key).toEqual(new Uint8Array(32).fill(7));
+  });
+
+  it('are told when the file that came meanwhile holds another key than the storage', async () => {
+    const secrets = new Map([['pilothouse.storeKey', Buffer.alloc(32, 7).toString('base64')]]);
+    await writeFile(path.join(folder, 'store.key.claim'), '');
+    const found = storeKey(host(secrets), SHORT);
+    await wait(100);
+    await writeFile(path.join(folder, 'store.key'), Buffer.alloc(32, 8), { mode: 0o600 });
+    expect(await found).toMatchObject({ key: new Uint8Array(32).fill(8), keptIn: 'file', warning: expect.stringContaining('does not hold') as string });
+    expect(await storeKey(host(secrets), SHORT)).toMatchObject({ warning: null });
+  });
 });
