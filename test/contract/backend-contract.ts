@@ -2,44 +2,25 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { Decision, SessionBackend } from '../../src/core/model/backend.ts';
+import { describe, expect } from 'vitest';
+import type { Decision } from '../../src/core/model/backend.ts';
 import { isAbort } from '../../src/core/model/errors.ts';
 import type { Session } from '../../src/core/model/session.ts';
 import { viewOf } from '../../src/core/session/view.ts';
 import { assertOrderFree } from '../unit/session/properties.ts';
+import { casesOf } from './cases.ts';
 import { code, everySession, nobody, pidIn, rejection } from './helpers.ts';
 import { describeLifecycle } from './lifecycle.ts';
-import { Observer, rowsOf } from './observer.ts';
+import { rowsOf } from './observer.ts';
 import type { ContractTraits, Rig } from './types.ts';
 
 /** Every backend that hosts sessions keeps these promises. `start` gives a backend in a world of its own. */
 export function describeBackend(name: string, start: () => Promise<Rig>, traits: ContractTraits): void {
   const { hosted } = traits;
   describe(name, () => {
-    let rig: Rig;
-    const observers: Observer[] = [];
-    const observe = (backend: SessionBackend, id: string): Observer => {
-      const observer = new Observer(backend, id, hosted?.turns);
-      observers.push(observer);
-      return observer;
-    };
-    const spawn = async (): Promise<Observer> => observe(rig.backend, (await rig.backend.spawn({ machineId: rig.machineId, folder: rig.folder })).id);
+    const test = casesOf(start, traits);
 
-    beforeAll(async () => {
-      rig = await start();
-    });
-    afterEach(async ({ task }) => {
-      for (const observer of observers.splice(0)) observer.dispose();
-      await rig.tidy?.();
-      if (task.result?.state === 'fail') console.error(rig.log());
-    });
-    afterAll(async () => {
-      await rig.dispose();
-      if (rig.processes !== null) expect(await rig.processes.alive(), 'nothing is left running').toEqual([]);
-    });
-
-    it('connects, and tells its state and its machine', async () => {
+    test('connects, and tells its state and its machine', async ({ rig }) => {
       const told: string[] = [];
       const watch = rig.backend.watch((event) => told.push(event.type));
       const state = await rig.backend.connect();
@@ -50,7 +31,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       expect(machines).toEqual([expect.objectContaining({ id: rig.machineId, connectionId: rig.backend.connectionId, state: 'online' })]);
     });
 
-    it('makes a session that is listed and told of', async () => {
+    test('makes a session that is listed and told of', async ({ rig }) => {
       const seen: Session[] = [];
       const watch = rig.backend.watch((event) => event.type === 'session' && seen.push(event.session));
       const session = await rig.backend.spawn({ machineId: rig.machineId, folder: rig.folder, title: 'Night watch' });
@@ -65,7 +46,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       expect(elsewhere).toEqual([]);
     });
 
-    it('delivers a prompt and streams the answer: pieces, then the whole, within a turn', async () => {
+    test('delivers a prompt and streams the answer: pieces, then the whole, within a turn', async ({ rig, spawn }) => {
       const chat = await spawn();
       const { prompt, answer } = rig.script.say();
       const clientId = randomUUID();
@@ -93,7 +74,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       expect(chat.sessions.some((one) => one.state === 'running')).toBe(true);
     });
 
-    it('has a prompt that was sent twice once', async () => {
+    test('has a prompt that was sent twice once', async ({ rig, spawn }) => {
       const chat = await spawn();
       const { prompt } = rig.script.say();
       const clientId = randomUUID();
@@ -105,7 +86,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       if (hosted?.turns !== 'hints') expect(rowsOf(chat.rows, 'turn')).toHaveLength(2);
     });
 
-    it('asks for permission, and runs what is allowed', async () => {
+    test('asks for permission, and runs what is allowed', async ({ rig, spawn }) => {
       const chat = await spawn();
       const file = path.join(rig.folder, `${randomUUID()}.txt`);
       const { prompt, answer } = rig.script.run(`echo harbour > ${file} && cat ${file}`);
@@ -133,7 +114,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       expect(await code(chat.handle.answer(ask.requestId, { outcome: 'deny' }))).toBe('already_answered');
     });
 
-    it('does not run what is denied, and says why to the agent', async () => {
+    test('does not run what is denied, and says why to the agent', async ({ rig, spawn }) => {
       const chat = await spawn();
       const file = path.join(rig.folder, `${randomUUID()}.txt`);
       const { prompt } = rig.script.run(`echo never > ${file}`);
@@ -150,7 +131,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       await chat.until('the session to be idle', () => chat.session?.state === 'idle' && chat.rows.at(-1)?.kind === 'turn');
     });
 
-    it('shows an edit as a diff', async () => {
+    test('shows an edit as a diff', async ({ rig, spawn }) => {
       const chat = await spawn();
       await writeFile(path.join(rig.folder, 'notes.txt'), 'one\ntwo\nthree\n');
       const { prompt } = rig.script.edit('notes.txt', 'two', 'TWO');
@@ -168,7 +149,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       await writeFile(path.join(rig.folder, 'notes.txt'), 'one\ntwo\nthree\n');
     });
 
-    if (traits.questions) it('asks a question, and hands the answer on', async () => {
+    if (traits.questions) test('asks a question, and hands the answer on', async ({ rig, spawn }) => {
       const { ask } = rig.script;
       if (ask === null) throw new Error('The rig has no way to make the agent ask.');
       const chat = await spawn();
@@ -182,7 +163,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       expect(chat.said()).toMatch(ask.answer);
     });
 
-    it('interrupts a running command, which is dead then', async () => {
+    test('interrupts a running command, which is dead then', async ({ rig, spawn }) => {
       const chat = await spawn();
       const file = path.join(rig.folder, `${randomUUID()}.pid`);
       await chat.handle.send({ text: rig.script.run(`tail -f ${path.join(rig.folder, 'notes.txt')} & echo $! > ${file}; wait`).prompt, attachments: [] }, randomUUID());
@@ -201,7 +182,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       expect((await chat.turn(rig.script.say().prompt)).state).toBe('completed');
     });
 
-    it('interrupts an answer and keeps what was said; a waiting permission is withdrawn', async () => {
+    test('interrupts an answer and keeps what was said; a waiting permission is withdrawn', async ({ rig, spawn }) => {
       const chat = await spawn();
       const slow = rig.script.slow();
       await chat.handle.send({ text: slow.prompt, attachments: [] }, randomUUID());
@@ -223,7 +204,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       expect(await code(chat.handle.answer(ask.requestId, { outcome: 'allow' }))).toBe('already_answered');
     });
 
-    it('takes a prompt into the running turn where it says so, and refuses it where not', async () => {
+    test('takes a prompt into the running turn where it says so, and refuses it where not', async ({ rig, spawn }) => {
       const chat = await spawn();
       await chat.handle.send({ text: rig.script.slow().prompt, attachments: [] }, randomUUID());
       await chat.working();
@@ -239,7 +220,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       await chat.until('the session to be idle', () => chat.session?.state === 'idle');
     });
 
-    it('remembers in the second turn what the first said', async () => {
+    test('remembers in the second turn what the first said', async ({ rig, spawn }) => {
       const chat = await spawn();
       const { first, second } = rig.script.remember();
       await chat.turn(first.prompt);
@@ -248,7 +229,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       expect(chat.said()).toMatch(second.answer);
     });
 
-    if (traits.modes) it('offers modes and sets them', async () => {
+    if (traits.modes) test('offers modes and sets them', async ({ rig, spawn }) => {
       const chat = await spawn();
       await chat.turn(rig.script.say().prompt);
       const before = chat.handle.controls();
@@ -260,14 +241,14 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       expect(chat.handle.controls().mode).toBe(other);
     });
 
-    it('gives a view that does not depend on order, repetition or pages', async () => {
+    test('gives a view that does not depend on order, repetition or pages', async ({ rig, spawn }) => {
       const chat = await spawn();
       await chat.turn(rig.script.say().prompt);
       await chat.turn(rig.script.run('echo tide').prompt);
       await assertOrderFree(chat.entries);
     });
 
-    it('rejects aborted calls, empty prompts and unknown sessions', async () => {
+    test('rejects aborted calls, empty prompts and unknown sessions', async ({ rig, spawn }) => {
       const chat = await spawn();
       const signal = AbortSignal.abort();
       expect(isAbort(await rejection(chat.handle.send({ text: 'never', attachments: [] }, randomUUID(), { signal })))).toBe(true);
@@ -283,12 +264,12 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       expect(await code(ghost.removalPreview())).toBe('session_not_found');
     });
 
-    it('gives one handle for one session', async () => {
+    test('gives one handle for one session', async ({ rig, spawn }) => {
       const chat = await spawn();
       expect(rig.backend.session(chat.handle.id)).toBe(chat.handle);
     });
 
-    it('keeps two sessions apart that run at once', async () => {
+    test('keeps two sessions apart that run at once', async ({ rig, spawn }) => {
       const [left, right] = await Promise.all([spawn(), spawn()]);
       const { first, second } = rig.script.remember();
       await Promise.all([left.turn(first.prompt), right.turn(rig.script.say().prompt)]);

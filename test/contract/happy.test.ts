@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { happyConnection } from '../../src/core/systems/happy/connection.ts';
 import { explicitCredentials } from '../../src/core/systems/happy/credentials.ts';
 import { toBase64 } from '../../src/core/systems/happy/crypto/base64.ts';
@@ -116,7 +116,6 @@ async function start(): Promise<Rig> {
   return {
     backend: first.backend, machineId: daemon.machineId, folder, script,
     processes: { alive, gone: (pid) => isGone(pid), kill },
-    tidy: kill,
     async restart() {
       await windows.shift()?.close();
       const next = await open();
@@ -148,7 +147,6 @@ describe('Happy, on the machine of the real daemon', () => {
     rig = await start();
     await rig.backend.connect();
   });
-  afterEach(() => rig.tidy?.());
   afterAll(() => rig.dispose());
 
   it('lists agents and folders, and makes a folder only when it may', async () => {

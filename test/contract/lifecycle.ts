@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { expect, it } from 'vitest';
+import { expect } from 'vitest';
 import type { SessionBackend } from '../../src/core/model/backend.ts';
 import { viewOf } from '../../src/core/session/view.ts';
 import { assertOrderFree } from '../unit/session/properties.ts';
+import { casesIn, inWorld } from './cases.ts';
 import { code, essence, everySession, wholeHistory } from './helpers.ts';
-import { Observer, rowsOf } from './observer.ts';
+import type { Observer } from './observer.ts';
+import { rowsOf } from './observer.ts';
 import type { ContractTraits, Rig } from './types.ts';
 
 type Act = (own: Rig, spawn: () => Promise<Observer>, observe: (backend: SessionBackend, id: string) => Observer) => Promise<void>;
@@ -14,31 +16,10 @@ type Act = (own: Rig, spawn: () => Promise<Observer>, observe: (backend: Session
 /** The part of the contract that ends processes and windows: each case in a world of its own; those of a system that is mostly waited for, side by side. */
 export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTraits): void {
   const { hosted } = traits;
-  const test = (name: string, work: () => Promise<void>): void => {
-    if (hosted === undefined) it(name, work);
-    else it.concurrent(name, work, 120_000);
-  };
-  const alone = async (act: Act): Promise<void> => {
-    const own = await start();
-    const observers: Observer[] = [];
-    const observe = (backend: SessionBackend, id: string): Observer => {
-      const observer = new Observer(backend, id, hosted?.turns);
-      observers.push(observer);
-      return observer;
-    };
-    try {
-      await own.backend.connect();
-      await act(own, async () => observe(own.backend, (await own.backend.spawn({ machineId: own.machineId, folder: own.folder })).id), observe);
-    } catch (error) {
-      throw new Error(`${error instanceof Error ? error.message : 'failed'}\n${own.log()}`, { cause: error });
-    } finally {
-      for (const observer of observers) observer.dispose();
-      await own.dispose();
-    }
-    if (own.processes !== null) expect(await own.processes.alive(), 'nothing is left running').toEqual([]);
-  };
+  const test = casesIn(traits);
+  const alone = (act: Act) => (): Promise<void> => inWorld(start, traits, ({ rig, spawn, observe }) => act(rig, spawn, observe));
 
-  test('renames, archives and unarchives; a restart keeps it', () => alone(async (own, spawn) => {
+  test('renames, archives and unarchives; a restart keeps it', alone(async (own, spawn) => {
     const chat = await spawn();
     await chat.turn(own.script.say().prompt);
     await chat.handle.rename('Harbour lights');
@@ -53,7 +34,7 @@ export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTra
     expect((await everySession(backend)).find((one) => one.id === chat.handle.id)?.archived).toBe(false);
   }));
 
-  test('tells the same in its history as it told live', () => alone(async (own, spawn) => {
+  test('tells the same in its history as it told live', alone(async (own, spawn) => {
     const chat = await spawn();
     await chat.turn(own.script.say().prompt);
     await chat.turn(own.script.run('echo ebb').prompt);
@@ -70,7 +51,7 @@ export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTra
     expect(viewOf([...live, ...again]).map((row) => row.key)).toEqual(viewOf(live).map((row) => row.key));
   }));
 
-  test('stops a session, verified, and resumes it with all that was said', () => alone(async (own, spawn) => {
+  test('stops a session, verified, and resumes it with all that was said', alone(async (own, spawn) => {
     const chat = await spawn();
     const { first, second } = own.script.remember();
     await chat.turn(first.prompt);
@@ -86,7 +67,7 @@ export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTra
     expect(chat.said()).toMatch(second.answer);
   }));
 
-  if (traits.processes) test('goes on after the agent was killed, without losing a row', () => alone(async (own, spawn) => {
+  if (traits.processes) test('goes on after the agent was killed, without losing a row', alone(async (own, spawn) => {
     const chat = await spawn();
     const { first, second } = own.script.remember();
     await chat.turn(first.prompt);
@@ -117,7 +98,7 @@ export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTra
     await chat.until('the session to be idle', () => chat.session?.state === 'idle');
   }));
 
-  test('forks a session where it says so', () => alone(async (own, spawn, observe) => {
+  test('forks a session where it says so', alone(async (own, spawn, observe) => {
     const chat = await spawn();
     const { first, second } = own.script.remember();
     await chat.turn(first.prompt);
@@ -134,7 +115,7 @@ export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTra
     expect(viewOf([...past, ...fork.entries]).some((row) => row.kind === 'prompt' && row.text.trim() === first.prompt.trim())).toBe(true);
   }));
 
-  test('removes a session after naming its files', () => alone(async (own, spawn) => {
+  test('removes a session after naming its files', alone(async (own, spawn) => {
     const chat = await spawn();
     await chat.turn(own.script.say().prompt);
     const files = await chat.handle.removalPreview();
@@ -147,7 +128,7 @@ export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTra
     expect(await code(chat.handle.send({ text: 'Still there?', attachments: [] }, randomUUID()))).toBe('session_not_found');
   }));
 
-  if (hosted?.windows === 'every') test('lets every window act on a session, each seeing what the other did', () => alone(async (own, spawn, observe) => {
+  if (hosted?.windows === 'every') test('lets every window act on a session, each seeing what the other did', alone(async (own, spawn, observe) => {
     const chat = await spawn();
     await chat.turn(own.script.say().prompt);
     const other = await own.second();
@@ -169,7 +150,7 @@ export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTra
     await there.handle.rename('Seen twice');
     await chat.until('the title', () => chat.session?.title === 'Seen twice');
   }));
-  else test('leaves a session to the window that runs it', () => alone(async (own, spawn, observe) => {
+  else test('leaves a session to the window that runs it', alone(async (own, spawn, observe) => {
     const chat = await spawn();
     await chat.turn(own.script.say().prompt);
     const other = await own.second();

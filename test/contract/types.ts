@@ -31,8 +31,6 @@ export interface Rig {
   readonly script: Script;
   /** The agents' processes, where they can be seen from here. */
   readonly processes: { alive(): Promise<readonly number[]>; gone(pid: number): Promise<boolean>; kill(): Promise<void> } | null;
-  /** Ends what a case left running; absent where that stays small. */
-  tidy?(): Promise<void>;
   /** The backend of a window that was closed and opened again: the first is disposed. */
   restart(): Promise<SessionBackend>;
   /** The backend of a second window beside the first. */
