@@ -4,7 +4,7 @@ import type { Entry } from '../../../model/entry.ts';
 import { linesForward } from './lineFile.ts';
 import { readerAt } from './pages.ts';
 import type { AgentCall } from './subagents.ts';
-import { Subagents, withFiles } from './subagents.ts';
+import { isEnd, Subagents, withFiles } from './subagents.ts';
 import { mentionsTodos } from './todos.ts';
 import { todosAt } from './todosAt.ts';
 import type { TranscriptReader } from './transcript.ts';
@@ -93,9 +93,18 @@ export class Follower {
         continue;
       }
       this.#reader.finish(false);
-      const entries = await withFiles(this.#reader.flush(), this.#reader, this.#subagents);
-      if (entries.length > 0) tell(entries);
+      await this.#tell(this.#reader.flush(), this.#reader, tell);
     }
+  }
+
+  /** A turn's end tells of files that subagents of the turn changed: what they wrote is told before it, so that it need not be kept. */
+  async #tell(entries: readonly Entry[], reader: TranscriptReader, tell: (entries: readonly Entry[]) => void): Promise<void> {
+    const ends = entries.filter(isEnd);
+    const turns = new Set<string | null>(ends.map((end) => end.turn));
+    const rest = entries.filter((entry) => !isEnd(entry));
+    if (rest.length > 0) tell(rest);
+    for await (const piece of this.#subagents.entriesOf(reader.agentCalls.filter((call) => turns.has(call.turn)), reader.agents)) tell(piece);
+    if (ends.length > 0) tell(await withFiles(ends, reader, this.#subagents));
   }
 
   async #readSubagents(tell: (entries: readonly Entry[]) => void): Promise<void> {
@@ -104,8 +113,7 @@ export class Follower {
     // One that has just ended is read once more.
     const calls = new Map([...this.#working, ...open].map((call) => [call.callId, call]));
     this.#working = open;
-    const entries = await this.#subagents.entriesOf([...calls.values()], this.#reader.agents, true);
-    if (entries.length > 0) tell(entries);
+    for await (const piece of this.#subagents.entriesOf([...calls.values()], this.#reader.agents)) tell(piece);
   }
 }
 

@@ -13,6 +13,8 @@ import { messageOf, readLine, startsTurn, TranscriptReader } from './transcript.
 
 /** How far a turn's beginning is looked for before a page, in bytes. */
 const maxTurnBytes = 64 * 1024 * 1024;
+/** The most that a page shows of one subagent's file, in bytes. */
+const maxSubagentBytes = 16 * 1024 * 1024;
 
 interface PageRequest {
   readonly cursor?: string;
@@ -66,7 +68,7 @@ export async function historyPage(file: string, folder: string, request: PageReq
     for (const line of lines) reader.line(line.value, line.offset, line.end);
     if (next === null) reader.finish(dead);
     else reader.followedBy(next, dead);
-    const items = await withSubagents(reader.flush(), reader, new Subagents({ file, folder, dead }), request.signal);
+    const items = await withSubagents(reader.flush(), reader, new Subagents({ file, folder, dead, most: maxSubagentBytes }), request.signal);
     return { items, next: top ? null : `${start.offset}${before === null ? '' : `:${before}`}` };
   } finally {
     await handle.close();
