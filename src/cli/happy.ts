@@ -27,7 +27,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   interrupt: { run: interrupt, usage: 'interrupt ID', about: 'Ends the running turn.' },
   answer: { run: answer, usage: 'answer ID REQUEST allow|allow-session|deny [--reason R] [--answer Q=A …]', about: 'Answers what an agent asks. Q is the number, head or text of a question, A an option or any text.' },
   stop: { run: stop, usage: 'stop ID', about: 'Ends the session\'s process and makes sure that it is dead.' },
-  delete: { run: remove, usage: 'delete ID [--yes]', about: 'Stops the session and deletes it from the account.' },
+  delete: { run: remove, usage: 'delete ID [--yes] [--unconfirmed]', about: 'Stops the session and deletes it from the account; with --unconfirmed also where its machine is away.' },
   wait: { run: wait, usage: 'wait ID [--idle] [--timeout S]', about: 'Waits until the last prompt is worked off, or (--idle) until it waits for a prompt (300 s).' },
   'run-task': {
     run: runTask, usage: 'run-task --machine M --directory D PROMPT [--agent A] [--create-dir] [--name N] [--permission-mode M] [--timeout S]',

@@ -1,4 +1,4 @@
-import { TimeoutError } from '../../core/systems/happy/errors.ts';
+import { HappyError, MachineOfflineError, TimeoutError } from '../../core/systems/happy/errors.ts';
 import { isJsonObject } from '../../core/model/json.ts';
 import type { JsonObject, JsonValue } from '../../core/model/json.ts';
 import type { HappyMachine } from '../../core/systems/happy/client.ts';
@@ -100,9 +100,9 @@ export function metadata(args: readonly string[], io: CliIo): Promise<number> {
   });
 }
 
-/** Asks the person first, unless `--yes` says it. */
+/** Asks the person first, unless `--yes` says it; and again where the session's machine is away, unless `--unconfirmed` says it. */
 export function remove(args: readonly string[], io: CliIo): Promise<number> {
-  const { values, positionals } = parsed(args, { ...common, yes: flag }, 1, one);
+  const { values, positionals } = parsed(args, { ...common, yes: flag, unconfirmed: flag }, 1, one);
   const id = idIn(positionals);
   if (values.yes !== true && !io.interactive) throw new UsageError('What is deleted is gone from the account: say so with --yes.');
   return inAccount(values, io, async (call) => {
@@ -110,7 +110,14 @@ export function remove(args: readonly string[], io: CliIo): Promise<number> {
     if (values.yes !== true && !(await agreed(call, `${sessionFacts(session)}\nStop this session and delete it from the account, for good? [y/N] `))) {
       return show(call, { sessionId: session.id, deleted: false }, 'Nothing was deleted.');
     }
-    await call.client.deleteSession(session.id, { signal: call.signal });
+    try {
+      await call.client.deleteSession(session.id, { signal: call.signal, removeUnconfirmed: values.unconfirmed === true });
+    } catch (error) {
+      if (!(error instanceof MachineOfflineError)) throw error;
+      if (!io.interactive) throw new HappyError(error.code, `${error.message} With --unconfirmed it is deleted all the same.`, { cause: error });
+      if (!(await agreed(call, `${plainLine(error.message)}\nDelete it all the same? Its process may live on. [y/N] `))) return show(call, { sessionId: session.id, deleted: false }, 'Nothing was deleted.');
+      await call.client.deleteSession(session.id, { signal: call.signal, removeUnconfirmed: true });
+    }
     show(call, { sessionId: session.id, deleted: true }, 'Deleted.');
   });
 }

@@ -20,6 +20,7 @@ import { keyed, objectOf, readableOf } from './mirrored.ts';
 import { spawn } from './spawn.ts';
 import type { SpawnRequest } from './spawn.ts';
 import { deleteSession, stopSession } from './stop.ts';
+import type { DeleteOptions } from './stop.ts';
 import { waitForSession } from './waits.ts';
 import type { MachineRow, SessionRow } from './wire/bodies.ts';
 
@@ -122,14 +123,14 @@ export class HappyClient implements AsyncDisposable {
     return keepAlive(this.#spawn(options));
   }
 
-  /** Ends the session's process and makes sure that it is dead. */
+  /** Ends the session's process and makes sure that it is dead. Rejects with MachineOfflineError where that cannot be confirmed. */
   async stopSession(id: string, options: CallOptions = {}): Promise<void> {
     requireText(id, 'The session\'s id');
     await keepAlive(stopSession(this.account, id, options));
   }
 
-  /** Stops the session, then removes its record. */
-  async deleteSession(id: string, options: CallOptions = {}): Promise<void> {
+  /** Stops the session, then removes its record. Rejects with MachineOfflineError where its machine is away and may still run it, unless `removeUnconfirmed` is given. */
+  async deleteSession(id: string, options: DeleteOptions = {}): Promise<void> {
     requireText(id, 'The session\'s id');
     await keepAlive(deleteSession(this.account, id, options));
   }

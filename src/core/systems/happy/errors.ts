@@ -20,11 +20,11 @@ export class AuthenticationError extends HappyError {
   }
 }
 
-/** The machine, or its daemon, is not connected to the server: `machine_offline`. */
+/** The machine, or its daemon, is not connected to the server: `machine_offline`. `message` in place of its own where more is to be said. */
 export class MachineOfflineError extends HappyError {
   readonly machineId: string;
-  constructor(machineId: string, options: Options = {}) {
-    super('machine_offline', `Machine ${machineId} is offline, or its Happy daemon is not running. Start it there with: happy daemon start`, options);
+  constructor(machineId: string, { message, ...options }: Options & { readonly message?: string } = {}) {
+    super('machine_offline', message ?? `Machine ${machineId} is offline, or its Happy daemon is not running. Start it there with: happy daemon start`, options);
     this.machineId = machineId;
   }
 }

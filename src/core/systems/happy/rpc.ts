@@ -31,6 +31,9 @@ export class SessionUnreachable extends HappyError {
   }
 }
 
+/** The other side's connection went while it worked on the call, ours did not: `connection_failed`. Whether the handler ran is not known. */
+export class TargetDisconnected extends ConnectionError {}
+
 /** The other side's handler refused: `rpc_failed`, with its own words. */
 export class RpcRefused extends HappyError {
   readonly method: string;
@@ -85,7 +88,7 @@ function openAnswer(cipher: Cipher, text: string): JsonValue | undefined {
 function failureOf(scope: RpcScope, method: string, words: string): Error {
   const cause = new HappyError('rpc_failed', `${method}: ${words.slice(0, 300)}`);
   if (/method not available/i.test(words)) return scope.kind === 'machine' ? new MachineOfflineError(scope.id, { cause }) : new SessionUnreachable(scope.id, { cause });
-  if (/target disconnected/i.test(words)) return new ConnectionError(`The ${scope.kind === 'machine' ? 'machine' : 'session\'s process'} lost its connection while it worked on ${method}.`, { cause });
+  if (/target disconnected/i.test(words)) return new TargetDisconnected(`The ${scope.kind === 'machine' ? 'machine' : 'session\'s process'} lost its connection while it worked on ${method}.`, { cause });
   if (/timed? ?out/i.test(words)) return new TimeoutError(`The ${scope.kind === 'machine' ? 'machine' : 'session\'s process'} did not answer to ${method} in time.`, { cause });
   return new RpcRefused(method, words === '' ? 'no reason given' : words);
 }
