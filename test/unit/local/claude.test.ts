@@ -310,6 +310,12 @@ describe('who runs a session', () => {
     expect((await watch.look(false, file(20), none)).owner).toBe('nobody');
     expect(await watch.look(false, file(30), noted)).toEqual({ owner: 'foreign', name: 'Claude Code in a terminal (process 7)', busy: true });
     expect((await watch.look(false, file(40), none)).owner).toBe('nobody');
+    clock.advance(2_000);
+    // Its last lines come after its note is gone.
+    expect((await watch.look(false, file(45), none)).owner).toBe('nobody');
+    clock.advance(9_000);
+    expect((await watch.look(false, file(46), none)).owner).toBe('foreign');
+    clock.advance(121_000);
     holder = 'other';
     expect((await watch.look(false, file(50), noted)).owner).toBe('window');
     holder = 'nobody';

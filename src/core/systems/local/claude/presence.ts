@@ -5,6 +5,8 @@ import type { Runner } from './runners.ts';
 
 /** How long a transcript that grew without us counts as somebody else's, in milliseconds. Agents that leave no note of themselves are known by this alone. */
 const growthMs = 120_000;
+/** A process takes its note away before it has written its last lines, and a file and the notes are never looked at in the same moment: so long the growth is still its. */
+const tailMs = 8_000;
 
 export interface Presence {
   readonly owner: SessionOwner;
@@ -23,8 +25,8 @@ export class PresenceWatch {
   #size: number | null = null;
   #grewAt: number | null = null;
   #last: SessionOwner = 'nobody';
-  /** True when a process with a note of itself ran it at the last look: what it wrote tells of nobody else. */
-  #noted = false;
+  /** When a process with a note of itself, or one of ours, was last seen to run it: what it wrote tells of nobody else. */
+  #knownAt = Number.NEGATIVE_INFINITY;
 
   constructor(desk: Desk, id: string) {
     this.#desk = desk;
@@ -47,14 +49,15 @@ export class PresenceWatch {
     this.#size = size;
     if (mine || other !== null) {
       this.#grewAt = null;
+      this.#knownAt = now;
       this.#last = other?.owner ?? 'this';
       return { owner: this.#last, name: other?.owner === 'foreign' ? other.name : null, busy: mine ? null : (runner?.busy ?? null) };
     }
-    // What grew since the last look may still be the work of the window that ran it then.
-    if (this.#noted) this.#grewAt = null;
-    else if (grew && this.#last !== 'window' && this.#last !== 'this') this.#grewAt = now;
-    this.#noted = runner !== undefined;
+    const first = this.#last === 'window' || this.#last === 'this';
+    if (grew && !first && now - this.#knownAt > tailMs) this.#grewAt = now;
     if (runner !== undefined) {
+      this.#knownAt = now;
+      this.#grewAt = null;
       this.#last = 'foreign';
       return { owner: 'foreign', name: runner.name, busy: runner.busy };
     }
