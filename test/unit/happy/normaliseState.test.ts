@@ -77,6 +77,19 @@ describe('requests', () => {
     expect(all.map((row) => (row.kind === 'tool' ? row.status : row.kind))).toEqual(['denied', 'permission', 'text']);
   });
 
+  it('that were completed are built once, when the messages of their time are here, and again when they change', () => {
+    const edit = (at: number, more: JsonObject = {}): JsonObject => ({ tool: 'Edit', arguments: { file_path: `/f${at}`, old_string: 'a', new_string: 'b' }, createdAt: start + at, completedAt: start + at + 1, status: 'approved', ...more });
+    const log = new SessionNormaliser(claude);
+    const asked = (entries: readonly Entry[]): unknown[] => entries.flatMap((entry) => (entry.kind === 'permission' ? [entry.requestId] : []));
+    const completed: JsonObject = { a: edit(15), b: edit(55), c: edit(105) };
+    log.messages([message(10, { t: 'text', text: 'newest' })]);
+    expect(asked(log.agentState({ completedRequests: completed }, 1))).toEqual(['c']);
+    expect(asked(log.messages([message(5, { t: 'text', text: 'older' })]))).toEqual(['b']);
+    expect(asked(log.agentState({ completedRequests: structuredClone(completed) }, 2))).toEqual([]);
+    expect(asked(log.agentState({ completedRequests: { ...completed, b: edit(55, { status: 'denied' }), d: edit(110) } }, 3))).toEqual(['b', 'd']);
+    expect(asked(log.messages([message(1, { t: 'text', text: 'oldest' })]))).toEqual(['a']);
+  });
+
   it('of a subagent belong to its call by toolUseId', () => {
     const log = new SessionNormaliser(claude);
     const scoped = { ...bash, toolUseId: 'toolu_9' };

@@ -7,10 +7,12 @@ import { abortReason } from '../../../transport/clock.ts';
 import { Emitter } from '../../../transport/emitter.ts';
 import type { AccountOptions } from '../account.ts';
 import { HappyAccount } from '../account.ts';
+import { inSlices } from '../crypto/slices.ts';
 import { AuthenticationError, ConnectionError, invalid, SessionNotFound } from '../errors.ts';
 import { changeMetadata } from '../metadata.ts';
 import type { MirrorChange } from '../mirrored.ts';
 import { controlsOf, isArchived, isHidden, machineOf, sessionOf } from '../normalise/index.ts';
+import { str } from '../normalise/read.ts';
 import { spawn } from '../spawn.ts';
 import type { HappyDesk } from './desk.ts';
 import { told } from './desk.ts';
@@ -110,13 +112,22 @@ export class HappyBackend implements SessionBackend {
     const after = page.cursor === undefined ? null : /^(\d{1,16})\/(.{1,200})$/.exec(page.cursor);
     if (page.cursor !== undefined && after === null) throw invalid('This is no cursor of the list of sessions. Start from the newest page.');
     await this.#marks.load();
-    const all = this.#account.mirror.sessions().flatMap(({ id }) => this.#describe(id) ?? []).filter((session) => page.folder === undefined || session.folder === page.folder);
+    // Two thousand are put in order by what their order needs; described are those of the page.
+    const all = this.#account.mirror.sessions().flatMap(({ id, metadata, updatedAt }) => {
+      if (isHidden(told(metadata)) || (page.folder !== undefined && (str(told(metadata), 'path') ?? '') !== page.folder)) return [];
+      return [{ id, updatedAt: Math.max(updatedAt, this.#handles.get(id)?.log.turnHint()?.at ?? 0) }];
+    });
     all.sort((one, other) => other.updatedAt - one.updatedAt || (one.id < other.id ? 1 : -1));
     const [, time = '', last = ''] = after ?? [];
     const rest = after === null ? all : all.filter((session) => session.updatedAt < Number(time) || (session.updatedAt === Number(time) && session.id < last));
-    const items = rest.slice(0, page.limit);
+    const shown = rest.slice(0, page.limit);
+    const items: Session[] = [];
+    await inSlices(shown, ({ id }) => {
+      const session = this.#describe(id);
+      if (session !== null) items.push(session);
+    }, page.signal === undefined ? {} : { signal: page.signal });
     for (const session of items) this.#told.set(session.id, canonicalJson(session));
-    const end = items.at(-1);
+    const end = shown.at(-1);
     return { items, next: rest.length <= page.limit || end === undefined ? null : `${end.updatedAt}/${end.id}` };
   }
 
@@ -293,13 +304,15 @@ export class HappyBackend implements SessionBackend {
       this.#due.clear();
       // Before the lists were read once they are told as a whole.
       if (!this.#loaded) return;
-      for (const id of due) {
-        const session = this.#describe(id);
-        if (session === null) continue;
-        this.#announce(session);
-        if (session.state === 'idle' && session.owner === 'nobody' && (this.#account.mirror.session(id)?.thinking === false || this.#risenOf(id) !== null)) this.#handles.get(id)?.log.rests();
-      }
+      inSlices(due, (id) => this.#tell(id), {}).catch((error: unknown) => this.#context.log.error('changes of sessions could not be told', { error: describeError(error) }));
     }, changeMs);
+  }
+
+  #tell(id: string): void {
+    const session = this.#account.closed ? null : this.#describe(id);
+    if (session === null) return;
+    this.#announce(session);
+    if (session.state === 'idle' && session.owner === 'nobody' && (this.#account.mirror.session(id)?.thinking === false || this.#risenOf(id) !== null)) this.#handles.get(id)?.log.rests();
   }
 
   /** Silence changes states too: a process that says nothing is not known to live. */

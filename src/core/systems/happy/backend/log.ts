@@ -195,13 +195,13 @@ export class Log {
       .catch((error: unknown) => this.#desk.context.log.debug('what following a session needs could not be kept', { error: describeError(error) }));
   }
 
-  /** A page of 100 takes about 40 ms to normalise: in portions, with the loop's turn between them. */
+  /** A page of 100 takes about 40 ms to normalise: in portions, with the loop's turn between them; the newest first, so that each brings the requests of its own time only. */
   async #taken(normaliser: SessionNormaliser, messages: readonly MessageInput[], signal: AbortSignal | undefined): Promise<Entry[]> {
     const entries: Entry[] = [];
-    for (let at = 0; at < messages.length; at += PORTION) {
-      if (at > 0) await nextTurn();
+    for (let end = messages.length; end > 0; end -= PORTION) {
+      if (end < messages.length) await nextTurn();
       if (signal?.aborted === true) throw abortReason(signal);
-      entries.push(...normaliser.messages(messages.slice(at, at + PORTION)));
+      entries.push(...normaliser.messages(messages.slice(Math.max(0, end - PORTION), end)));
     }
     this.#note(entries);
     return entries;

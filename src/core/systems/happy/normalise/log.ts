@@ -11,7 +11,7 @@ import { normaliseMessage, sentText } from './message.ts';
 import type { Place } from './place.ts';
 import { nth, placeOf, rowOf, takenBack } from './place.ts';
 import { said } from './read.ts';
-import type { OpenAsk } from './state.ts';
+import type { KnownRequest, OpenAsk } from './state.ts';
 import { agentStateEntries, openAsks, ownAnswer } from './state.ts';
 import { isPlanTool } from './tools.ts';
 import { TurnBook } from './turns.ts';
@@ -37,6 +37,7 @@ export class SessionNormaliser {
   readonly #plans = new Map<string, string>();
   readonly #planAsks = new Map<string, Ask>();
   readonly #unread = new Set<string>();
+  readonly #completed = new Map<string, KnownRequest>();
   #state: { readonly value: JsonValue | undefined; readonly version: number } | null = null;
   #open: readonly OpenAsk[];
   #oldest: number | null = null;
@@ -62,6 +63,7 @@ export class SessionNormaliser {
   /** How far the machine's clock is off, found out before anything that it dated was taken. */
   setClockLag(clockLagMs: number): void {
     this.#context = { ...this.#context, clockLagMs };
+    this.#completed.clear();
   }
 
   /** Messages that could not be decrypted: worth another try when a key arrives. */
@@ -105,7 +107,7 @@ export class SessionNormaliser {
     return end === null ? [] : [end];
   }
 
-  /** Entries of a version of the agentState; none of one that is not above the last. */
+  /** Entries of a version of the agentState that an earlier one did not give; none of one that is not above the last. */
   agentState(value: JsonValue | undefined, version: number): Entry[] {
     if (this.#state !== null && version <= this.#state.version) return [];
     this.#state = { value, version };
@@ -119,7 +121,7 @@ export class SessionNormaliser {
   }
 
   #stateEntries({ value, version }: { readonly value: JsonValue | undefined; readonly version: number }): Entry[] {
-    const { entries: own, open } = agentStateEntries(value, version, this.#context, { open: this.#open, since: this.#oldest ?? Number.POSITIVE_INFINITY, planOf: (call) => this.#plans.get(call) ?? null });
+    const { entries: own, open } = agentStateEntries(value, version, this.#context, { open: this.#open, since: this.#oldest ?? Number.POSITIVE_INFINITY, planOf: (call) => this.#plans.get(call) ?? null, known: this.#completed });
     const entries = [...own];
     this.#open = open;
     for (const ask of openAsks(value)) if (ask.ask === 'plan') this.#planAsks.set(ask.row, ask);

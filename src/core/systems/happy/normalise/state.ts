@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Decision } from '../../../model/backend.ts';
 import type { AnswerEntry, Entry } from '../../../model/entry.ts';
 import type { JsonValue } from '../../../model/json.ts';
@@ -23,6 +24,12 @@ export interface StateOptions {
   readonly planOf?: (callId: string) => string | null;
   /** Milliseconds on the server's clock: completed requests from before are left out, for their tool calls are not here either. null: none is. */
   readonly since?: number | null;
+  /** Completed requests whose entries were given before, by row; kept up to date. One that is as it was gives none again: with diffs they take milliseconds each. */
+  readonly known?: Map<string, KnownRequest>;
+}
+export interface KnownRequest {
+  readonly completed: JsonValue;
+  readonly plan: string | null;
 }
 export interface StateEntries {
   readonly entries: readonly Entry[];
@@ -63,15 +70,18 @@ function askedPart(completed: JsonValue): JsonValue {
  * the last is given (see SessionNormaliser).
  */
 export function agentStateEntries(agentState: JsonValue | undefined, version: number, context: NormaliseContext, options: StateOptions = {}): StateEntries {
-  const { open: before = [], planOf = () => null, since = null } = options;
+  const { open: wereOpen = [], planOf = () => null, since = null, known } = options;
   const plan = (ask: Ask): string | null => (ask.ask === 'plan' ? planOf(ask.callId) : null);
   const entries: Entry[] = [];
   const seen = new Set<string>();
   for (const { ask, completed } of completedAsks(agentState)) {
     seen.add(ask.row);
-    const wasOpen = before.some((one) => one.row === ask.row);
-    if (!wasOpen && since !== null && machineMoment(ask.createdAt ?? num(completed, 'completedAt') ?? since, context) < since) continue;
-    entries.push(permissionEntry(ask, plan(ask), context), ...completedEntries(ask, completed, context));
+    const wasOpen = wereOpen.some((one) => one.row === ask.row);
+    const here = since === null || machineMoment(ask.createdAt ?? num(completed, 'completedAt') ?? since, context) >= since;
+    if (!wasOpen && !here) continue;
+    const [before, now] = [known?.get(ask.row), { completed, plan: plan(ask) }];
+    if (here) known?.set(ask.row, now);
+    if (before === undefined || before.plan !== now.plan || !isDeepStrictEqual(before.completed, completed)) entries.push(permissionEntry(ask, now.plan, context), ...completedEntries(ask, completed, context));
   }
   const asks = openAsks(agentState);
   const open = asks.map((ask) => ({ row: ask.row, requestId: requestIdOf(ask), createdAt: ask.createdAt }));
@@ -80,7 +90,7 @@ export function agentStateEntries(agentState: JsonValue | undefined, version: nu
     const back = askPlace(ask.createdAt, context);
     entries.push(permissionEntry(ask, plan(ask), context), takenBack(`${ask.row}/answer`, ask.row, nth(back, 1), answerRev.gone(version)));
   }
-  for (const gone of before) {
+  for (const gone of wereOpen) {
     if (!seen.has(gone.row)) entries.push(answerEntry(gone.row, gone.requestId, gone.createdAt, answerRev.gone(version), { outcome: 'withdrawn', by: 'agent', reason: null, answers: {} }, context));
   }
   return { entries: [...entries, ...goalEntries(obj(agentState, 'agentGoalStatus'), context), ...limitEntries(obj(agentState, 'usageLimits'), context)], open };
