@@ -157,6 +157,20 @@ export const pageChecks = {
     if ((await page.locator('[data-path]').count()) > 0) return 'a path that leads nowhere is a link';
     return same((await asked(page, 'fetch-output')).map((each) => each.row), ['o1', 'o2', 'o2']);
   },
+  'a call that is still being written shows what can be read of it, and no pieces of JSON': async (page, open) => {
+    await open('scene=calls');
+    for (const line of await page.locator('.row.tool button.line-head').all()) await line.click();
+    const words = await page.locator('.log').innerText();
+    if (words.includes('{')) return `pieces of JSON: ${words}`;
+    if ((await page.locator('.row.tool .body').count()) !== 1) return 'a body with nothing to say';
+    if (!words.includes('notes/plan.md') || !(await page.locator('pre.command').innerText()).includes('wc -l "$each"')) return 'what is known is not told';
+    await page.evaluate(() => {
+      const { host } = window.gallery;
+      host.patch({ op: 'update', at: 4, row: { ...host.row(4), input: { state: 'open', limit: 20 } } });
+    });
+    await page.locator('pre.json').getByText('"state": "open"').waitFor({ timeout: 2_000 });
+    return null;
+  },
   'a session of a terminal is taken over by its button, and by sending': async (page, open) => {
     await open('scene=terminal');
     await page.getByRole('button', { name: 'Take Over', exact: true }).click();

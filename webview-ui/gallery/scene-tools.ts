@@ -29,6 +29,13 @@ export const tools: Record<string, Scene> = {
     tool('execute', 'for each in src/*.ts; do\n  wc -l "$each"\ndone', { output: '12 src/a.ts\n90 src/b.ts\n', cwd: '~/billing/packages/core' }),
     turn({ state: 'failed', error: 'The model is overloaded (529). It was tried 10 times.', filesChanged: ['src/view.ts'] }),
   ], running('tool', {}, { detail: 'npm run build' })),
+  calls: () => session([
+    prompt('Write it down, then list the issues.'),
+    tool('edit', 'notes/plan.md', { key: 'w1', name: 'Write', status: 'running', durationMs: null, input: '{"file_path": "notes/plan.md", "content": "# Pl' }),
+    tool('execute', 'Bash', { key: 'w2', name: 'Bash', status: 'running', durationMs: null, exitCode: null, command: null, input: '{"comm' }),
+    tool('execute', 'for each in src/*.ts; do', { key: 'w3', name: 'Bash', status: 'running', durationMs: null, exitCode: null, command: 'for each in src/*.ts; do\n  wc -l "$each"\ndone', input: '{"command": "for each in src/*.ts; do\\n  wc -l \\"$each\\"\\ndone", "descr' }),
+    tool('other', 'tracker: list_issues', { key: 'w4', name: 'mcp__tracker__list_issues', status: 'running', durationMs: null, input: '{"state": "op' }),
+  ], running('tool')),
   outputs: () => session([
     prompt('What is in it?'),
     tool('execute', 'ls -la', { durationMs: null, exitCode: null }),

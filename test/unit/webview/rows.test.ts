@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { buildItems, GAP_ROWS } from '../../../webview-ui/src/model/items.ts';
+import { isStreaming, shownInput } from '../../../webview-ui/src/model/input.ts';
 import { noChanges, RowModel } from '../../../webview-ui/src/model/rows.ts';
 import type { PatchOp, Row, ToolRow } from '../../../webview-ui/src/types.ts';
 
@@ -150,5 +151,19 @@ describe('what the list shows', () => {
     expect(open.map((item) => (item.type === 'group' ? item.rows.length : item.type)).slice(0, 4)).toEqual(['row', 'row', 2, 'row']);
     const hidden = buildItems([{ start: 0, rows }], rows.length, { thinking: 'hidden' });
     expect(hidden.map((item) => (item.type === 'group' ? item.rows.length : item.type)).slice(0, 2)).toEqual([3, 'row']);
+  });
+});
+
+describe('what a tool was called with', () => {
+  it('is shown once its JSON is whole, never in pieces', () => {
+    const whole = JSON.stringify({ file_path: 'notes/plan.md', content: 'A "plan"\n', list: [1, { deep: null }] });
+    for (let length = 1; length <= whole.length; length += 1) {
+      const row = { input: whole.slice(0, length), status: 'running' as const };
+      expect([isStreaming(row), shownInput(row)]).toEqual([true, null]);
+    }
+    expect(shownInput({ input: { state: 'open' }, status: 'running' })).toEqual({ state: 'open' });
+    expect(shownInput({ input: '*** Begin Patch', status: 'running' })).toBe('*** Begin Patch');
+    expect(shownInput({ input: '{ echo hi; }', status: 'ok' })).toBe('{ echo hi; }');
+    for (const input of [null, '', {}, []]) expect(shownInput({ input, status: 'running' })).toBeNull();
   });
 });

@@ -1,3 +1,4 @@
+import { isStreaming, shownInput } from '../model/input.ts';
 import { below } from '../model/place.ts';
 import { duration, oneLine, plural, rowLabel, toolLine } from '../model/words.ts';
 import type { ToolLine } from '../model/words.ts';
@@ -33,7 +34,7 @@ export function toolRow(context: RowContext): RowView {
 
   const drawBody = (now: ToolRow, open: boolean, line: ToolLine): void => {
     // Children are kept by their own list; everything else of a body is cheap, but not worth drawing when nothing of it changed.
-    const state = JSON.stringify([open, now.diffs.length, now.output.length, now.output.slice(-200), now.status, now.attachments.length, now.children.length === 0, now.command, context.page.isOpen(`${now.key}:json`), context.page.outputs.get(now.key)]);
+    const state = JSON.stringify([open, now.diffs.length, now.output.length, now.output.slice(-200), now.status, now.attachments.length, now.children.length === 0, now.command, shownInput(now) !== null, isStreaming(now), context.page.isOpen(`${now.key}:json`), context.page.outputs.get(now.key)]);
     if (state !== drawn) {
       drawn = state;
       const parts: HTMLElement[] = [];
@@ -156,7 +157,8 @@ function openParts(context: RowContext, row: ToolRow, fetch: () => void): HTMLEl
   if (row.command !== null && (row.command.includes('\n') || row.command.length > 70)) parts.push(el('pre', 'command', visible(row.command)));
   if (row.command !== null && row.cwd !== null) parts.push(el('div', 'cwd dim', `in ${row.cwd}`));
   row.diffs.forEach((diff, index) => parts.push(diffView(context, row.key, diff, index, row.diffs.length > 1)));
-  if (row.command === null && row.diffs.length === 0 && row.children.length === 0 && !isEmpty(row.input)) parts.push(jsonView(row.input, 'What it was called with'));
+  const input = shownInput(row);
+  if (row.command === null && row.diffs.length === 0 && row.children.length === 0 && input !== null) parts.push(jsonView(input, 'What it was called with'));
   if (row.output.trim() !== '' && row.diffs.length === 0) {
     const { element, hidden } = outputView(row.output, OPEN_LINES);
     element.classList.add('whole');
@@ -171,10 +173,6 @@ function openParts(context: RowContext, row: ToolRow, fetch: () => void): HTMLEl
   }
   if (canFetch(context, row)) parts.push(fetchPart(context, row, fetch));
   if (row.attachments.length > 0) parts.push(attachmentsView(context, row.key, row.attachments));
-  if (parts.length === 0 && row.children.length === 0) parts.push(el('div', 'dim', row.status === 'running' ? 'No output yet.' : `${oneLine(row.title) || row.name}: no output.`));
+  if (parts.length === 0 && row.children.length === 0 && !isStreaming(row)) parts.push(el('div', 'dim', row.status === 'running' ? 'No output yet.' : `${oneLine(row.title) || row.name}: no output.`));
   return parts;
-}
-
-function isEmpty(value: ToolRow['input']): boolean {
-  return value === null || value === '' || (typeof value === 'object' && Object.keys(value).length === 0);
 }
