@@ -1,9 +1,14 @@
 import { randomUUID } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ConnectionState } from '../../../src/core/model/backend.ts';
 import { PilothouseError } from '../../../src/core/model/errors.ts';
 import type { JsonObject } from '../../../src/core/model/json.ts';
 import { viewOf } from '../../../src/core/session/view.ts';
+import type { SessionHost } from '../../../src/core/systems/local/acp/host.ts';
+import { AcpSession } from '../../../src/core/systems/local/acp/session.ts';
+import { sharedStateDir } from '../../../src/core/systems/local/sessionLock.ts';
 import type { Observer } from '../../contract/observer.ts';
 import { rowsOf } from '../../contract/observer.ts';
 import { runningChildren } from '../../contract/world.ts';
@@ -25,6 +30,87 @@ const code = async (work: Promise<unknown>): Promise<string> => {
   return error instanceof PilothouseError ? error.code : '';
 };
 const send = (chat: Observer, text: string, clientId: string = randomUUID()): Promise<void> => chat.handle.send({ text, attachments: [] }, clientId);
+
+/** Who has the session: the window by its lease, and the locks that other programs see. */
+async function claimOf(id: string): Promise<{ readonly lease: string; readonly locks: number }> {
+  const { context } = await rig.world.window('local-acp-scripted');
+  const names = await readdir(path.join(sharedStateDir({ HOME: rig.world.root }), 'locks')).catch(() => []);
+  return { lease: await context.leases.holder(`session:${id}`), locks: names.filter((name) => name.endsWith('.lock')).length };
+}
+const mine = { lease: 'other', locks: 1 };
+const free = { lease: 'nobody', locks: 0 };
+
+describe('whose a session is', () => {
+  const resumes = { capabilities: { sessionCapabilities: { resume: {} } } };
+
+  it('stays this window\'s where a prompt was sent while it was being stopped', async () => {
+    const backend = await rig.backend({ ...resumes, prompts: { long: [{ update: say('On it.') }, { hang: true }] } });
+    const chat = await rig.spawn(backend);
+    await chat.turn('one');
+    const { id } = chat.handle;
+    const sent: Promise<void>[] = [];
+    backend.watch((event) => {
+      if (event.type === 'session' && event.session.owner === 'nobody' && sent.length === 0) sent.push(send(chat, 'long'));
+    });
+    await chat.handle.stop();
+    await chat.until('the prompt to be sent', () => sent.length > 0);
+    await Promise.all(sent);
+    await chat.until('the turn', () => chat.said().includes('On it.'));
+    expect(chat.session).toMatchObject({ state: 'running', owner: 'this' });
+    expect(await claimOf(id)).toEqual(mine);
+    await chat.handle.interrupt();
+    await chat.until('the session to rest', () => chat.session?.state === 'idle');
+    await chat.handle.stop();
+    expect(chat.session).toMatchObject({ state: 'stopped', owner: 'nobody' });
+    expect(await claimOf(id)).toEqual(free);
+  });
+
+  it('a start that is under way keeps its claim when a stop finds nothing to stop', async () => {
+    const chat = await rig.spawn(await rig.backend(resumes));
+    await chat.turn('one');
+    await chat.handle.stop();
+    const started = chat.handle.resume();
+    await chat.until('the start', () => chat.session?.state === 'starting');
+    expect((await chat.handle.stop()).step).toBe('nothing-to-stop');
+    await started;
+    expect(await claimOf(chat.handle.id)).toEqual(mine);
+    await chat.until('the session to rest', () => chat.session?.state === 'idle');
+  });
+
+  it('what an unloading gives back is not what the next start has taken, nor is it given back twice', async () => {
+    const acts: string[] = [];
+    const chat = await rig.spawn(await rig.backend(resumes));
+    await chat.turn('one');
+    const { handle } = chat;
+    if (!(handle instanceof AcpSession)) throw new Error('not a session of ACP');
+    const { presence } = handle;
+    const { link } = presence;
+    const { claims } = Reflect.get(presence, 'host') as SessionHost;
+    const real = { ...claims };
+    Object.assign(claims, {
+      take: async (id: string) => {
+        acts.push('take');
+        await real.take(id);
+      },
+      release: async (id: string) => {
+        acts.push('release');
+        // Long enough for a start that does not wait to claim the session meanwhile.
+        await new Promise((resolve) => {
+          setTimeout(resolve, 200);
+        });
+        await real.release(id);
+        acts.push('released');
+      },
+    });
+    const left = presence.unload(link);
+    const started = presence.activate();
+    await Promise.all([left, presence.unload(link), started]);
+    expect(acts.slice(0, 4)).toEqual(['release', 'released', 'take', 'take']);
+    await presence.unload(null);
+    expect(acts.filter((act) => act === 'release')).toHaveLength(1);
+    expect(await claimOf(chat.handle.id)).toEqual(mine);
+  });
+});
 
 describe('starting an agent', () => {
   it('says that the program is missing, and where its command is set', async () => {

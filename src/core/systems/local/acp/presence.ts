@@ -1,6 +1,6 @@
 import type { CallOptions } from '../../../model/backend.ts';
 import type { Entry } from '../../../model/entry.ts';
-import { PilothouseError } from '../../../model/errors.ts';
+import { describeError, PilothouseError } from '../../../model/errors.ts';
 import type { JsonValue } from '../../../model/json.ts';
 import type { SessionOwner } from '../../../model/session.ts';
 import type { HeldElsewhere } from '../claims.ts';
@@ -41,6 +41,8 @@ export class Presence {
   private readonly events: PresenceEvents;
   private replay: Replay | null = null;
   private activating: Promise<Link> | null = null;
+  /** Settles, and never rejects, when the last giving up is done. */
+  private leaving: Promise<void> = Promise.resolve();
 
   constructor(routed: Routed, host: SessionHost, events: PresenceEvents) {
     this.routed = routed;
@@ -106,12 +108,19 @@ export class Presence {
     this.events.loaded(result);
   }
 
-  async unload(): Promise<void> {
-    if (this.link !== null) this.host.unroute(this.agentId);
-    this.link = null;
-    this.owner = 'nobody';
-    this.ownerName = null;
-    await this.host.claims.release(this.routed.id);
+  /**
+   * Gives the session up in `link` (null: loaded nowhere), and its claim. Where it is not there any more, that was done, and somebody may have claimed it anew: then it
+   * only waits until what is being given back is free. Never rejects.
+   */
+  async unload(link: Link | null): Promise<void> {
+    if (this.link === link) {
+      if (link !== null) this.host.unroute(this.agentId);
+      this.link = null;
+      this.owner = 'nobody';
+      this.ownerName = null;
+      this.leaving = this.leave(this.leaving);
+    }
+    await this.leaving;
   }
 
   /** Who else holds it. */
@@ -134,9 +143,16 @@ export class Presence {
     return waitFor(work, { clock: this.host.context.clock, timeoutMs: callMs, signal, onTimeout: () => new PilothouseError('timeout', `${this.host.label} did not answer in time. Try again, or stop the session.`) });
   }
 
+  /** One after the other: what is given back must not be what the next load has taken. */
+  private async leave(before: Promise<void>): Promise<void> {
+    await before;
+    await this.host.claims.release(this.routed.id).catch((error: unknown) => this.host.context.log.warn('a claim could not be given back', { session: this.routed.id, error: describeError(error) }));
+  }
+
   private async load(replay: boolean): Promise<Link> {
     const record = await this.need();
     this.events.changed();
+    await this.leaving;
     await this.own();
     try {
       const link = await this.host.connectLink();
@@ -149,6 +165,13 @@ export class Presence {
       if (isAuthRequired(error)) throw this.host.needsSignIn(error);
       throw error;
     }
+  }
+
+  /** The session may have been given up or removed, and the program may have ended, while the agent brought the session back. */
+  private async ownStill(link: Link): Promise<void> {
+    await this.own();
+    if (this.removed) throw sessionNotFound(this.routed.id);
+    if (link.exit !== null) throw new PilothouseError('process_died', `${this.host.label} has ended while it brought the session back. Try again.`);
   }
 
   private async loadIn(link: Link, record: SessionRecord, replay: boolean): Promise<void> {
@@ -164,6 +187,8 @@ export class Presence {
       if (back !== null) {
         this.lastPrompt = back.lastPrompt;
         if (!record.rows && back.replayed !== null) this.past = back.replayed;
+        this.replay = null;
+        await this.ownStill(link);
         this.adopt(link, record.agentId, back.result);
         return;
       }
@@ -176,6 +201,7 @@ export class Presence {
     this.host.unroute(record.agentId);
     const { agentId, result } = await makeFresh(link, record.folder);
     await this.host.records.change(record.id, () => ({ agentId }));
+    await this.ownStill(link);
     this.adopt(link, agentId, result);
     if (!neverUsed(record)) this.events.contextLost();
   }

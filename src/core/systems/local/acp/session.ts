@@ -163,8 +163,9 @@ export class AcpSession implements SessionHandle, Routed {
       await this.conversation.close();
       report = alone ? await this.host.endLink() : await this.closeIn(link, report);
     }
-    await this.presence.unload();
-    await this.host.records.change(this.id, () => ({ stopped: true, state: 'idle' }));
+    // A prompt that waited for the end of the program may have claimed the session and be starting it: that start is not what was stopped.
+    if (link !== null || !this.presence.starting) await this.presence.unload(link);
+    if (this.link === null && !this.presence.starting) await this.host.records.change(this.id, () => ({ stopped: true, state: 'idle' }));
     this.stateChanged();
     return report;
   }
@@ -206,7 +207,7 @@ export class AcpSession implements SessionHandle, Routed {
       });
     }
     this.presence.removed = true;
-    await this.presence.unload();
+    await this.presence.unload(this.link);
     await this.host.records.remove(this.id);
     this.host.gone(this);
     this.listeners.clear();
@@ -226,14 +227,15 @@ export class AcpSession implements SessionHandle, Routed {
   onExit(exit: ProcessExit, link: Link): void {
     if (this.link !== link) return;
     this.conversation.died(exit);
-    void this.presence.unload().catch((error: unknown) => this.host.context.log.warn('a claim could not be given back', { error: describeError(error) }));
+    void this.presence.unload(link);
     this.stateChanged();
   }
 
   /** Gives it up, for an agent that is idle or a host that closes. The program itself is ended by the connection. */
   async release(): Promise<void> {
+    const { link } = this;
     await this.conversation.close();
-    await this.presence.unload();
+    await this.presence.unload(link);
     this.stateChanged();
   }
 
@@ -269,7 +271,7 @@ export class AcpSession implements SessionHandle, Routed {
       await this.conversation.begin(link, this.presence.agentId, prompt, clientId);
     } catch (error) {
       await this.host.records.change(this.id, (one) => ({ sending: one.sending === clientId ? null : one.sending, state: 'idle' }));
-      if (error instanceof PilothouseError && error.code === 'session_not_found') await this.presence.unload();
+      if (error instanceof PilothouseError && error.code === 'session_not_found') await this.presence.unload(link);
       throw error;
     }
   }
