@@ -19,7 +19,8 @@ export class Connections implements vscode.Disposable {
   private readonly settings: Settings;
   private readonly hidden: RemovedConnections;
   private readonly accounts: Pick<Accounts, 'connections' | 'onChange' | 'refresh'>;
-  private readonly demo: readonly ConnectionSpec[];
+  private demo: readonly ConnectionSpec[] = [];
+  private readonly demoRead: Promise<void>;
   private readonly disposables: { dispose(): unknown }[] = [];
 
   /** `folder`: where it is kept which connections were removed. */
@@ -27,7 +28,7 @@ export class Connections implements vscode.Disposable {
     this.fleet = fleet;
     this.accounts = accounts;
     this.settings = settings;
-    this.demo = demoFleet(process.env, log);
+    this.demoRead = this.readDemo(log);
     this.hidden = new RemovedConnections(folder, log, () => void this.apply());
     this.disposables.push(
       settings.onChange((name) => {
@@ -46,6 +47,7 @@ export class Connections implements vscode.Disposable {
 
   /** Makes the fleet's connections those of the settings and accounts. In an untrusted workspace no agent of this computer is run: what is stored of them is shown. */
   async apply(): Promise<void> {
+    await this.demoRead;
     const shown = (spec: ConnectionSpec): boolean => !this.hidden.has(spec.connectionId);
     const specs = this.all().filter(shown);
     await this.fleet.setConnections([...(vscode.workspace.isTrusted ? specs : specs.map((spec) => ({ ...spec, dormant: UNTRUSTED }))), ...this.demo.filter(shown), ...this.accounts.connections()]);
@@ -85,6 +87,10 @@ export class Connections implements vscode.Disposable {
 
   dispose(): void {
     for (const each of this.disposables) each.dispose();
+  }
+
+  private async readDemo(log: Logger): Promise<void> {
+    this.demo = await demoFleet(process.env, log);
   }
 
   private all(): ReturnType<typeof localConnections> {

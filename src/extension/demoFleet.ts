@@ -1,7 +1,6 @@
 import type { ConnectionSpec } from '../core/fleet/connection.ts';
 import type { Logger } from '../core/model/context.ts';
 import { describeError } from '../core/model/errors.ts';
-import { credentialsFromHome, happyConnection } from '../core/systems/happy/index.ts';
 import { isLoopback } from '../core/transport/http.ts';
 
 /** `npm start` names the folder with the key of its demo fleet in this variable, for the VS Code that it opens alone. */
@@ -9,12 +8,13 @@ const VARIABLE = 'PILOTHOUSE_DEMO_FLEET';
 
 /**
  * The connection of the demo fleet that `npm start` runs beside this VS Code: a Happy account on loopback, made up and gone with it, so that nothing of it is
- * kept. None where nobody named one, where it has ended, and for a server beyond this computer.
+ * kept. None where nobody named one, where it has ended, and for a server beyond this computer. What Happy needs is loaded only for one. Never rejects.
  */
-export function demoFleet(env: NodeJS.ProcessEnv, log: Logger): readonly ConnectionSpec[] {
+export async function demoFleet(env: NodeJS.ProcessEnv, log: Logger): Promise<readonly ConnectionSpec[]> {
   const folder = (env[VARIABLE] ?? '').trim();
   if (folder === '') return [];
   try {
+    const { credentialsFromHome, happyConnection } = await import('../core/systems/happy/index.ts');
     const credentials = credentialsFromHome({ happyHome: folder, env: {} });
     const { serverUrl } = credentials;
     if (!isLoopback(new URL(serverUrl).hostname)) throw new Error('its server is not of this computer');

@@ -1,5 +1,5 @@
-import type { Dispatcher, FormData } from 'undici';
-import { Agent, errors, request as send } from 'undici';
+import type * as Undici from 'undici';
+import type { Agent, Dispatcher, FormData } from 'undici';
 import type { Clock } from '../model/context.ts';
 import { PilothouseError } from '../model/errors.ts';
 import type { JsonValue } from '../model/json.ts';
@@ -142,8 +142,12 @@ export class HttpClient implements AsyncDisposable {
     const onAbort = (): void => stop.abort();
     request.signal?.addEventListener('abort', onAbort, { once: true });
     try {
-      const answer = await send(url, {
-        dispatcher: this.#dispatcher(), method: request.method, signal: stop.signal, headersTimeout: deadlineMs, bodyTimeout: deadlineMs,
+      // Loaded with the first request: whoever needs an address checked, as the extension does when it starts, does not wait for it.
+      const undici = await import('undici');
+      if (stop.signal.aborted) throw abortReason(stop.signal);
+      if (this.#closed) throw new HttpError('network', `${label(request)} was not sent: this connection is closed.`);
+      const answer = await undici.request(url, {
+        dispatcher: this.#dispatcher(undici), method: request.method, signal: stop.signal, headersTimeout: deadlineMs, bodyTimeout: deadlineMs,
         headers: { ...(request.json === undefined ? {} : { 'content-type': 'application/json' }), ...request.headers },
         body: request.json !== undefined ? JSON.stringify(request.json) : (request.body ?? null),
       });
@@ -153,7 +157,7 @@ export class HttpClient implements AsyncDisposable {
     } catch (error) {
       if (!wanted()) throw abortReason(request.signal);
       if (error instanceof HttpError) throw error;
-      if (late.signal.aborted || error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) {
+      if (late.signal.aborted || isTimeout(error)) {
         throw new HttpError('timeout', `${label(request)} took longer than ${Math.round(deadlineMs / 100) / 10} s. Is the server reachable?`);
       }
       throw new HttpError('network', `${label(request)} failed: ${reasonOf(error)}. Is the server reachable?`);
@@ -178,11 +182,16 @@ export class HttpClient implements AsyncDisposable {
     await agent?.destroy();
   }
 
-  #dispatcher(): Dispatcher {
+  #dispatcher(undici: typeof Undici): Dispatcher {
     if (this.#options.dispatcher !== undefined) return this.#options.dispatcher;
-    this.#own ??= new Agent({ connections: 8, keepAliveTimeout: 4_000, connect: { timeout: 10_000 } });
+    this.#own ??= new undici.Agent({ connections: 8, keepAliveTimeout: 4_000, connect: { timeout: 10_000 } });
     return this.#own;
   }
+}
+
+/** undici's own deadlines, by the codes that it documents. */
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'UND_ERR_HEADERS_TIMEOUT' || error.code === 'UND_ERR_BODY_TIMEOUT');
 }
 
 async function bounded(body: AsyncIterable<Uint8Array>, most: number, request: HttpRequest, stop: () => void): Promise<Uint8Array> {

@@ -112,7 +112,7 @@ export class Accounts implements Disposable {
    */
   async add(account: NewAccount): Promise<{ readonly record: AccountRecord; readonly kept: boolean }> {
     const { system, secret, serverUrl, allowPlainHttp } = account;
-    const { identity } = this.opened(system, secret, account);
+    const { identity } = await this.opened(system, secret, account);
     const records = this.records();
     const known = records.find((record) => isSame(record, system, serverUrl, identity));
     if (known !== undefined) throw new PilothouseError('account_known', `This account is connected already, as “${known.name}”. To renew its sign-in, use Sign In… on that connection.`, { personMustAct: true });
@@ -128,8 +128,9 @@ export class Accounts implements Disposable {
    * another one, `secret_malformed`, `not_saved`, `connection_gone`; gives whether the secret outlives this window.
    */
   async signIn(connectionId: string, secret: JsonValue): Promise<boolean> {
+    const before = this.need(connectionId);
+    const { identity } = await this.opened(before.system, secret, before.record);
     const { record, system } = this.need(connectionId);
-    const { identity } = this.opened(system, secret, record);
     if (record.identity !== null && identity !== null && record.identity !== identity) {
       throw new PilothouseError('other_account', `This is another account than the one of “${record.name}”. Sign in with that one, or add this one with Add Connection….`, { personMustAct: true });
     }
@@ -189,7 +190,7 @@ export class Accounts implements Disposable {
     const text = await this.secretText(record.connectionId);
     const secret = text === null ? this.held.get(record.connectionId) : parse(text);
     if (secret === undefined) return text === null ? 'lost' : 'damaged';
-    return this.systemOf(record)?.open(secret, record) ?? 'damaged';
+    return (await this.systemOf(record)?.open(secret, record)) ?? 'damaged';
   }
 
   /** A storage that can't be read keeps nothing: the connection needs a sign-in, and everything else goes on. */
@@ -231,8 +232,8 @@ export class Accounts implements Disposable {
     }
   }
 
-  private opened(system: AccountSystem, secret: JsonValue, server: Server): OpenAccount {
-    const account = system.open(secret, server);
+  private async opened(system: AccountSystem, secret: JsonValue, server: Server): Promise<OpenAccount> {
+    const account = await system.open(secret, server);
     if (account === null) throw new PilothouseError('secret_malformed', 'This sign-in is not whole. Start it again.', { personMustAct: true });
     return account;
   }

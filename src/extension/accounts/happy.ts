@@ -4,8 +4,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import type { JsonValue } from '../../core/model/json.ts';
 import { PilothouseError } from '../../core/model/errors.ts';
-import { signingKeyPair } from '../../core/systems/happy/crypto/keys.ts';
-import { Credentials, credentialsFromEnv, credentialsFromHome, explicitCredentials, happyConnection, happyHomeOf, login } from '../../core/systems/happy/index.ts';
+import type { Credentials } from '../../core/systems/happy/index.ts';
 import type { AskPerson, PickItem } from './ask.ts';
 import { hostOf } from './server.ts';
 import type { AccountSystem, Given, OpenAccount, Server } from './system.ts';
@@ -13,6 +12,10 @@ import type { AccountSystem, Given, OpenAccount, Server } from './system.ts';
 /** Happy's own clients begin with it: slopus/happy, packages/happy-agent/src/config.ts. */
 const OWN_SERVER = 'https://api.cluster-fluster.com';
 const KEY_BYTES = 32;
+
+/** Loaded when an account is opened or added: every start of the extension would wait for the modules that Happy needs. */
+const loadHappy = () => import('../../core/systems/happy/index.ts');
+type Happy = Awaited<ReturnType<typeof loadHappy>>;
 
 const key = z.base64().refine((text) => Buffer.from(text, 'base64').length === KEY_BYTES);
 const secretSchema = z.strictObject({
@@ -31,12 +34,13 @@ export function happySecret(credentials: Credentials): JsonValue {
 }
 
 /** Credentials as `happySecret` wrote them, for that server; null for anything else. */
-export function readHappySecret(secret: JsonValue, serverUrl: string): Credentials | null {
+export async function readHappySecret(secret: JsonValue, serverUrl: string): Promise<Credentials | null> {
   const parsed = secretSchema.safeParse(secret);
   if (!parsed.success) return null;
   const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64'));
   const { token, master, machineKey, knownKeys } = parsed.data;
-  return new Credentials({
+  const happy = await loadHappy();
+  return new happy.Credentials({
     serverUrl, token, master: master === null ? null : bytes(master), machineKey: machineKey === null ? null : bytes(machineKey),
     knownKeys: new Map(Object.entries(knownKeys).map(([id, text]) => [id, bytes(text)])), source: { kind: 'explicit', files: [] },
     // One secret that may be either is held as both.
@@ -45,16 +49,18 @@ export function readHappySecret(secret: JsonValue, serverUrl: string): Credentia
 }
 
 /** The account that the token names, else a print of its public key; null where there is neither. */
-function identityOf({ accountId, master, machineKey }: Credentials): string | null {
+async function identityOf({ accountId, master, machineKey }: Credentials): Promise<string | null> {
   if (accountId !== null) return accountId;
   if (master === null || (machineKey !== null && Buffer.from(master).equals(machineKey))) return null;
+  const { signingKeyPair } = await import('../../core/systems/happy/crypto/keys.ts');
   return `key:${createHash('sha256').update(signingKeyPair(master).publicKey).digest('hex').slice(0, 32)}`;
 }
 
 type HappyWay = 'link' | 'files' | 'environment' | 'paste';
 
 /** The ways to sign in that there are here, the one that reads most first. Files are looked at only to say what they can read. */
-export function happyWays(server: Server, env: NodeJS.ProcessEnv): readonly PickItem<HappyWay>[] {
+export async function happyWays(server: Server, env: NodeJS.ProcessEnv): Promise<readonly PickItem<HappyWay>[]> {
+  const { credentialsFromEnv, credentialsFromHome, happyHomeOf } = await loadHappy();
   const ways: PickItem<HappyWay>[] = [{
     label: 'Link with the Happy app', description: 'a QR code and a link', icon: 'device-mobile', value: 'link',
     detail: 'Confirm it on a device that is signed in. Reads and writes every machine and session of the account.',
@@ -89,11 +95,12 @@ export function happyAccounts(env: NodeJS.ProcessEnv = process.env): AccountSyst
     name: 'Happy',
     inClear: 'What is said in sessions stays encrypted. The token that signs you in does not: who reads it on the way can see which machines and sessions there are and when they work, and can stop and delete them.',
     defaultServer: () => (env['HAPPY_SERVER_URL'] ?? '').trim() || OWN_SERVER,
-    open(secret, { serverUrl }): OpenAccount | null {
-      const credentials = readHappySecret(secret, serverUrl);
+    async open(secret, { serverUrl }): Promise<OpenAccount | null> {
+      const credentials = await readHappySecret(secret, serverUrl);
       if (credentials === null) return null;
+      const [identity, { happyConnection }] = await Promise.all([identityOf(credentials), loadHappy()]);
       return {
-        identity: identityOf(credentials),
+        identity,
         connection: ({ connectionId, name, allowPlainHttp }) => happyConnection({ connectionId, name, serverUrl, credentials, allowPlainHttp }),
       };
     },
@@ -102,22 +109,22 @@ export function happyAccounts(env: NodeJS.ProcessEnv = process.env): AccountSyst
 }
 
 async function signInToHappy(ask: AskPerson, server: Server, given: Given, env: NodeJS.ProcessEnv): Promise<Credentials> {
-  const ways = happyWays(server, env);
+  const [ways, happy] = await Promise.all([happyWays(server, env), loadHappy()]);
   const way = ways.find((each) => each.value === given['how'])?.value ?? (typeof given['token'] === 'string' ? 'paste' : await ask.pick(`Sign in to Happy on ${hostOf(server.serverUrl)}`, ways));
   switch (way) {
     case 'link':
-      return link(ask, server);
+      return link(happy, ask, server);
     case 'files':
-      return credentialsFromHome({ ...places(server), env });
+      return happy.credentialsFromHome({ ...places(server), env });
     case 'environment':
-      return credentialsFromEnv({ ...places(server), env });
+      return happy.credentialsFromEnv({ ...places(server), env });
     case 'paste':
-      return paste(ask, server, given);
+      return paste(happy, ask, server, given);
   }
 }
 
-async function paste(ask: AskPerson, server: Server, given: Given): Promise<Credentials> {
-  const read = (token: string, secret: string): Credentials => explicitCredentials({ token, secret }, places(server));
+async function paste(happy: Happy, ask: AskPerson, server: Server, given: Given): Promise<Credentials> {
+  const read = (token: string, secret: string): Credentials => happy.explicitCredentials({ token, secret }, places(server));
   const placeholder = Buffer.alloc(KEY_BYTES).toString('base64');
   const title = `Happy on ${hostOf(server.serverUrl)}`;
   const token = typeof given['token'] === 'string' ? given['token'] : await ask.text({ title: `${title} (1/2)`, prompt: 'Token, as HAPPY_TOKEN or a key file has it.', hidden: true, check: (value) => problem(() => read(value, placeholder)) });
@@ -134,12 +141,12 @@ function problem(read: () => Credentials): string | null {
   }
 }
 
-function link(ask: AskPerson, server: Server): Promise<Credentials> {
+function link(happy: Happy, ask: AskPerson, server: Server): Promise<Credentials> {
   return ask.elsewhere({
     title: 'Sign in to Happy',
     server: hostOf(server.serverUrl),
     steps: ['Open the Happy app on a device that is signed in to the account.', 'Choose Settings, Account, Link New Device.', 'Scan this code, or paste the link below it.'],
     about: 'The app gives this computer the account’s own key, encrypted for this code alone. It is kept in the secret storage of VS Code.',
-    run: (onCode, signal) => login({ ...places(server), client: 'pilothouse-vscode/0', onCode, signal }),
+    run: (onCode, signal) => happy.login({ ...places(server), client: 'pilothouse-vscode/0', onCode, signal }),
   });
 }

@@ -17,7 +17,7 @@ export interface OpenAccount {
 /** Arguments that a command was called with from code: they answer the questions that they name. */
 export type Given = Readonly<Record<string, unknown>>;
 
-/** What a system brings so that its accounts are connections: one line in the registry. */
+/** What a system brings so that its accounts are connections: one line in the registry. What it takes to speak to a server is loaded when an account is opened or added. */
 export interface AccountSystem {
   readonly system: RemoteSystem;
   /** Its line in Add Connection…: `Happy account…`. */
@@ -30,8 +30,8 @@ export interface AccountSystem {
   defaultServer(): string;
   /** What would travel in clear by plain http, in one or two sentences. */
   readonly inClear: string;
-  /** A stored or just given secret; null for what is none of this system. Never throws, and keeps what it was given to itself. */
-  open(secret: JsonValue, server: Server): OpenAccount | null;
+  /** A stored or just given secret; null for what is none of this system. Never rejects, and keeps what it was given to itself. */
+  open(secret: JsonValue, server: Server): Promise<OpenAccount | null>;
   /** The form: asks how to sign in to that server and gives the secret, as it is to be stored. Throws Dismissed when the person does not go on. */
   signIn(ask: AskPerson, server: Server, given: Given): Promise<JsonValue>;
 }

@@ -30,9 +30,9 @@ function keyFiles(): void {
 }
 
 describe('the secret of a Happy account', () => {
-  it('is stored whole and read back, for the server of its record', () => {
+  it('is stored whole and read back, for the server of its record', async () => {
     const credentials = new Credentials({ serverUrl: 'https://old.example', token: tokenOf('ada'), master: bytes(1), machineKey: bytes(2), knownKeys: new Map([['s1', bytes(3)]]), source: { kind: 'file', files: ['x'] } });
-    const read = readHappySecret(JSON.parse(JSON.stringify(happySecret(credentials))) as JsonValue, 'https://happy.example');
+    const read = await readHappySecret(JSON.parse(JSON.stringify(happySecret(credentials))) as JsonValue, 'https://happy.example');
     expect([read?.serverUrl, read?.token, read?.accountId]).toEqual(['https://happy.example', tokenOf('ada'), 'ada']);
     expect([read?.master, read?.machineKey, read?.knownKeys]).toEqual([bytes(1), bytes(2), new Map([['s1', bytes(3)]])]);
     expect(read?.describe()).toBe(credentials.describe());
@@ -42,33 +42,33 @@ describe('the secret of a Happy account', () => {
   it.each([
     null, 'text', {}, { token: 'a b', master: null, machineKey: null, knownKeys: {} }, { token: 't', master: 'AAAA', machineKey: null, knownKeys: {} }, { token: 't', master: null, machineKey: null },
     { token: 't', master: null, machineKey: null, knownKeys: {}, more: 1 }, { token: 't', master: null, machineKey: null, knownKeys: { s: 'x' } },
-  ] as JsonValue[])('of another form is none: %j', (value) => {
-    expect(readHappySecret(value, SERVER.serverUrl)).toBeNull();
-    expect(happyAccounts(env).open(value, SERVER)).toBeNull();
+  ] as JsonValue[])('of another form is none: %j', async (value) => {
+    expect(await readHappySecret(value, SERVER.serverUrl)).toBeNull();
+    expect(await happyAccounts(env).open(value, SERVER)).toBeNull();
   });
 
-  it('tells whose it is by the account of the token, else by its public key, else not at all', () => {
-    const identity = (token: string, master: number | null, machineKey: number | null): string | null | undefined =>
-      happyAccounts(env).open({ token, master: master === null ? null : base64(master), machineKey: machineKey === null ? null : base64(machineKey), knownKeys: {} }, SERVER)?.identity;
-    expect(identity(tokenOf('ada'), 1, null)).toBe('ada');
-    expect(identity('opaque', 1, null)).toMatch(/^key:[0-9a-f]{32}$/);
-    expect(identity('opaque', 1, null)).toBe(identity('other', 1, 2));
-    expect(identity('opaque', 1, null)).not.toBe(identity('opaque', 2, null));
-    expect([identity('opaque', null, 2), identity('opaque', 2, 2)]).toEqual([null, null]);
+  it('tells whose it is by the account of the token, else by its public key, else not at all', async () => {
+    const identity = async (token: string, master: number | null, machineKey: number | null): Promise<string | null | undefined> =>
+      (await happyAccounts(env).open({ token, master: master === null ? null : base64(master), machineKey: machineKey === null ? null : base64(machineKey), knownKeys: {} }, SERVER))?.identity;
+    expect(await identity(tokenOf('ada'), 1, null)).toBe('ada');
+    expect(await identity('opaque', 1, null)).toMatch(/^key:[0-9a-f]{32}$/);
+    expect(await identity('opaque', 1, null)).toBe(await identity('other', 1, 2));
+    expect(await identity('opaque', 1, null)).not.toBe(await identity('opaque', 2, null));
+    expect([await identity('opaque', null, 2), await identity('opaque', 2, 2)]).toEqual([null, null]);
   });
 });
 
 describe('ways to sign in to Happy', () => {
-  it('are a link and pasting, and those of this computer only where there is something', () => {
-    expect(happyWays(SERVER, env).map((way) => way.value)).toEqual(['link', 'paste']);
+  it('are a link and pasting, and those of this computer only where there is something', async () => {
+    expect((await happyWays(SERVER, env)).map((way) => way.value)).toEqual(['link', 'paste']);
     keyFiles();
-    const all = happyWays(SERVER, { ...env, HAPPY_TOKEN: tokenOf('ada'), HAPPY_SECRET: base64(1) });
+    const all = await happyWays(SERVER, { ...env, HAPPY_TOKEN: tokenOf('ada'), HAPPY_SECRET: base64(1) });
     expect(all.map((way) => way.value)).toEqual(['link', 'files', 'environment', 'paste']);
     expect(all[1]?.detail).toContain('Reads the machine it came from only');
     writeFileSync(path.join(world.folder, 'happy', 'agent.key'), JSON.stringify({ token: tokenOf('ada'), secret: base64(1) }));
-    expect(happyWays(SERVER, env)[1]?.detail).toContain('every machine and session');
+    expect((await happyWays(SERVER, env))[1]?.detail).toContain('every machine and session');
     writeFileSync(path.join(world.folder, 'happy', 'agent.key'), 'no json');
-    expect(happyWays(SERVER, env)[1]?.detail).toContain('is no key file');
+    expect((await happyWays(SERVER, env))[1]?.detail).toContain('is no key file');
   });
 
   it('begin with the server that is configured, else with the one of Happy\'s own clients', () => {

@@ -42,7 +42,8 @@ export class FakeSecrets implements Secrets {
 export const PLAIN: AccountSystem = {
   system: 'clawdforge', label: 'Plain account…', about: 'for tests', name: 'Plain', inClear: 'Everything.',
   defaultServer: () => 'https://plain.example',
-  open: (secret) => {
+  open: async (secret) => {
+    await Promise.resolve();
     if (typeof secret !== 'object' || secret === null || !('who' in secret) || typeof secret['who'] !== 'string' || typeof secret['key'] !== 'string') return null;
     const { who, key } = secret;
     return {

@@ -163,7 +163,7 @@ describe('the words of a program', () => {
     expect(stream.push('x')).toBe('x'.repeat(limit + 1));
     for (const begun of ['-----BEGIN PRIVATE KEY-----\n', 'token:\n']) {
       expect(stream.push(begun)).toBe('');
-      const out = stream.push(`${'ab'.repeat(limit / 2)}`);
+      const out = stream.push('ab'.repeat(limit / 2));
       expect([out.includes('ab'), out.includes('[redacted]')]).toEqual([false, true]);
     }
   });
