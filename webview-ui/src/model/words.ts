@@ -103,7 +103,7 @@ export function toolLine(row: ToolRow): ToolLine {
     case 'todo':
       return { ...base, icon: 'checklist', verb: running ? 'Updating the to-do list' : 'Updated the to-do list', subject: '' };
     case 'other':
-      return { ...base, icon: 'tools', verb: running ? 'Using' : 'Used', subject: [toolName(row.name), title === row.name || row.name.endsWith(`__${title}`) ? '' : title].filter((part) => part !== '').join(' · ') };
+      return { ...base, icon: 'tools', verb: running ? 'Using' : 'Used', subject: [toolName(row.name), title === row.name || title === toolName(row.name) || row.name.endsWith(`__${title}`) ? '' : title].filter((part) => part !== '').join(' · ') };
   }
 }
 

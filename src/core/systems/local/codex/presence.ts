@@ -224,12 +224,9 @@ export class Presence {
   /** One after the other: what is given back must not be what the next load has taken. Never rejects. */
   async #leave(before: Promise<void>): Promise<void> {
     await before;
-    try {
-      await this.tidy();
-      await this.#host.claims.release(this.#id);
-    } catch (error) {
-      this.#host.context.log.warn('a session could not be let go of', { session: this.#id, error: describeError(error) });
-    }
+    const failed = (error: unknown): void => this.#host.context.log.warn('a session could not be let go of', { session: this.#id, error: describeError(error) });
+    await this.tidy().catch(failed);
+    await this.#host.claims.release(this.#id).catch(failed);
     this.#host.changed(this.#id);
   }
 
