@@ -3,15 +3,15 @@ import type { CallOptions, Disposable } from '../../model/backend.ts';
 import type { Clock, Logger } from '../../model/context.ts';
 import { isAbort } from '../../model/errors.ts';
 import type { JsonObject, JsonValue } from '../../model/json.ts';
-import { systemClock } from '../../transport/clock.ts';
+import { sleep, systemClock } from '../../transport/clock.ts';
 import { Emitter } from '../../transport/emitter.ts';
-import { HttpClient } from '../../transport/http.ts';
+import { HttpClient, serverAddress } from '../../transport/http.ts';
 import { silentLogger } from '../../transport/logger.ts';
 import { backoff } from '../../transport/retry.ts';
 import type { Credentials } from './credentials.ts';
 import type { Cipher } from './crypto/cipher.ts';
 import { Keyring } from './crypto/keyring.ts';
-import { AuthenticationError, EncryptionError, HappyError, SessionNotFound } from './errors.ts';
+import { AuthenticationError, EncryptionError, happyError, HappyError, SessionNotFound } from './errors.ts';
 import { HappyHttp } from './http.ts';
 import { Mirror } from './mirror.ts';
 import type { MirrorChange } from './mirrored.ts';
@@ -39,6 +39,9 @@ export interface AccountOptions {
   readonly idleMs?: number;
   readonly timing?: SocketOptions['timing'];
 }
+
+/** Before another try to emit what had no connection. */
+const AGAIN_MS = 100;
 
 /** A session's messages, shared by all who use them. Disposing the last use ends the sync. */
 export interface SyncUse extends Disposable {
@@ -72,8 +75,14 @@ export class HappyAccount implements AsyncDisposable {
   #reload: { cancel(): void } | null = null;
   #failures = 0;
 
+  /** Throws `invalid_argument`, or `plain_http_refused` for plain http beyond loopback that nobody allowed: the socket carries the token as requests do. */
   constructor(options: AccountOptions) {
     const { credentials, clock = systemClock, log = silentLogger, client = 'pilothouse/0' } = options;
+    try {
+      serverAddress(credentials.serverUrl, { allowPlainHttp: options.allowPlainHttp === true });
+    } catch (error) {
+      throw happyError(error);
+    }
     this.#options = options;
     this.credentials = credentials;
     this.clock = clock;
@@ -221,6 +230,8 @@ export class HappyAccount implements AsyncDisposable {
         } catch (error) {
           if (!(error instanceof NotSentError)) throw error;
         }
+        await sleep(this.clock, Math.min(AGAIN_MS, left()), options.signal);
+        this.requireOpen();
       }
     } finally {
       using.dispose();
@@ -239,7 +250,7 @@ export class HappyAccount implements AsyncDisposable {
     this.#reload?.cancel();
     for (const { sync } of this.#syncs.values()) sync.dispose();
     this.#syncs.clear();
-    this.socket.stop();
+    this.socket.close();
     this.mirror.onChange.clear();
     this.onUpdate.clear();
     this.onEphemeral.clear();

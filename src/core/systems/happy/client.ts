@@ -310,7 +310,8 @@ export class HappyClient implements AsyncDisposable {
     let failure: unknown = null;
     let sessionId: string | null = null;
     try {
-      sessionId = await this.#spawn(request);
+      // What may be somebody else's is neither prompted nor stopped.
+      sessionId = await this.#spawn({ ...request, adopt: false });
       signal?.throwIfAborted();
       await this.#send(sessionId, prompt, { ...call, permissionMode });
       await waitForSession(this.account, sessionId, 'turn', { ...call, timeoutSeconds });

@@ -39,21 +39,24 @@ export class SessionNotFound extends HappyError {
 }
 
 /**
- * A session was not made: `spawn_failed` (the machine said why), `folder_missing` (it must be allowed to create it: `createDir`), `spawn_unknown` (it may exist: look before you
- * repeat), `spawn_unnamed` (it exists, as `sessionId`, but has not got its name).
+ * A session was not made: `spawn_failed` (the machine said why), `folder_missing` (it must be allowed to create it: `createDir`), `spawn_unknown` (it may exist, as one of
+ * `candidates` or unseen: look before you repeat), `spawn_unnamed` (it exists, as `sessionId`, but has not got its name).
  */
 export class SpawnError extends HappyError {
   readonly machineId: string;
   readonly directory: string;
   readonly sessionId: string | null;
+  /** Ids of sessions that may be the one that was asked for, or somebody else's. */
+  readonly candidates: readonly string[];
   constructor(
     code: 'spawn_failed' | 'folder_missing' | 'spawn_unknown' | 'spawn_unnamed', message: string,
-    more: { readonly machineId: string; readonly directory: string; readonly sessionId?: string } & Options,
+    more: { readonly machineId: string; readonly directory: string; readonly sessionId?: string; readonly candidates?: readonly string[] } & Options,
   ) {
     super(code, message, more);
     this.machineId = more.machineId;
     this.directory = more.directory;
     this.sessionId = more.sessionId ?? null;
+    this.candidates = more.candidates ?? [];
   }
 }
 

@@ -2,7 +2,8 @@ import type { CallOptions } from '../../model/backend.ts';
 import type { Clock } from '../../model/context.ts';
 import { isJsonObject } from '../../model/json.ts';
 import type { JsonObject, JsonValue } from '../../model/json.ts';
-import { systemClock } from '../../transport/clock.ts';
+import { sleep, systemClock } from '../../transport/clock.ts';
+import { backoff } from '../../transport/retry.ts';
 import { fromBase64 } from './crypto/base64.ts';
 import type { Cipher } from './crypto/cipher.ts';
 import { ConnectionError, EncryptionError, HappyError, MachineOfflineError, TimeoutError } from './errors.ts';
@@ -18,9 +19,12 @@ interface RpcScope {
 export interface RpcCallOptions extends CallOptions {
   /** Milliseconds for all of it; 55,000 by default: the server itself waits 15 s for a missing side and 30 s for its answer. */
   readonly timeoutMs?: number;
-  /** A second call does no second thing: it is made again when the connection was lost before the answer. */
+  /** A second call does no second thing: it is made again, a few times, when the connection was lost before the answer. */
   readonly idempotent?: boolean;
 }
+
+/** How often an idempotent call is made while its answers are lost. */
+const LOST_TRIES = 4;
 
 /** The session's process is not connected to the server: `session_unreachable`. It is dead, or its machine is offline. */
 export class SessionUnreachable extends HappyError {
@@ -46,21 +50,23 @@ export class RpcRefused extends HappyError {
 /**
  * Calls a handler of a session's process or of a machine's daemon (happy.md B8). Params and result travel under the scope's key. Null is the answer of a handler that
  * answers nothing. Rejects with SessionUnreachable, MachineOfflineError, RpcRefused (an `ok: true` whose result is `{error}` is a failure), EncryptionError, TimeoutError,
- * ConnectionError or `too_large`. After TimeoutError and ConnectionError (other than NotSentError) the handler may have run.
+ * ConnectionError, `closed` or `too_large`. After TimeoutError and ConnectionError (other than NotSentError) the handler may have run.
  */
 export async function callRpc(socket: HappySocket, scope: RpcScope, method: string, params: JsonObject, options: RpcCallOptions = {}, clock: Clock = systemClock): Promise<JsonValue> {
   const { timeoutMs = 55_000, signal } = options;
   const until = clock.monotonic() + timeoutMs;
   const left = (): number => Math.max(1, until - clock.monotonic());
   const more = signal === undefined ? {} : { signal };
-  for (;;) {
+  for (let lost = 0, tried = 1; ; tried += 1) {
     await socket.online({ timeoutMs: left(), ...more });
     try {
       return await once(socket, scope, method, params, { timeoutMs: left(), ...more });
     } catch (error) {
-      const again = error instanceof NotSentError || (options.idempotent === true && error instanceof ConnectionError);
+      if (!(error instanceof NotSentError)) lost += 1;
+      const again = error instanceof NotSentError || (options.idempotent === true && error instanceof ConnectionError && lost < LOST_TRIES);
       if (!again || clock.monotonic() >= until) throw error;
     }
+    await sleep(clock, Math.min(left(), backoff(tried, { baseMs: 200, capMs: 2_000 })), signal);
   }
 }
 

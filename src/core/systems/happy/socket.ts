@@ -73,6 +73,7 @@ export class HappySocket {
   #state: SocketState = { status: 'offline', refusal: null };
   #socket: Socket | null = null;
   #attention: Attention = { active: false, visible: false };
+  #closed = false;
   #tries = 0;
   #retry: { cancel(): void } | null = null;
   #beat: { cancel(): void } | null = null;
@@ -95,9 +96,9 @@ export class HappySocket {
     return this.#state;
   }
 
-  /** Connects, and goes on connecting. Does nothing while it runs. */
+  /** Connects, and goes on connecting. Does nothing while it runs, and after `close`. */
   start(): void {
-    if (this.#socket !== null) return;
+    if (this.#socket !== null || this.#closed) return;
     const { credentials, client } = this.#options;
     const url = new URL(credentials.serverUrl);
     const socket = io(url.origin, {
@@ -145,6 +146,12 @@ export class HappySocket {
     this.#move({ status: 'offline', refusal: null });
   }
 
+  /** Ends it for good: nothing begins it again. */
+  close(): void {
+    this.#closed = true;
+    this.stop();
+  }
+
   /** What the person looks at now. The server hears of the focus at once; something that became visible is worth a try at once. */
   setAttention(attention: Attention): void {
     const before = this.#attention;
@@ -170,8 +177,9 @@ export class HappySocket {
     this.start();
   }
 
-  /** Resolves when online. Rejects with AuthenticationError where the server refuses us, with ConnectionError after `timeoutMs`. */
+  /** Resolves when online. Rejects with AuthenticationError where the server refuses us, with ConnectionError after `timeoutMs`, with `closed` after `close`. */
   async online(options: { readonly timeoutMs: number } & CallOptions): Promise<void> {
+    if (this.#closed) throw new HappyError('closed', 'This Happy client was closed.');
     this.start();
     if (this.#state.status === 'online') return;
     let listening: Disposable | undefined;

@@ -7,7 +7,7 @@ import type { HappyAccount } from './account.ts';
 import { ConnectionError, EncryptionError, requireText, SpawnError, TimeoutError } from './errors.ts';
 import { RpcRefused } from './rpc.ts';
 import { NotSentError } from './socket.ts';
-import type { MachineRow } from './wire/bodies.ts';
+import type { MachineRow, SessionRow } from './wire/bodies.ts';
 import { spawnAnswer } from './wire/pushes.ts';
 
 export interface SpawnRequest extends CallOptions {
@@ -21,6 +21,11 @@ export interface SpawnRequest extends CallOptions {
   readonly permissionMode?: string;
   readonly model?: string;
   readonly effort?: string;
+  /**
+   * Where the machine does not answer: takes the one session of this machine and folder that appeared meanwhile for the one that was asked for. It may be somebody else's, so do not
+   * prompt, stop or delete it unasked. False when absent: SpawnError `spawn_unknown` then, with the candidates.
+   */
+  readonly adopt?: boolean;
   /** More fields of the call, such as `resumeClaudeSessionId`. */
   readonly more?: JsonObject;
 }
@@ -28,18 +33,21 @@ export interface SpawnRequest extends CallOptions {
 /** How long to look for a session of which it is not known whether it was made. */
 const LOOK_MS = 15_000;
 const LOOK_EVERY_MS = 1_000;
+/** How long a second one may take to appear. */
+const SECOND_MS = 1_500;
 
 /**
  * Starts an agent and answers its session's id. The call is not idempotent: when its outcome is unknown (no answer, connection lost) the account's newest sessions are looked
- * through for one of this machine and folder that was not there before, and the call is never repeated. Rejects with MachineOfflineError, SpawnError, EncryptionError, ConnectionError.
+ * through for those of this machine and folder that were not there before, and the call is never repeated. Nothing tells whether such a one is ours: only with `adopt`, and where it
+ * is the only one, is it answered. Rejects with MachineOfflineError, SpawnError, EncryptionError, ConnectionError.
  */
 export async function spawn(account: HappyAccount, request: SpawnRequest): Promise<string> {
-  const { machineId, directory, signal } = request;
+  const { machineId, directory, adopt = false, signal } = request;
   const options = signal === undefined ? {} : { signal };
   requireText(machineId, 'machineId');
   requireText(directory, 'directory');
   const machine = await account.machineRow(machineId, options);
-  const before = new Set((await account.api.sessions({ ...options, limit: 100 })).rows.map((row) => row.id));
+  const before = (await account.api.sessions({ ...options, limit: 100 })).rows;
   try {
     const sessionId = await call(account, machine, request);
     account.spawned.add(sessionId);
@@ -47,9 +55,14 @@ export async function spawn(account: HappyAccount, request: SpawnRequest): Promi
   } catch (error) {
     const unknown = !(error instanceof NotSentError) && (error instanceof TimeoutError || error instanceof ConnectionError || error instanceof EncryptionError);
     if (!unknown) throw error;
-    const found = await lookFor(account, request, before);
-    if (found !== null) return found;
-    throw new SpawnError('spawn_unknown', `Machine ${machineId} did not say whether it started a session in ${directory}, and none has appeared. Look at the machine before you try again.`, { machineId, directory, cause: error });
+    const candidates = await lookFor(account, request, before);
+    const [only] = candidates;
+    if (adopt && only !== undefined && candidates.length === 1) {
+      account.spawned.add(only);
+      return only;
+    }
+    const appeared = candidates.length === 0 ? 'none has appeared' : `${candidates.join(', ')} appeared there meanwhile, which may be it or somebody else's`;
+    throw new SpawnError('spawn_unknown', `Machine ${machineId} did not say whether it started a session in ${directory}, and ${appeared}. Look before you try again.`, { machineId, directory, candidates, cause: error });
   }
 }
 
@@ -91,20 +104,24 @@ async function call(account: HappyAccount, machine: MachineRow, request: SpawnRe
   }
 }
 
-async function lookFor(account: HappyAccount, request: SpawnRequest, before: ReadonlySet<string>): Promise<string | null> {
+/** Ids of the sessions of that machine and folder that were made since; the look goes on for a little after the first, for a second one. */
+async function lookFor(account: HappyAccount, request: SpawnRequest, before: readonly SessionRow[]): Promise<readonly string[]> {
   const { signal } = request;
   const options = signal === undefined ? {} : { signal };
-  const until = account.clock.monotonic() + LOOK_MS;
-  for (;;) {
+  const known = new Set(before.map((row) => row.id));
+  // A deletion moves older sessions into the page.
+  const since = Math.max(0, ...before.map((row) => row.createdAt));
+  let until = account.clock.monotonic() + LOOK_MS;
+  for (let found = 0; ;) {
     const page = await account.api.sessions({ ...options, limit: 100 });
-    for (const row of page.rows) {
-      if (before.has(row.id) || account.spawned.has(row.id)) continue;
+    const candidates = page.rows.filter((row) => {
+      if (known.has(row.id) || row.createdAt < since || account.spawned.has(row.id)) return false;
       const metadata = account.keyring.cipherFor({ id: row.id, dataEncryptionKey: row.dataEncryptionKey, sample: row.metadata })?.open(row.metadata);
-      if (!isJsonObject(metadata) || metadata['machineId'] !== request.machineId || !samePath(metadata, request.directory)) continue;
-      account.spawned.add(row.id);
-      return row.id;
-    }
-    if (account.clock.monotonic() >= until) return null;
+      return isJsonObject(metadata) && metadata['machineId'] === request.machineId && samePath(metadata, request.directory);
+    });
+    if (found === 0 && candidates.length > 0) until = Math.min(until, account.clock.monotonic() + SECOND_MS);
+    found = candidates.length;
+    if (account.clock.monotonic() >= until) return candidates.map((row) => row.id);
     await sleep(account.clock, LOOK_EVERY_MS, signal);
   }
 }

@@ -1,4 +1,5 @@
 import type { CallOptions } from '../../../model/backend.ts';
+import { describeError } from '../../../model/errors.ts';
 import type { JsonObject } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { Session } from '../../../model/session.ts';
@@ -84,10 +85,13 @@ export async function forkSession(desk: HappyDesk, id: string, options: CallOpti
   }
   if (copy === null) throw new HappyError('bad_answer', 'The machine did not say which copy it made.');
   const made = await spawn(desk.account, {
-    machineId: machine.id, directory, agent: local.agent, more: { ...(claude ? { resumeClaudeSessionId: copy } : { resumeCodexThreadId: copy }), parentSessionId: id }, ...options,
+    machineId: machine.id, directory, agent: local.agent, more: { ...(claude ? { resumeClaudeSessionId: copy } : { resumeCodexThreadId: copy }), parentSessionId: id }, adopt: false, ...options,
   });
   const title = `${titleOf(told(metadata))} (fork)`;
-  await changeMetadata(desk.account, made, (current) => ({ ...current, summary: { text: title, updatedAt: desk.account.clock.now() }, name: title }), options);
+  // It runs already: a name that could not be written is no reason to lose it. Of its summary only the text is ours.
+  const updatedAt = desk.account.clock.now();
+  await changeMetadata(desk.account, made, (current) => ({ ...current, summary: { ...(isJsonObject(current['summary']) ? current['summary'] : {}), text: title, updatedAt }, name: title }), options)
+    .catch((error: unknown) => desk.account.log.warn('a fork could not be named', { session: made, error: describeError(error) }));
   return desk.adopt(made, options);
 }
 
