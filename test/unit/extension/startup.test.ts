@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { bundles } from '../../../scripts/build/bundles.mjs';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
-const HAPPY = /^(?:node_modules\/(?:undici|socket\.io-client|engine\.io-client|tweetnacl)|src\/core\/systems\/happy)\//;
+const HAPPY = /(?:^|\/)(?:node_modules\/(?:undici|socket\.io-client|engine\.io-client|tweetnacl)|src\/core\/systems\/happy)\//;
 
 describe('the bundle of the extension', () => {
   it('evaluates nothing of Happy when it is loaded: that waits until there is an account', async () => {
