@@ -68,6 +68,14 @@ describe('requests', () => {
     expect(log.openRequests).toMatchObject([{ requestId: 'r' }]);
   });
 
+  it('stay open where a version cannot be read, and are withdrawn by one that is empty', () => {
+    const log = new SessionNormaliser(claude);
+    log.agentState({ requests: { r: bash } }, 5);
+    expect(log.agentState(undefined, 6)).toEqual([]);
+    expect(log.openRequests).toMatchObject([{ requestId: 'r' }]);
+    expect(log.agentState(null, 7)).toMatchObject([{ kind: 'answer', outcome: 'withdrawn' }]);
+  });
+
   it('from before the messages that are here wait until theirs are', () => {
     const log = new SessionNormaliser(claude);
     const done = { completedRequests: { r: { ...bash, completedAt: start + 60, status: 'denied' } } };

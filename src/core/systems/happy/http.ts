@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { CallOptions } from '../../model/backend.ts';
 import type { JsonValue } from '../../model/json.ts';
 import type { HttpClient, HttpMethod } from '../../transport/http.ts';
-import { HttpError } from '../../transport/http.ts';
+import { HttpError, isLoopback } from '../../transport/http.ts';
 import type { RetryOptions } from '../../transport/retry.ts';
 import { classifyHttp, withRetry } from '../../transport/retry.ts';
 import type { Credentials } from './credentials.ts';
@@ -181,19 +181,20 @@ export class HappyHttp {
     const form = new FormData();
     for (const [name, value] of Object.entries(place.formFields ?? {})) form.set(name, value);
     form.set('file', new Blob([Uint8Array.from(sealed)]));
-    await this.#tried(() => this.#http.request({
+    await this.#stored('upload', place.uploadUrl, () => this.#http.request({
       method: place.method, url: place.uploadUrl, headers: { ...this.#ownHeaders(place.uploadUrl), ...(place.method === 'PUT' ? { 'content-type': 'application/octet-stream' } : {}) },
       body: place.method === 'PUT' ? sealed : form, deadlineMs: 120_000, signal: options.signal,
-    }), { ...options, idempotent: true });
+    }), options);
     return place.ref;
   }
 
   /** The encrypted bytes behind a `ref` of that session. */
-  async download(sessionId: string, ref: string, options: CallOptions = {}): Promise<Uint8Array> {
+  async download(sessionId: string, ref: string, options: { readonly maxBytes?: number } & CallOptions = {}): Promise<Uint8Array> {
     const json = { ref };
     const place = await this.#inSession(sessionId, () => this.#call('POST', `/v1/sessions/${part(sessionId)}/attachments/request-download`, wire.downloadPlace, { ...options, json, idempotent: true }));
-    const answer = await this.#tried(
-      () => this.#http.request({ method: 'GET', url: place.downloadUrl, headers: this.#ownHeaders(place.downloadUrl), deadlineMs: 120_000, maxBodyBytes: LARGEST_FILE + 40, signal: options.signal }),
+    const answer = await this.#stored(
+      'download', place.downloadUrl,
+      () => this.#http.request({ method: 'GET', url: place.downloadUrl, headers: this.#ownHeaders(place.downloadUrl), deadlineMs: 120_000, maxBodyBytes: (options.maxBytes ?? LARGEST_FILE) + 40, signal: options.signal }),
       { ...options, idempotent: true },
     );
     return answer.body;
@@ -223,6 +224,22 @@ export class HappyHttp {
       return await withRetry(work, { ...this.#retry, tries: call.tries ?? 4, classify: classifyHttp(call.idempotent), signal: call.signal });
     } catch (error) {
       throw happyError(error);
+    }
+  }
+
+  /**
+   * A request to where the server keeps attachments: it may be a store of somebody else, whose answers say nothing about our account (`upload_failed`, `download_failed`). The server
+   * chose the address, so it leads neither into this computer, unless the server itself is here, nor over plain http to another host.
+   */
+  async #stored<T>(what: 'upload' | 'download', url: string, work: () => Promise<T>, options: CallOptions): Promise<T> {
+    if (!mayStore(url, this.#credentials.serverUrl)) throw new HappyError(`${what}_failed`, 'The Happy server named an address for attachments that is not safe to ask: neither https nor its own.');
+    if (new URL(url).origin === new URL(this.#credentials.serverUrl).origin) return this.#tried(work, { ...options, idempotent: true });
+    try {
+      return await withRetry(work, { ...this.#retry, tries: 4, classify: classifyHttp(true), signal: options.signal });
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error;
+      // Without its cause: a status of that store is none of the Happy server's.
+      throw new HappyError(`${what}_failed`, `The store of attachments ${error.status === null ? 'cannot be reached' : `answered with ${error.status}`}. Try again.`);
     }
   }
 
@@ -258,6 +275,20 @@ export class HappyHttp {
     if (new URL(url).origin !== new URL(this.#credentials.serverUrl).origin) return {};
     return { authorization: `Bearer ${this.#credentials.token}`, 'x-happy-client': this.#client };
   }
+}
+
+function mayStore(url: string, serverUrl: string): boolean {
+  const there = URL.canParse(url) ? new URL(url) : null;
+  const own = new URL(serverUrl);
+  if (there === null || there.username !== '' || there.password !== '') return false;
+  if (there.origin === own.origin) return true;
+  if (isHere(there.hostname)) return isHere(own.hostname);
+  return there.protocol === 'https:' || (there.protocol === own.protocol && there.hostname === own.hostname);
+}
+
+/** This computer, also by the addresses that stand for any of its own. */
+function isHere(hostname: string): boolean {
+  return isLoopback(hostname) || hostname === '0.0.0.0' || hostname === '[::]' || /^\[::(?:ffff:)?(?:7f[0-9a-f]{2}|0):[0-9a-f]{1,4}\]$/.test(hostname);
 }
 
 function part(id: string): string {

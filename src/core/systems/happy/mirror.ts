@@ -282,8 +282,9 @@ export class Mirror {
       row = { ...row, ...this.#opened(row, metadata.value), metadataVersion: metadata.version };
     }
     if (newer(agentState, row.agentStateVersion)) {
+      // One that cannot be read says nothing of what was open: what was read last stays.
       held.sealed.other = agentState.value;
-      row = { ...row, agentState: objectOf(this.#cipherOf(row, held.sealed.metadata), agentState.value), agentStateVersion: agentState.version };
+      row = { ...row, agentState: objectOf(this.#cipherOf(row, held.sealed.metadata), agentState.value) ?? (agentState.value === null ? null : row.agentState), agentStateVersion: agentState.version };
     }
     if (row !== held.row && at !== null) row = { ...row, updatedAt: Math.max(row.updatedAt, at) };
     this.#putSession(held, row);

@@ -33,11 +33,16 @@ export async function uploadAll(account: HappyAccount, sessionId: string, cipher
   return messages;
 }
 
+/** True for an image that is fetched as soon as it is seen. */
+export function isShown(entry: FileEntry): boolean {
+  return entry.row !== null && refOfRow(entry.row) !== null && entry.file.data === null && /^image\/(?:png|jpeg|gif|webp)$/.test(entry.file.mediaType) && (entry.file.size ?? 0) <= SHOWN_BYTES;
+}
+
 /** The image behind a file's entry, as a later version of it; null where it is none, is too large, or cannot be opened. */
 export async function fetchImage(account: HappyAccount, sessionId: string, cipher: Cipher, entry: FileEntry, options: CallOptions): Promise<FileEntry | null> {
   const ref = entry.row === null ? null : refOfRow(entry.row);
-  if (ref === null || entry.file.data !== null || !/^image\/(?:png|jpeg|gif|webp)$/.test(entry.file.mediaType) || (entry.file.size ?? 0) > SHOWN_BYTES) return null;
-  const bytes = await cipher.openBlob(await account.api.download(sessionId, ref, options), options);
+  if (ref === null || !isShown(entry)) return null;
+  const bytes = await cipher.openBlob(await account.api.download(sessionId, ref, { ...options, maxBytes: SHOWN_BYTES }), options);
   if (bytes === null || bytes.length > SHOWN_BYTES) return null;
   return { ...entry, rev: entry.rev + 1, file: { ...entry.file, size: bytes.length, data: toBase64(bytes) } };
 }

@@ -11,12 +11,14 @@ import type { SentMessage } from '../http.ts';
 import type { MirroredSession } from '../mirrored.ts';
 import type { Ask, MessageInput, TurnHint } from '../normalise/index.ts';
 import { SessionNormaliser, toldClockLag } from '../normalise/index.ts';
-import { fetchImage } from './attachments.ts';
+import { fetchImage, isShown } from './attachments.ts';
 import type { HappyDesk } from './desk.ts';
 import { contextOf, told } from './desk.ts';
 
 /** Messages that are normalised at once. */
 const PORTION = 20;
+/** Images that are fetched at the same time. */
+const FETCHES = 2;
 
 /**
  * The messages of one session as entries. Messages that are pushed before the newest page was read wait for it: how far the machine's clock is off is told by a page, and it
@@ -35,6 +37,10 @@ export class Log {
   #keptOpen = '';
   /** As `NormaliseContext.clockLagMs`; null while nothing has told it. */
   #clockLagMs: number | null = null;
+  readonly #images: FileEntry[] = [];
+  #fetches = 0;
+  /** Rows of images that wait, are fetched, or were told. */
+  readonly #fetched = new Set<string>();
   #workAt = Number.NEGATIVE_INFINITY;
   usage: UsageFigures | null = null;
 
@@ -222,7 +228,7 @@ export class Log {
         newest = entry.rev;
         this.usage = entry.figures;
       }
-      if (entry.kind === 'file') void this.#image(entry);
+      if (entry.kind === 'file') this.#image(entry);
     }
     const normaliser = this.#normaliser;
     const open = normaliser === null ? '' : JSON.stringify(normaliser.openRequests);
@@ -233,15 +239,30 @@ export class Log {
     this.#desk.changed(this.#id);
   }
 
-  async #image(entry: FileEntry): Promise<void> {
-    const cipher = this.#desk.account.mirror.cipher(this.#id);
-    if (cipher === null || this.#use === null) return;
-    try {
-      const image = await fetchImage(this.#desk.account, this.#id, cipher, entry, { signal: this.#end.signal });
-      if (image !== null) this.#emit([image]);
-    } catch (error) {
-      if (!this.#end.signal.aborted) this.#desk.context.log.debug('an image could not be fetched', { session: this.#id, error: describeError(error) });
+  #image(entry: FileEntry): void {
+    if (this.#use === null || this.#fetched.has(entry.id) || !isShown(entry)) return;
+    this.#fetched.add(entry.id);
+    this.#images.push(entry);
+    if (this.#fetches < FETCHES) void this.#fetchImages();
+  }
+
+  /** Works off the images that wait, one after the other. */
+  async #fetchImages(): Promise<void> {
+    const { signal } = this.#end;
+    this.#fetches += 1;
+    for (let entry = this.#images.shift(); entry !== undefined; entry = this.#images.shift()) {
+      try {
+        const cipher = this.#desk.account.mirror.cipher(this.#id);
+        const image = cipher === null || signal.aborted || this.#use === null ? undefined : await fetchImage(this.#desk.account, this.#id, cipher, entry, { signal });
+        if (image === undefined) this.#fetched.delete(entry.id);
+        else if (image !== null) this.#emit([image]);
+      } catch (error) {
+        // Worth another try when its message is read again.
+        this.#fetched.delete(entry.id);
+        if (!signal.aborted) this.#desk.context.log.debug('an image could not be fetched', { session: this.#id, error: describeError(error) });
+      }
     }
+    this.#fetches -= 1;
   }
 }
 

@@ -107,9 +107,9 @@ export class SessionNormaliser {
     return end === null ? [] : [end];
   }
 
-  /** Entries of a version of the agentState that an earlier one did not give; none of one that is not above the last. */
+  /** Entries of a version of the agentState that an earlier one did not give; none of one that is not above the last, or that could not be read (undefined): the last one that could stays. */
   agentState(value: JsonValue | undefined, version: number): Entry[] {
-    if (this.#state !== null && version <= this.#state.version) return [];
+    if (value === undefined || (this.#state !== null && version <= this.#state.version)) return [];
     this.#state = { value, version };
     return this.#stateEntries(this.#state);
   }
