@@ -63,7 +63,7 @@ async function save(file: string, { token, secret, serverUrl }: Credentials): Pr
 
 /** Other credentials that go before the ones that were just made. */
 function tellWhatCounts(home: string, made: Credentials, io: CliIo): void {
-  const set = ['HAPPY_TOKEN', 'HAPPY_SECRET', 'HAPPY_SERVER_URL'].filter((name) => (io.env[name] ?? '').trim() !== '' && !(name === 'HAPPY_SERVER_URL' && io.env[name]?.trim() === made.serverUrl));
+  const set = ['HAPPY_TOKEN', 'HAPPY_SECRET'].filter((name) => (io.env[name] ?? '').trim() !== '');
   if (set.length > 0) io.err(`${set.join(', ')} of the environment ${set.length === 1 ? 'goes' : 'go'} before this key.\n`);
   try {
     const read = credentialsFromHome({ happyHome: home, serverUrl: made.serverUrl, env: {}, allowPlainHttp: true });

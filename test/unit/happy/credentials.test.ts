@@ -53,19 +53,35 @@ describe('key files', () => {
     }
   });
 
-  it('takes the server that a key file of ours names, after what is given and before Happy\'s settings', () => {
+  it('sends the token of a file that names its server nowhere else: not where the environment, nor where an argument says', () => {
     const own = { HAPPY_HOME_DIR: home };
     write('agent.key', { ...V1, serverUrl: 'https://ours.example.org' });
     write('settings.json', { serverUrl: 'https://settings.example.org' });
     expect(credentialsFromHome({ env: own }).serverUrl).toBe('https://ours.example.org');
-    expect(credentialsFromHome({ env: env() }).serverUrl).toBe(url);
-    expect(credentialsFromHome({ env: env(), serverUrl: 'https://given.example.org' }).serverUrl).toBe('https://given.example.org');
+    expect(credentialsFromHome({ env: env() }).serverUrl).toBe('https://ours.example.org');
+    expect(credentialsFromHome({ env: own, serverUrl: 'https://ours.example.org/' }).serverUrl).toBe('https://ours.example.org');
+    const refused = failure(() => credentialsFromHome({ env: own, serverUrl: 'https://given.example.org' }));
+    expect(refused).toMatchObject({ code: 'credentials_malformed', message: expect.stringMatching(/ours\.example\.org.*given\.example\.org/) as string });
+    expect(failure(() => credentialsFromFile(path.join(home, 'agent.key'), { env: own, serverUrl: 'https://given.example.org' }))).toMatchObject({ code: 'credentials_malformed' });
     // The token is that of the first file: another file's server is not for it.
     write('access.key', V2);
     expect(credentialsFromHome({ env: own }).serverUrl).toBe('https://settings.example.org');
     write('agent.key', V1);
     rmSync(path.join(home, 'access.key'));
     expect(credentialsFromHome({ env: own }).serverUrl).toBe('https://settings.example.org');
+  });
+
+  it('never joins files of different servers', () => {
+    write('access.key', V2);
+    write('agent.key', { ...V1, serverUrl: 'https://ours.example.org' });
+    const first = credentialsFromHome({ env: env() });
+    expect(first).toMatchObject({ serverUrl: url, master: null });
+    expect(first.describe()).toContain('agent.key is for the server https://ours.example.org, not for https://happy.example.org');
+    const given = credentialsFromHome({ env: env(), serverUrl: 'https://ours.example.org' });
+    expect([given.serverUrl, given.source.files.length]).toEqual(['https://ours.example.org', 2]);
+    // The one without a server is of no use where none is known.
+    const second = credentialsFromHome({ env: { HAPPY_HOME_DIR: home } });
+    expect(second).toMatchObject({ serverUrl: 'https://ours.example.org', machineKey: null, source: { files: [path.join(home, 'agent.key')] } });
   });
 
   it('joins both files of one account, and leaves out another\'s', () => {
@@ -161,11 +177,17 @@ describe('environment and arguments', () => {
     expect(failure(() => new HappyClient({ env: env(), token: 'x' }))).toMatchObject({ code: 'credentials_missing', message: expect.stringContaining('secret is missing') as string });
   });
 
+  it('takes no server of Happy\'s settings for a token that is given', () => {
+    write('settings.json', { serverUrl: 'https://settings.example.org' });
+    expect(failure(() => explicitCredentials({ token: 'x', secret: key(1) }, { env: { HAPPY_HOME_DIR: home }, happyHome: home }))).toMatchObject({ code: 'credentials_missing' });
+    expect(explicitCredentials({ token: 'x', secret: key(1) }, { env: env() }).serverUrl).toBe(url);
+  });
+
   it('shows nothing of its keys in any print', () => {
     const secret = Uint8Array.from(randomBytes(32));
     const token = 'tok-0123456789abcdef';
     const held = new Credentials({ serverUrl: url, token, master: secret, machineKey: secret, knownKeys: new Map([['s', secret]]), source: { kind: 'explicit', files: [] } });
-    for (const text of [JSON.stringify(held), inspect(held, { depth: 9, showHidden: true }), held.describe(), JSON.stringify({ held }), Object.keys(held).join(' ')]) {
+    for (const text of [JSON.stringify(held), inspect(held, { depth: 9, showHidden: true }), inspect({ held }, { depth: 9, showHidden: true, getters: true }), held.describe(), JSON.stringify({ held }), Object.keys(held).join(' ')]) {
       expect(text).not.toContain(token);
       expect(text).not.toContain(Buffer.from(secret).toString('base64'));
       expect(text).not.toContain(Array.from(secret).join(', '));

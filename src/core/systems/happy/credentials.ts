@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { inspect } from 'node:util';
 import { isJsonObject } from '../../model/json.ts';
 import type { JsonObject, JsonValue } from '../../model/json.ts';
 import { serverAddress } from '../../transport/http.ts';
@@ -80,6 +81,11 @@ export class Credentials {
   toJSON(): JsonObject {
     return { serverUrl: this.serverUrl, source: this.source.kind };
   }
+
+  /** What util.inspect prints: it would call the getters where it is asked to. */
+  [inspect.custom](): string {
+    return `Credentials { serverUrl: ${JSON.stringify(this.serverUrl)}, source: '${this.source.kind}' }`;
+  }
 }
 
 /** What the search for credentials looks at. */
@@ -97,7 +103,7 @@ export function happyHomeOf(env: NodeJS.ProcessEnv): string {
   return own === undefined || own === '' ? path.join(os.homedir(), '.happy') : own.replace(/^~(?=$|[\\/])/, os.homedir());
 }
 
-/** Token and secret as given. Throws `credentials_missing`, `credentials_malformed`, or what a bad server address brings. */
+/** Token and secret as given, for the given server, else `HAPPY_SERVER_URL`. Throws `credentials_missing`, `credentials_malformed`, or what a bad server address brings. */
 export function explicitCredentials(given: { readonly token: string; readonly secret: string }, places: CredentialPlaces = {}, source: CredentialSource = { kind: 'explicit', files: [] }): Credentials {
   const secret = keyOf(given.secret);
   if (secret === null) throw new AuthenticationError('credentials_malformed', 'The Happy secret is not base64 of 32 bytes. Copy it again.');
@@ -182,29 +188,66 @@ function sessionKeys(file: string): ReadonlyMap<string, Uint8Array> {
   return keys;
 }
 
+/** The keys of one account on one server, of all these files. The first file that can be used says which; what belongs elsewhere is left out and said. */
 function joined(found: readonly KeyFile[], places: CredentialPlaces, remarks: readonly string[] = []): Credentials {
-  const [first] = found;
-  if (first === undefined) throw new AuthenticationError('credentials_missing', 'There is no Happy key file.');
-  const account = accountOf(first.token);
-  const others = found.filter((one) => account !== null && accountOf(one.token) !== null && accountOf(one.token) !== account);
-  const same = found.filter((one) => !others.includes(one));
-  const home = places.happyHome ?? path.dirname(first.file);
+  const usable: { readonly one: KeyFile; readonly serverUrl: string }[] = [];
+  const refused: Error[] = [];
+  for (const one of found) {
+    try {
+      usable.push({ one, serverUrl: serverOfFile(one, { ...places, happyHome: places.happyHome ?? path.dirname(one.file) }) });
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      refused.push(error);
+    }
+  }
+  const [first] = usable;
+  if (first === undefined) throw refused[0] ?? new AuthenticationError('credentials_missing', 'There is no Happy key file.');
+  const account = accountOf(first.one.token);
+  const left: string[] = refused.map((error) => error.message);
+  const same: KeyFile[] = [];
+  for (const { one, serverUrl } of usable) {
+    const theirs = accountOf(one.token);
+    if (account !== null && theirs !== null && theirs !== account) left.push(`${one.file} belongs to another account and was left out.`);
+    else if (serverUrl !== first.serverUrl) left.push(`${one.file} is for the server ${serverUrl}, not for ${first.serverUrl}, and was left out.`);
+    else same.push(one);
+  }
   return new Credentials({
-    serverUrl: serverOf({ ...places, happyHome: home }, first.serverUrl), token: first.token,
+    serverUrl: first.serverUrl, token: first.one.token,
     master: same.find((one) => one.master !== null)?.master ?? null, machineKey: same.find((one) => one.machineKey !== null)?.machineKey ?? null,
     knownKeys: new Map(same.flatMap((one) => Array.from(one.knownKeys))),
     source: { kind: 'file', files: same.map((one) => one.file) },
-    remarks: [...remarks, ...others.map((one) => `${one.file} belongs to another account and was left out.`)],
+    remarks: [...remarks, ...left],
   });
 }
 
-/** The given address, else `HAPPY_SERVER_URL`, else that of the token's own file, else `serverUrl` of Happy's own settings.json. Never a guess: the token would go there. */
-function serverOf(places: CredentialPlaces, own: string | null = null): string {
-  const env = places.env ?? process.env;
-  const given = [places.serverUrl, env['HAPPY_SERVER_URL'], own ?? undefined].find((text) => text !== undefined && text.trim() !== '') ?? serverOfSettings(places.happyHome ?? happyHomeOf(env));
-  if (given === null) throw new AuthenticationError('credentials_missing', 'No Happy server is known. Give serverUrl or set HAPPY_SERVER_URL.');
+/**
+ * The server that a key file is for. One that the file names binds its token: another that is given is refused (`credentials_malformed`), and the environment does not count. For a
+ * file that names none it is the given one, else `HAPPY_SERVER_URL`, else `serverUrl` of Happy's own settings.json. Never a guess: the token would go there.
+ */
+function serverOfFile({ file, serverUrl: own }: KeyFile, places: CredentialPlaces): string {
+  const given = (places.serverUrl ?? '').trim();
+  if (own === null || own.trim() === '') return addressOf(given !== '' ? given : (serverOfEnv(places) ?? serverOfSettings(places.happyHome ?? happyHomeOf(places.env ?? process.env))), places);
+  const bound = addressOf(own, places);
+  if (given !== '' && addressOf(given, places) !== bound) {
+    throw new AuthenticationError('credentials_malformed', `${file} is for the Happy server ${bound}, not for ${addressOf(given, places)}: its token is not sent there. Give the other server, or sign in to this one.`);
+  }
+  return bound;
+}
+
+/** The given address, else `HAPPY_SERVER_URL`. */
+function serverOf(places: CredentialPlaces): string {
+  const given = (places.serverUrl ?? '').trim();
+  return addressOf(given === '' ? serverOfEnv(places) : given, places);
+}
+
+function serverOfEnv({ env = process.env }: CredentialPlaces): string | null {
+  return (env['HAPPY_SERVER_URL'] ?? '').trim() || null;
+}
+
+function addressOf(text: string | null, { allowPlainHttp = false }: CredentialPlaces): string {
+  if (text === null) throw new AuthenticationError('credentials_missing', 'No Happy server is known. Give serverUrl or set HAPPY_SERVER_URL.');
   try {
-    return serverAddress(given.trim(), { allowPlainHttp: places.allowPlainHttp === true });
+    return serverAddress(text.trim(), { allowPlainHttp });
   } catch (error) {
     throw happyError(error);
   }

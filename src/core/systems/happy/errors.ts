@@ -9,7 +9,7 @@ interface Options {
 /**
  * Root of every error of the Happy system. Codes of its own: `invalid_argument` (refused here, nothing was sent), `machine_not_found`,
  * `session_stopped`, `session_unreachable`, `still_running`, `already_answered`, `not_confirmed`, `too_large`, `rpc_failed` (the other side's handler refused), `request_refused` (4xx),
- * `server_error` (5xx), `rate_limited`, `bad_answer`, `plain_http_refused`, `closed`.
+ * `server_error` (5xx), `rate_limited`, `bad_answer`, `plain_http_refused`, `upload_failed`, `download_failed` (the store of attachments), `closed`.
  */
 export class HappyError extends PilothouseError {}
 

@@ -195,7 +195,7 @@ export class HappyHttp {
     const answer = await this.#stored(
       'download', place.downloadUrl,
       () => this.#http.request({ method: 'GET', url: place.downloadUrl, headers: this.#ownHeaders(place.downloadUrl), deadlineMs: 120_000, maxBodyBytes: (options.maxBytes ?? LARGEST_FILE) + 40, signal: options.signal }),
-      { ...options, idempotent: true },
+      options,
     );
     return answer.body;
   }
