@@ -171,6 +171,22 @@ describe('a Happy account', () => {
     await until('the server to have it no more', async () => !(await phone.sessions()).some((session) => session.id === id));
   });
 
+  test('a task runs in a session of its own, which is ended after it', async () => {
+    await window.runCommand('Pilothouse: Run Task…');
+    await window.quickInput.wait(/What is to be done/);
+    await window.quickInput.answer(HELLO);
+    await window.quickInput.wait(/on vm$|^Folder on/);
+    await window.quickInput.answer(folder);
+    await window.quickInput.wait(/name \(optional\)/);
+    await window.quickInput.answer('A task');
+    await window.quickInput.wait('Enter starts the session');
+    await window.quickInput.pick('Start Session');
+    await (await item('A task')).row(30_000);
+    await window.notifications.wait(/Task done: Say hello/);
+    await until('its process to be gone', async () => (await daemon?.processes())?.length === 1, { timeoutMs: 40_000 });
+    expect((await phone.messages(await sessionId())).some((message) => JSON.stringify(message.value ?? null).includes('bookings of a harbour'))).toBe(true);
+  });
+
   test('nothing was written to the console that should not be there, and the server was asked nothing unknown', () => {
     expect(window.errors.filter((error) => /pilothouse\.pilothouse-|dist\/webview|Content Security Policy/i.test(error))).toEqual([]);
     expect(server.unknown).toEqual([]);

@@ -24,16 +24,8 @@ type Group = Extract<TreeNode, { kind: 'group' }>;
 /** New Session…: where, with which agent, in which folder. Arguments `{connectionId, machineId, folder, agent, title, mode, model, prompt}` answer the questions that they name. */
 export async function newSession(services: Services, target: unknown): Promise<void> {
   const given = givenOf(target);
-  const node = typeof target === 'string' ? services.tree.node(target) : null;
-  const group = node?.kind === 'group' ? node : null;
-  await progress('Looking for agents…', () => services.ready.then(() => services.fleet.settled()));
-  const all = services.fleet.connections();
-  if (all.length > 0 && all.every((each) => each.dormant)) throw refusalOf(UNTRUSTED);
-  const here = (each: Connection): boolean => group === null || group.machineId === null || services.fleet.machinesOf(each.connectionId).some((machine) => machine.id === group.machineId);
-  const connection = await connectionFor(services, group?.connectionId ?? target, 'Which agent?', (each) => each.traits.spawn && each.state.status === 'ready' && here(each));
-  const { places } = services.fleet.backend(connection.connectionId);
-  const options = places === undefined ? await localOptions(services, connection, given, group) : await remoteOptions(services, connection, places, given, group);
-  const session = await start(services, connection, options);
+  const { connection, options } = await chooseStart(services, target);
+  const session = await startSession(services, connection, options);
   const key = sessionKey(session);
   services.panels.open(key);
   const { prompt } = given;
@@ -46,8 +38,23 @@ export async function newSession(services: Services, target: unknown): Promise<v
   }
 }
 
+/** Asks what the arguments leave open: which connection, machine, agent and folder, and what the session begins with. */
+export async function chooseStart(services: Services, target: unknown): Promise<{ readonly connection: Connection; readonly options: SpawnOptions }> {
+  const given = givenOf(target);
+  const node = typeof target === 'string' ? services.tree.node(target) : null;
+  const group = node?.kind === 'group' ? node : null;
+  await progress('Looking for agents…', () => services.ready.then(() => services.fleet.settled()));
+  const all = services.fleet.connections();
+  if (all.length > 0 && all.every((each) => each.dormant)) throw refusalOf(UNTRUSTED);
+  const here = (each: Connection): boolean => group === null || group.machineId === null || services.fleet.machinesOf(each.connectionId).some((machine) => machine.id === group.machineId);
+  const connection = await connectionFor(services, group?.connectionId ?? target, 'Which agent?', (each) => each.traits.spawn && each.state.status === 'ready' && here(each));
+  const { places } = services.fleet.backend(connection.connectionId);
+  const options = places === undefined ? await localOptions(services, connection, given, group) : await remoteOptions(services, connection, places, given, group);
+  return { connection, options };
+}
+
 /** A folder that is missing is made where the person agrees. */
-async function start(services: Services, connection: Connection, options: SpawnOptions): Promise<Session> {
+export async function startSession(services: Services, connection: Connection, options: SpawnOptions): Promise<Session> {
   const spawn = (more: Partial<SpawnOptions> = {}): Promise<Session> => progress(`Starting ${oneLine(connection.name, 60)}…`, () => services.fleet.spawn(connection.connectionId, { ...options, ...more }));
   try {
     return await spawn();

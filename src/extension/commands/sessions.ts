@@ -11,6 +11,7 @@ import { placeOf } from '../chat/place.ts';
 import { Dismissed } from './dismissed.ts';
 import type { Handler } from './handler.ts';
 import { newSession } from './newSession.ts';
+import { runTask } from './runTask.ts';
 import { connectionFor, sessionFor } from './pick.ts';
 import { confirm, progress } from './progress.ts';
 
@@ -35,6 +36,7 @@ async function answerFromTree(services: Services, target: unknown, outcome: 'all
 }
 
 export const sessionCommands = {
+  runTask,
   newSession,
   openSession: async (services, target) => {
     const { key } = await sessionFor(services, target, 'Open which session?');
