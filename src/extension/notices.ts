@@ -13,8 +13,14 @@ const WORKS: readonly Session['state'][] = ['starting', 'running', 'waiting'];
 export class Notices {
   /** The request of each session that was told or seen last, by its id. */
   private readonly told = new Map<SessionKey, string>();
+  private readonly since: number;
   /** What each session did last, as far as we were in touch: a turn that failed while we were not is told when we are again. */
   private readonly did = new Map<SessionKey, Session['state']>();
+
+  /** `since`: when this window began to look, milliseconds since the epoch. What was asked before stands in the tree and on the badge; a list of it all at once would be a flood. */
+  constructor(since: number) {
+    this.since = since;
+  }
 
   /** Takes the session as it is now; null when it is gone. What comes of it is told unless `quiet`: the person sees the chat, or wants none. */
   take(key: SessionKey, session: Session | null, how: { readonly quiet: boolean; readonly done: boolean }): Notice | null {
@@ -26,7 +32,7 @@ export class Notices {
     const before = this.did.get(key);
     if (session.state !== 'unknown') this.did.set(key, session.state);
     const [first] = session.waiting;
-    const asks = first !== undefined && this.told.get(key) !== first.requestId;
+    const asks = first !== undefined && this.told.get(key) !== first.requestId && (before !== undefined || first.askedAt >= this.since);
     // Seen counts as told: what the person saw in its chat is not told when they leave that.
     if (first === undefined) this.told.delete(key);
     else this.told.set(key, first.requestId);

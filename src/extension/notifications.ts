@@ -9,7 +9,7 @@ import type { Services } from './services.ts';
 export class Notifications implements vscode.Disposable {
   private readonly services: Services;
   private readonly watch: { dispose(): void };
-  private readonly notices = new Notices();
+  private readonly notices = new Notices(Date.now());
 
   constructor(services: Services) {
     this.services = services;

@@ -9,7 +9,7 @@ const session = (over: Partial<Session>): Session => ({
 });
 /** What is told as a session goes through these states. */
 function told(steps: readonly (Partial<Session> | null)[], how: { readonly quiet?: boolean; readonly done?: boolean } = {}): readonly string[] {
-  const notices = new Notices();
+  const notices = new Notices(0);
   return steps.flatMap((step) => notices.take('k', step === null ? null : session(step), { quiet: how.quiet ?? false, done: how.done ?? true })?.text ?? []);
 }
 const FAILED = { state: 'failed', error: 'It broke.' } as const;
@@ -35,13 +35,23 @@ describe('what is told of a session', () => {
     expect(told([asks, asks, { state: 'running' }, { ...asks, waiting: [{ ...permission, requestId: 'r2', title: 'npm test' }] }])).toEqual(['“Dark mode” asks: run.sh', '“Dark mode” asks: npm test']);
   });
 
+  it('nothing of a request from before this window looked, until another one comes', () => {
+    const notices = new Notices(1_000);
+    const asks = (requestId: string, askedAt: number): Session => session({ state: 'waiting', waiting: [{ ...permission, requestId, askedAt }] });
+    const how = { quiet: false, done: true };
+    expect(notices.take('k', asks('r1', 900), how)).toBeNull();
+    expect(notices.take('k', asks('r1', 900), how)).toBeNull();
+    expect(notices.take('k', asks('r2', 950), how)?.text).toBe('“Dark mode” asks: run.sh');
+    expect(notices.take('other', asks('r3', 1_000), how)?.text).toBe('“Dark mode” asks: run.sh');
+  });
+
   it('that it asks for something else when one request takes the place of another', () => {
     const second = { ...permission, requestId: 'r2', title: 'npm test' };
     expect(told([{ state: 'waiting', waiting: [permission] }, { state: 'waiting', waiting: [second] }])).toEqual(['“Dark mode” asks: run.sh', '“Dark mode” asks: npm test']);
   });
 
   it('nothing of a request that was seen in its chat, when that is left', () => {
-    const notices = new Notices();
+    const notices = new Notices(0);
     const asks = session({ state: 'waiting', waiting: [permission] });
     expect(notices.take('k', asks, { quiet: true, done: true })).toBeNull();
     expect(notices.take('k', asks, { quiet: false, done: true })).toBeNull();
