@@ -152,7 +152,7 @@ describe('turns', () => {
   it('without an end, with an end alone and with text after the end are all shown', () => {
     expect(kinds(rows(envelope({ t: 'text', text: 'a' }, { turn: 'x' })))).toEqual(['text']);
     expect(kinds(rows(envelope({ t: 'turn-end', status: 'failed' }, { turn: 'x' })))).toEqual(['turn']);
-    expect(kinds(rows(envelope({ t: 'turn-end', status: 'completed' }, { turn: 'x' }), envelope({ t: 'text', text: 'b' }, { turn: 'y' })))).toEqual(['turn', 'text']);
+    expect(kinds(rows(envelope({ t: 'turn-end', status: 'completed' }, { turn: 'x' }), envelope({ t: 'text', text: 'b' }, { turn: 'y' })))).toEqual(['text', 'turn']);
   });
 
   it('are a hint with the agent\'s own error', () => {
@@ -200,5 +200,28 @@ describe('what Happy\'s own app loses', () => {
     const newest = entries.filter((entry) => entry.kind === 'usage').reduce((a, b) => (b.rev > a.rev ? b : a));
     expect(newest).toMatchObject({ id: 'usage:session', row: null, figures: { contextTokens: 115, contextWindow: 200_000 } });
     expect(viewOf(entries)).toEqual([]);
+  });
+});
+
+describe('the end of a turn', () => {
+  const start1 = (turn: string): MessageInput => envelope({ t: 'turn-start' }, { turn });
+  const said = (text: string, turn: string): MessageInput => envelope({ t: 'text', text }, { turn });
+  const end = (turn: string): MessageInput => envelope({ t: 'turn-end', status: 'completed' }, { turn });
+  const shown = (messages: readonly MessageInput[]): unknown[] => rows(...messages).map((row) => (row.kind === 'turn' ? row.turn : row.kind === 'text' || row.kind === 'prompt' ? row.text : row.kind));
+  const late = (build: () => readonly MessageInput[], expected: readonly unknown[]): void => {
+    const messages = build();
+    expect(shown(messages)).toEqual(expected);
+    expect(shown(messages.toReversed())).toEqual(expected);
+    const log = new SessionNormaliser(plainContext);
+    expect(viewOf(messages.flatMap((one) => log.messages([one]))).map((row) => row.kind)).toEqual(rows(...messages).map((row) => row.kind));
+  };
+
+  it('stands after the text that came behind it, in its own turn or in another, and before the next prompt', () => {
+    late(() => [prompt('a'), start1('t'), said('one', 't'), end('t'), said('two', 't'), prompt('b'), said('three', 't')], ['a', 'one', 'two', 't', 'b', 'three']);
+    late(() => [prompt('a'), start1('t'), said('one', 't'), end('t'), start1('u'), said('two', 'u'), end('u'), prompt('b')], ['a', 'one', 'two', 't', 'u', 'b']);
+  });
+
+  it('stays before what another turn answers to a prompt that waited', () => {
+    late(() => [prompt('a'), start1('t'), said('one', 't'), prompt('b'), end('t'), start1('u'), said('two', 'u'), end('u')], ['a', 'one', 'b', 't', 'two', 'u']);
   });
 });

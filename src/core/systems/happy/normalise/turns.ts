@@ -1,10 +1,10 @@
-import type { Entry, TurnState } from '../../../model/entry.ts';
+import type { Entry, Order, TurnState } from '../../../model/entry.ts';
 import { compareOrder } from '../../../model/entry.ts';
 import { canonicalJson } from '../../../model/json.ts';
 import { resultEntry } from './calls.ts';
 import { turnEnd, turnEndRev } from './envelope.ts';
 import type { Place } from './place.ts';
-import { revs, rowOf } from './place.ts';
+import { nth, revs, rowOf } from './place.ts';
 
 type End = Extract<Entry, { kind: 'turn' }>;
 interface Turn {
@@ -29,6 +29,18 @@ interface Call {
   refused: boolean;
 }
 
+/** Something that may follow the end of a turn: what the agent said, the beginning of a turn, or what begins another exchange. */
+interface Word {
+  readonly order: Order;
+  readonly at: number;
+  readonly turn: string | null;
+  readonly kind: 'said' | 'begun' | 'asked';
+}
+/** Parts of a block stand before this many places after it. */
+const blockEnd = 15;
+/** What another turn says belongs to the one that ended before when it begins this soon after, and nothing was said to the agent between. */
+const lateMs = 1_000;
+
 /** A turn is not taken to have begun longer than this before the agent said its first word. */
 const longestWaitMs = 86_400_000;
 
@@ -45,6 +57,10 @@ export class TurnBook {
   /** Moments at which a turn may have begun to wait for the agent's first word, in order once `follow` was asked. */
   #marks: number[] = [];
   readonly #fresh = new Set<number>();
+  /** In order once `follow` was asked; by message and entry. */
+  #words: Word[] = [];
+  readonly #knownWords = new Set<string>();
+  #freshWords: Word[] = [];
 
   /** Something was said to the agent at that moment. */
   mark(at: number): void {
@@ -54,6 +70,7 @@ export class TurnBook {
   /** Notes the entries of one message; `source` is its identity. */
   take(entries: readonly Entry[], source: string): void {
     for (const entry of entries) {
+      this.#word(entry, source);
       if (entry.kind === 'turn') {
         this.#turn(entry, source);
       } else if (entry.kind === 'tool' && entry.rev === revs.call.whole && entry.turn !== null && entry.row !== null) {
@@ -72,6 +89,7 @@ export class TurnBook {
   /** What follows for the turns about which something was noted since the last time. */
   follow(): Entry[] {
     this.#settleMarks();
+    this.#settleWords();
     const entries = [...this.#stale].flatMap((turn) => this.#follow(turn));
     this.#stale.clear();
     return entries;
@@ -111,6 +129,57 @@ export class TurnBook {
       if (nearest !== undefined && nearest > (this.#marks[countTo(this.#marks, began) - 1] ?? Number.NEGATIVE_INFINITY)) this.#stale.add(id);
     }
     this.#marks = [...this.#marks, ...fresh].sort((a, b) => a - b);
+  }
+
+  #word(entry: Entry, source: string): void {
+    const said = entry.parent === null && (entry.kind === 'text' || entry.kind === 'thinking' || (entry.kind === 'tool' && entry.rev === revs.call.whole));
+    const asked = entry.kind === 'prompt' || (entry.kind === 'notice' && entry.code === 'task_finished');
+    const kind = said ? 'said' : asked ? 'asked' : entry.kind === 'turn' && entry.phase === 'start' ? 'begun' : null;
+    const key = `${source} ${entry.id}`;
+    if (kind === null || this.#knownWords.has(key)) return;
+    this.#knownWords.add(key);
+    this.#freshWords.push({ order: entry.order, at: entry.order[0] ?? 0, turn: entry.turn, kind });
+  }
+
+  /** Turns whose end may stand elsewhere by what came in: those after which, and before the next prompt, it was said. */
+  #settleWords(): void {
+    if (this.#freshWords.length === 0) return;
+    const fresh = this.#freshWords.sort((one, other) => compareOrder(one.order, other.order));
+    this.#freshWords = [];
+    const asked = this.#words.filter(({ kind }) => kind === 'asked');
+    this.#words = [...this.#words, ...fresh].sort((one, other) => compareOrder(one.order, other.order));
+    const asking = fresh.filter(({ kind }) => kind === 'asked');
+    const own = new Set(fresh.map(({ turn }) => turn));
+    for (const [id, { began, end }] of this.#turns) {
+      if (end === null) continue;
+      const [first, bound] = [fresh[firstAfter(fresh, end.order)], asked[firstAfter(asked, end.order)]];
+      const follows = first !== undefined && (bound === undefined || compareOrder(first.order, bound.order) < 0);
+      const within = asking[firstAfter(asking, end.order) - 1];
+      if (follows || own.has(id) || (within !== undefined && within.at >= (began ?? 0))) this.#stale.add(id);
+    }
+  }
+
+  /** Where the end of a turn stands: after what the agent said since, up to the next prompt (Happy tells of the last text after the end, often in another turn). `known`: how much tells it. */
+  #footer(id: string, end: End): { readonly order: Order; readonly known: number } {
+    const from = firstAfter(this.#words, end.order);
+    const until = (end.order[0] ?? 0) + longestWaitMs;
+    const begun = new Map<string | null, number>();
+    let { order } = end;
+    let open = true;
+    // Where something was asked after its own last word, what another turn says answers that.
+    let before = from - 1;
+    while (before >= 0 && this.#words[before]?.kind !== 'asked' && this.#words[before]?.turn !== id) before -= 1;
+    const alone = this.#words[before]?.kind === 'asked';
+    let at = from;
+    for (let word = this.#words[at]; word !== undefined && word.at <= until; word = this.#words[(at += 1)]) {
+      open &&= word.kind !== 'asked';
+      if (!open) continue;
+      if (!begun.has(word.turn)) begun.set(word.turn, word.at);
+      const late = word.turn === id || (!alone && (begun.get(word.turn) ?? 0) <= (end.order[0] ?? 0) + lateMs);
+      // After all parts of the block in which it was said.
+      if (word.kind === 'said' && late) order = nth({ ...end, order: word.order }, blockEnd).order;
+    }
+    return { order, known: at - firstAfter(this.#words, [(end.order[0] ?? 0) - longestWaitMs, 0, 0]) };
   }
 
   #get(turn: string): Turn {
@@ -174,8 +243,9 @@ export class TurnBook {
       entries.push(...callOver(callId, call, id, end, turn.ends.size > 1));
     }
     const whole = turnEnd(id, end, end.state === 'running' ? 'completed' : end.state);
-    const rev = turnEndRev(endedAt, known + countTo(this.#marks, endedAt) - countTo(this.#marks, endedAt - longestWaitMs));
-    return [...entries, { ...whole, rev, filesChanged: [...files].sort(), durationMs: this.#duration(turn.began, endedAt) }];
+    const footer = this.#footer(id, end);
+    const rev = turnEndRev(endedAt, footer.known + known + countTo(this.#marks, endedAt) - countTo(this.#marks, endedAt - longestWaitMs));
+    return [...entries, { ...whole, order: footer.order, rev, filesChanged: [...files].sort(), durationMs: this.#duration(turn.began, endedAt) }];
   }
 
   #duration(began: number | null, endedAt: number): number | null {
@@ -196,6 +266,18 @@ function callOver(id: string, call: Call, turn: string, end: End, again: boolean
   const inTime = call.end !== null && (end.state === 'completed' || (call.end.at ?? 0) <= (end.at ?? 0));
   if (call.end !== null && inTime) return [resultEntry(call.row, id, { ...over, ...call.end }, { status: 'ok', rev })];
   return [resultEntry(call.row, id, over, { status: end.state === 'completed' ? 'ok' : 'cancelled', rev })];
+}
+
+/** Index of the first that stands after that place. */
+function firstAfter(sorted: readonly Word[], order: Order): number {
+  let [from, to] = [0, sorted.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    const word = sorted[middle];
+    if (word !== undefined && compareOrder(word.order, order) <= 0) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }
 
 /** How many of the sorted moments are at or before that one. */
