@@ -155,6 +155,14 @@ describe('sessions', () => {
   });
 });
 
+describe('a session whose record cannot be read', () => {
+  it('is sent nothing: its agent could not read it either', async () => {
+    const answer = (await daemon.post('/v1/sessions', { tag: 'x', metadata: 'Z2FyYmFnZQ==', agentState: null, dataEncryptionKey: null })) as { session: { id: string } };
+    expect(await failure(client.sendMessage(answer.session.id, 'hello'))).toMatchObject({ code: 'encryption_failed' });
+    expect(server.messages(answer.session.id)).toEqual([]);
+  });
+});
+
 describe('waits', () => {
   it('ends with the turn, also one that ended before the call, and with a session that was never asked', async () => {
     const id = await spawnOne();

@@ -55,6 +55,21 @@ describe('a keyring', () => {
     expect([...other.values()].filter((cipher) => cipher === null)).toHaveLength(3);
   });
 
+  it('takes of two keys that may be a row\'s the one that opens its record', () => {
+    const key = random(32);
+    const ring = new Keyring({ master, knownKeys: new Map([['s', key]]) });
+    const legacy = { id: 's', dataEncryptionKey: null };
+    const theirs = legacyCipher(key).seal({ a: 1 });
+    expect(ring.cipherFor({ ...legacy, sample: theirs })?.open(theirs)).toEqual({ a: 1 });
+    const ours = legacyCipher(master).seal({ a: 2 });
+    expect(ring.cipherFor({ ...legacy, sample: ours })?.open(ours)).toEqual({ a: 2 });
+    const wrapped = { id: 's', dataEncryptionKey: toBase64(wrapKey(random(32), publicKey)) };
+    const known = dataKeyCipher(key).seal({ a: 3 });
+    expect(ring.cipherFor({ ...wrapped, sample: known })?.open(known)).toEqual({ a: 3 });
+    // What neither opens is damaged, not out of reach.
+    expect(ring.cipherFor({ ...legacy, sample: 'Z2FyYmFnZQ==' })).not.toBeNull();
+  });
+
   it('gives null for every broken key, and the others are read all the same', async () => {
     const { rows, keys } = rowsWith(4);
     const good = bytes(rows[0]?.dataEncryptionKey ?? '');

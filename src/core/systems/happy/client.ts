@@ -10,7 +10,7 @@ import type { AccountOptions } from './account.ts';
 import type { Credentials } from './credentials.ts';
 import { credentialsFromEnv, credentialsFromFile, credentialsFromHome, explicitCredentials } from './credentials.ts';
 import { openAll } from './crypto/openAll.ts';
-import { AuthenticationError, HappyError, invalid, requireText, SessionNotFound, SpawnError } from './errors.ts';
+import { AuthenticationError, EncryptionError, HappyError, invalid, requireText, SessionNotFound, SpawnError } from './errors.ts';
 import type { SentMessage, SessionsPage } from './http.ts';
 import { login } from './login.ts';
 import type { LoginOptions } from './login.ts';
@@ -253,7 +253,10 @@ export class HappyClient implements AsyncDisposable {
     const { signal, localId = randomUUID(), permissionMode, model, effort, appendSystemPrompt } = options;
     requireText(localId, 'localId');
     const call = signal === undefined ? {} : { signal };
-    const cipher = this.account.cipherOf(await this.account.sessionRow(id, call));
+    const row = await this.account.sessionRow(id, call);
+    const cipher = this.account.cipherOf(row);
+    // A key that does not open the session's record seals what its agent cannot read: the prompt would be lost in silence.
+    if (objectOf(cipher, row.metadata) === null) throw new EncryptionError(`The record of session ${id} cannot be decrypted with these credentials, so nothing is sent to it. ${this.account.credentials.describe()}`);
     const meta: JsonObject = {
       sentFrom: 'pilothouse', ...(permissionMode === undefined ? {} : { permissionMode }), ...(model === undefined ? {} : { model }), ...(effort === undefined ? {} : { effort }),
       ...(appendSystemPrompt === undefined ? {} : { appendSystemPrompt }),

@@ -237,7 +237,7 @@ export class HappyHttp {
     try {
       return await withRetry(work, { ...this.#retry, tries: 4, classify: classifyHttp(true), signal: options.signal });
     } catch (error) {
-      if (!(error instanceof HttpError)) throw error;
+      if (!(error instanceof HttpError) || error.failure === 'too_large') throw happyError(error);
       // Without its cause: a status of that store is none of the Happy server's.
       throw new HappyError(`${what}_failed`, `The store of attachments ${error.status === null ? 'cannot be reached' : `answered with ${error.status}`}. Try again.`);
     }

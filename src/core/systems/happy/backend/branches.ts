@@ -1,12 +1,12 @@
 import type { CallOptions } from '../../../model/backend.ts';
 import { describeError } from '../../../model/errors.ts';
-import type { JsonObject } from '../../../model/json.ts';
+import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { Session } from '../../../model/session.ts';
 import { fromBase64, toBase64 } from '../crypto/base64.ts';
 import { contentSecretKey, unwrapKey } from '../crypto/keys.ts';
 import { sleep } from '../../../transport/clock.ts';
-import { HappyError, TimeoutError } from '../errors.ts';
+import { ConnectionError, EncryptionError, HappyError, TimeoutError } from '../errors.ts';
 import { changeMetadata } from '../metadata.ts';
 import { localSessionOf, titleOf } from '../normalise/index.ts';
 import { said, str } from '../normalise/read.ts';
@@ -37,7 +37,7 @@ export async function resumeSession(desk: HappyDesk, id: string, options: CallOp
     },
   };
   try {
-    const answer = spawnAnswer.safeParse(await desk.account.machineRpc(machine, 'resume-happy-session', { sessionId: id, ...fallback }, { ...options, idempotent: true }));
+    const answer = spawnAnswer.safeParse(await startAgain(desk, row, machine, { sessionId: id, ...fallback }, options));
     if (!answer.success || answer.data.type !== 'success') throw new HappyError('resume_refused', 'The machine did not resume the session.');
   } catch (error) {
     if (error instanceof RpcRefused) throw new HappyError('resume_refused', `The machine did not resume the session: ${error.message}`, { cause: error });
@@ -47,6 +47,24 @@ export async function resumeSession(desk: HappyDesk, id: string, options: CallOp
   await listens(desk, row, str(metadata, 'path') ?? '/', options);
   desk.risen(id);
   desk.changed(id);
+}
+
+/** Two calls would start two processes: where the answer was lost, a second one is made only when nothing listens for the session. */
+async function startAgain({ account }: HappyDesk, row: SessionRow, machine: MachineRow, params: JsonObject, options: CallOptions): Promise<JsonValue> {
+  try {
+    return await account.machineRpc(machine, 'resume-happy-session', params, options);
+  } catch (error) {
+    if (!(error instanceof ConnectionError || error instanceof TimeoutError)) throw error;
+    account.log.info('the answer to a resume was lost', { session: row.id, error: describeError(error) });
+  }
+  // The server looks for the process for a while itself, which gives it the time to come up.
+  const alive = await account.sessionRpc(row, 'getDirectoryTree', { path: '.', maxDepth: 0 }, { ...options, timeoutMs: ALIVE_MS, idempotent: true }).then(() => true, (error: unknown) => {
+    if (error instanceof SessionUnreachable) return false;
+    // Whatever it says, and though it is deaf, it is there.
+    if (error instanceof RpcRefused || error instanceof TimeoutError || error instanceof EncryptionError) return true;
+    throw error;
+  });
+  return alive ? { type: 'success', sessionId: row.id } : account.machineRpc(machine, 'resume-happy-session', params, options);
 }
 
 /**

@@ -21,7 +21,7 @@ export interface KeyedRow {
   readonly id: string;
   /** Base64 of a wrapped key; null or empty where records lie under the master itself. */
   readonly dataEncryptionKey: string | null;
-  /** Base64 of one of the row's records (its metadata). The machine key, which names no machine, is used for a row only when it opens this. */
+  /** Base64 of one of the row's records (its metadata): of several keys that may be the row's, the one that opens this is. The machine key, which names no machine, is used only then. */
   readonly sample?: string | undefined;
 }
 
@@ -50,8 +50,13 @@ export class Keyring implements Disposable {
   /** The cipher of a row, or null when these keys do not reach it. */
   cipherFor(row: KeyedRow): Cipher | null {
     const wrapped = row.dataEncryptionKey;
-    if (wrapped === null || wrapped === '') return this.#legacy ?? this.#knownCipher(row.id, 'legacy');
-    return this.#unwrappedCipher(wrapped) ?? this.#knownCipher(row.id, 'dataKey') ?? this.#machineCipher(row);
+    const bare = wrapped === null || wrapped === '';
+    const own = bare ? this.#legacy : this.#unwrappedCipher(wrapped);
+    const known = this.#knownCipher(row.id, bare ? 'legacy' : 'dataKey');
+    const { sample } = row;
+    if (sample !== undefined && own !== null && known !== null && own.open(sample) === undefined && known.open(sample) !== undefined) return known;
+    // Where neither opens it the record is damaged, not out of reach.
+    return own ?? known ?? (bare ? null : this.#machineCipher(row));
   }
 
   /**
