@@ -296,4 +296,17 @@ describe('tasks and Ctrl+C', () => {
       expect(world.stderr).toBe('Cancelled.\n');
     }
   }, 30_000);
+
+  it('deletes what may still run on a machine that is away only who said that too', async () => {
+    const away = rig.fleet.sessions.filter(({ machine, cipher, state }) => !machine.online && cipher !== null && state !== 'archived').map(({ id }) => id);
+    const [first = '', second = ''] = away;
+    expect(await rig.happy('delete', first, '--yes')).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/^machine_offline: .*could not be confirmed.*--unconfirmed/) as string });
+    expect(await rig.json('delete', first, '--yes', '--unconfirmed')).toEqual({ sessionId: first, deleted: true });
+    const world = new World(rig.env, true);
+    const asked = run(['happy', 'delete', second, '--yes'], world);
+    await world.printed(/may live on\. \[y\/N\] $/);
+    world.stdin.write('\n');
+    expect(await asked).toBe(0);
+    expect(world.stdout).toBe('Nothing was deleted.\n');
+  }, 40_000);
 });

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { JsonValue } from '../../../src/core/model/json.ts';
@@ -84,6 +84,15 @@ describe('ways to sign in to Happy', () => {
     expect(await system.signIn(new Script('environment'), SERVER, {})).toMatchObject({ token: tokenOf('bob'), master: base64(7) });
     expect(await system.signIn(new Script(), SERVER, { how: 'files' })).toEqual(files);
     await expect(happyAccounts(env).signIn(new Script('environment'), SERVER, {})).rejects.toThrow('not offered');
+  });
+
+  it('send the token of a file that names its server to no server that the form says', async () => {
+    keyFiles();
+    rmSync(path.join(world.folder, 'happy', 'access.key'), { force: true });
+    writeFileSync(path.join(world.folder, 'happy', 'agent.key'), JSON.stringify({ token: tokenOf('ada'), secret: base64(1), serverUrl: 'https://other.example' }));
+    expect((await happyWays(SERVER, env))[1]?.detail).toMatch(/other\.example.*happy\.example/);
+    await expect(happyAccounts(env).signIn(new Script('files'), SERVER, {})).rejects.toMatchObject({ code: 'credentials_malformed' });
+    expect(await happyAccounts(env).signIn(new Script('files'), { ...SERVER, serverUrl: 'https://other.example' }, {})).toMatchObject({ token: tokenOf('ada') });
   });
 
   it('check what is pasted, take it from code too, and say nothing of it', async () => {

@@ -361,10 +361,11 @@ export class Mirror {
     if (this.#fetching.has(id) || this.#deleted.has(id) || !this.#online) return;
     const look = { gone: false };
     this.#fetching.set(id, look);
-    read()
-      .then((row) => {
-        if (row !== null && !look.gone) take(row);
-      })
+    const taken = async (): Promise<void> => {
+      const row = await read();
+      if (row !== null && !look.gone) take(row);
+    };
+    taken()
       .catch((error: unknown) => this.#log.debug('a row that a push named could not be read', { id, error }))
       .finally(() => this.#fetching.delete(id));
   }
