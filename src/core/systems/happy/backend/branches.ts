@@ -70,6 +70,8 @@ async function startAgain({ account }: HappyDesk, row: SessionRow, machine: Mach
 /**
  * Resolves when the session's process listens. The server passes no sign of life on for a minute after a stop, but calls reach the process. Seen with happy 1.2.5: a process that was
  * resumed reads all messages of the session, a hundred at a time, and skips them; a prompt that came meanwhile would be skipped too, so that as long is waited as that takes from here.
+ * This guesses the machine's speed: nothing on the wire tells that the reading is over (it beats and answers calls all the while), and a prompt that was skipped cannot be sent again under its
+ * id, for the server keeps the first. So the guess is generous where it is cheap, and a slow line of the machine can still outlast it.
  */
 async function listens(desk: HappyDesk, row: SessionRow, path: string, options: CallOptions): Promise<void> {
   const { account } = desk;

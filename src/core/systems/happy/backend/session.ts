@@ -7,7 +7,7 @@ import type { Session, SessionControls } from '../../../model/session.ts';
 import { abortReason } from '../../../transport/clock.ts';
 import { Emitter } from '../../../transport/emitter.ts';
 import type { Cipher } from '../crypto/cipher.ts';
-import { EncryptionError, HappyError, invalid, MachineOfflineError, SessionNotFound } from '../errors.ts';
+import { EncryptionError, HappyError, invalid, SessionNotFound } from '../errors.ts';
 import { changeMetadata } from '../metadata.ts';
 import type { MirroredSession } from '../mirrored.ts';
 import { answerCall, controlsOf, flavourOf, isTerminal, localSessionOf } from '../normalise/index.ts';
@@ -199,7 +199,7 @@ export class HappySessionHandle implements SessionHandle {
     const shown = this.#desk.describe(this.id);
     if (steer && (shown?.state === 'running' || shown?.state === 'waiting')) throw new HappyError('turn_running', 'Happy hands nothing to a running turn: the prompt goes out when it has ended.');
     // What is sent to a process that has ended is skipped when it comes back (happy.md A, the table of stops).
-    if (shown?.state === 'stopped' || !(this.#desk.lives(this.id) || (await this.#listens(shown?.machineId ?? '', options)))) await resumeSession(this.#desk, this.id, options);
+    if (shown?.state === 'stopped' || !(this.#desk.lives(this.id) || (await this.#listens(options)))) await resumeSession(this.#desk, this.id, options);
     const { metadata } = session;
     const chosen = (key: string, name: string): JsonObject => (typeof metadata?.[key] === 'string' ? { [name]: metadata[key] } : {});
     const meta: JsonObject = { sentFrom: 'pilothouse', ...chosen('permissionMode', 'permissionMode'), ...chosen('modelMode', 'model'), ...chosen('effortLevel', 'effort') };
@@ -214,12 +214,11 @@ export class HappySessionHandle implements SessionHandle {
   }
 
   /**
-   * Whether the session's process takes calls: asked where no sign of life was heard lately. Rejects with `machine_offline` where its machine is known to be away, and as the call
-   * does where nobody knows: a prompt waits here then, for one that is sent to a process which has ended is lost.
+   * Whether the session's process takes calls: asked where no sign of life was heard lately. Rejects as the call does where nobody knows; and where it does not and its machine is away,
+   * the resume rejects with `machine_offline`. A prompt waits here then, for one that is sent to a process which has ended is lost.
    */
-  async #listens(machineId: string, options: CallOptions): Promise<boolean> {
+  async #listens(options: CallOptions): Promise<boolean> {
     const { account } = this.#desk;
-    if (this.#desk.machine(machineId)?.state === 'offline') throw new MachineOfflineError(machineId);
     try {
       await account.sessionRpc(await account.sessionRow(this.id, options), 'getDirectoryTree', { path: '.', maxDepth: 0 }, { ...options, timeoutMs: PROBE_MS, idempotent: true });
     } catch (error) {
