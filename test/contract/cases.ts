@@ -7,8 +7,8 @@ import type { ContractTraits, Rig } from './types.ts';
 export interface Case {
   readonly rig: Rig;
   /** Makes a session in the rig's folder and watches it. */
-  spawn(): Promise<Observer>;
-  observe(backend: SessionBackend, id: string): Observer;
+  readonly spawn: () => Promise<Observer>;
+  readonly observe: (backend: SessionBackend, id: string) => Observer;
 }
 type Act = (one: Case) => Promise<void>;
 
