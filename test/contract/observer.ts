@@ -105,6 +105,14 @@ export class Observer implements Disposable {
     return this.until(`the end of turn ${before + 1}`, () => this.rests() && new Map(this.ends().map((end) => [end.id, end])).size > before && this.ends().at(-1), ms);
   }
 
+  /** The end that stands behind a prompt: ends of turns before it may be told again, and one that is told of late goes by the name of the turn before it. */
+  private endAfter(clientId: string): TurnEntry | undefined {
+    const { rows } = this;
+    const prompt = rows.findIndex((row) => row.kind === 'prompt' && row.clientId === clientId);
+    const key = prompt < 0 ? undefined : rows.slice(prompt).findLast((row) => row.kind === 'turn')?.key;
+    return this.ends().filter((end) => end.row === key).toSorted((one, other) => one.rev - other.rev).at(-1);
+  }
+
   /** Where the end of a turn is only a hint: the session is idle, and nothing came for a while. */
   private rests(): boolean {
     // The end of a turn that is not told is known soon after the session is idle.
@@ -114,7 +122,6 @@ export class Observer implements Disposable {
   /** Sends a prompt and waits until its turn has ended, answering every permission with `decision`. */
   async turn(prompt: string, decision: Decision = { outcome: 'allow' }, clientId: string = crypto.randomUUID()): Promise<TurnEntry> {
     const before = new Set(this.ends().map((end) => end.id)).size;
-    const from = this.entries.length;
     const tried = new Set<string>();
     await this.handle.send({ text: prompt, attachments: [] }, clientId);
     return this.until(`the end of the turn of "${prompt.slice(0, 60)}"`, () => {
@@ -125,8 +132,7 @@ export class Observer implements Disposable {
       }
       const ends = this.ends();
       if (this.turns === 'exact') return new Set(ends.map((end) => end.id)).size > before && ends.at(-1);
-      // One that is told of late goes by the name of the turn before it.
-      return this.rests() && this.entries.slice(from).findLast((entry) => entry.kind === 'turn' && entry.phase === 'end') === ends.at(-1) && ends.at(-1);
+      return this.rests() && this.endAfter(clientId);
     });
   }
 
