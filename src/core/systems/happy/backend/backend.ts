@@ -1,7 +1,7 @@
 import type { BackendEvent, CallOptions, ConnectionState, Disposable, Page, Places, SessionBackend, SpawnOptions } from '../../../model/backend.ts';
 import type { BackendContext } from '../../../model/context.ts';
 import { describeError } from '../../../model/errors.ts';
-import { canonicalJson } from '../../../model/json.ts';
+import { canonicalJson, isJsonObject } from '../../../model/json.ts';
 import type { Machine, Session, SessionControls, Traits } from '../../../model/session.ts';
 import { abortReason } from '../../../transport/clock.ts';
 import { Emitter } from '../../../transport/emitter.ts';
@@ -153,7 +153,7 @@ export class HappyBackend implements SessionBackend {
     if (text !== '') {
       // It runs already: a name that could not be written is no reason to lose it.
       const updatedAt = this.#context.clock.now();
-      await changeMetadata(this.#account, id, (current) => ({ ...current, summary: { text, updatedAt }, name: text }), call)
+      await changeMetadata(this.#account, id, (current) => ({ ...current, summary: { ...(isJsonObject(current['summary']) ? current['summary'] : {}), text, updatedAt }, name: text }), call)
         .catch((error: unknown) => this.#context.log.warn('a session could not be named', { session: id, error: describeError(error) }));
     }
     return this.#adopt(id, call);

@@ -179,8 +179,11 @@ export class HappySessionHandle implements SessionHandle {
     return [];
   }
 
+  /** The person was asked before. Where the machine is away nobody can say whether the process has ended: the record goes all the same. */
   async remove(options: CallOptions = {}): Promise<void> {
-    await this.#desk.watched(deleteSession(this.#desk.account, this.id, options).catch((error: unknown) => {
+    const machineId = str(told(this.#mirrored()?.metadata ?? null), 'machineId');
+    const away = machineId === null || this.#desk.machine(machineId)?.state !== 'online';
+    await this.#desk.watched(deleteSession(this.#desk.account, this.id, { ...options, removeUnconfirmed: away }).catch((error: unknown) => {
       // Somebody else was faster: it is gone, as was asked.
       if (!(error instanceof SessionNotFound)) throw error;
     }));
@@ -196,6 +199,7 @@ export class HappySessionHandle implements SessionHandle {
     if (prompt.text.trim() === '' && prompt.attachments.length === 0) throw invalid('A prompt needs a text or an attachment.');
     const session = await this.#need(options);
     const cipher = this.#cipher();
+    if (session.readable !== 'yes') throw new EncryptionError('The record of this session cannot be decrypted: nothing is sent under a key that may not be its own.');
     const shown = this.#desk.describe(this.id);
     if (steer && (shown?.state === 'running' || shown?.state === 'waiting')) throw new HappyError('turn_running', 'Happy hands nothing to a running turn: the prompt goes out when it has ended.');
     // What is sent to a process that has ended is skipped when it comes back (happy.md A, the table of stops).
