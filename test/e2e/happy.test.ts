@@ -128,7 +128,8 @@ describe('a Happy account', () => {
     const tool = await chat.saw('tool', /sleep 1/);
     await tool.click();
     await tool.getByRole('button', { name: 'Show Output' }).click();
-    await tool.getByText('6').first().waitFor();
+    await tool.getByRole('button', { name: 'Open Output' }).waitFor();
+    expect(await tool.innerText()).toMatch(/5\s+6\s/);
     await window.screenshot('happy-output');
   });
 
