@@ -1,6 +1,6 @@
 import type { Entry } from '../model/entry.ts';
 import type { FactsLookup } from './arrange.ts';
-import { topOf } from './arrange.ts';
+import { shownParent, topOf } from './arrange.ts';
 import { within } from './forest.ts';
 import type { Pending, TailMemory } from './memory.ts';
 import type { RowNode } from './node.ts';
@@ -73,8 +73,8 @@ export class Cycle {
   private readonly without = new Map<string, RowLog>();
   /** Rows of earlier rounds that may have taken in others. */
   private readonly unsure = new Set<string>();
-  /** Rows in memory that are to leave it in the next round. */
-  private readonly staying = new Set<string>();
+  /** What another process wrote of rows in memory. */
+  private readonly foreign = new Map<string, readonly Entry[]>();
   /** Rows that left memory in this round. */
   private readonly left = new Set<string>();
 
@@ -116,15 +116,19 @@ export class Cycle {
     for (const [key, { stored }] of this.pending) if (stored.length > 0) this.without.set(key, logWithout(key, this.known.get(key), stored));
     for (const key of this.asked) {
       const foreign = this.memory.foreign.get(key);
+      if (foreign === undefined) continue;
       this.memory.foreign.delete(key);
-      if (foreign !== undefined) this.without.set(key, logWithout(key, this.known.get(key), foreign));
+      this.foreign.set(key, foreign);
+      this.without.set(key, logWithout(key, this.known.get(key), foreign));
     }
     for (const key of this.asked) this.confirm(key, ops, touched);
     for (const [key, pending] of this.pending) this.mergePending(key, pending, ops, touched);
+    this.postpone(touched);
     for (const top of this.memory.forest.tops.filter((node) => node.linked !== null || this.memory.isAbove(node.placed))) {
       if (this.memory.isAbove(top.placed) || this.belongsAbove(top)) this.leave(top, ops, touched);
       else if (top.linked !== null && this.isAbsent(top.linked)) this.memory.absent.add(top.linked);
     }
+    this.postpone(touched);
     this.memory.working = new Set(this.merged.keys());
     const shared = this.memory.heard;
     if (shared) {
@@ -204,9 +208,9 @@ export class Cycle {
   /** A row in memory that stands before the boundary, or within a row that does, leaves memory with all rows within it. */
   private leave(top: RowNode, ops: RowOp[], touched: Set<string>): void {
     const nodes = within(top);
-    // With a row, or the name of a parent, that came while the store was being asked, all of them stay for another round.
+    // With a row, or the name of a parent, that came while the store was being asked, all of them stay, and are asked about again.
     if (nodes.some((node) => this.memory.unasked.has(node.key)) || (top.linked !== null && this.now(top.linked) === undefined && !this.memory.absent.has(top.linked))) {
-      for (const node of nodes) this.staying.add(node.key);
+      for (const { key } of nodes) this.stay(key, touched);
       return;
     }
     this.memory.leave(top, ops);
@@ -220,6 +224,25 @@ export class Cycle {
       this.left.add(node.key);
       touched.add(node.key);
     }
+  }
+
+  /** Rows within one that the store was not asked about, or that stays for another round, wait for it: only then is the store given that one. */
+  private postpone(touched: Set<string>): void {
+    const late = new Set(this.memory.unasked);
+    if (late.size === 0) return;
+    for (const key of this.asked) if (this.memory.forest.has(key) && !late.has(key) && isWithin(key, late, this.now)) this.stay(key, touched);
+    for (const [key, pending] of this.pending) {
+      if (!this.merged.has(key) || !isWithin(key, late, this.now)) continue;
+      this.waitAgain(pending);
+      this.merged.delete(key);
+      touched.delete(key);
+    }
+  }
+
+  /** A row in memory is asked about again. */
+  private stay(key: string, touched: Set<string>): void {
+    touched.delete(key);
+    this.memory.ask(key, this.foreign.get(key) ?? []);
   }
 
   /** True for a row in memory that turns out to lie within a row that is not. */
@@ -266,6 +289,8 @@ export class Cycle {
     }
     const changes: PlaceChange[] = [];
     for (const key of tops) {
+      // It is shown in memory, and will be asked about.
+      if (this.memory.unasked.has(key)) continue;
       const from = this.isMemoryOnly(key) ? null : placeOf(key, before);
       const to = placeOf(key, this.now);
       const stood = from !== null && this.memory.isAbove(from) ? from : null;
@@ -290,7 +315,7 @@ export class Cycle {
 
   private takeEntries(): Entry[] {
     const { forest, loose } = this.memory;
-    const entries = [...forest.takeDirty((node) => this.memory.unasked.has(node.key) || this.staying.has(node.key)), ...loose.values()];
+    const entries = [...forest.takeDirty((node) => this.memory.unasked.has(node.key)), ...loose.values()];
     loose.clear();
     for (const log of this.merged.values()) for (const entry of log.takeDirty()) entries.push(entry);
     return entries;
@@ -303,6 +328,16 @@ function logWithout(key: string, known: RowLog | undefined, entries: readonly En
   const log = new RowLog(key);
   for (const entry of known?.all() ?? []) if (!ids.has(entry.id)) log.add(entry, true);
   return log;
+}
+
+/** True when one of the rows is a parent of this one, or a parent's parent. */
+function isWithin(key: string, rows: ReadonlySet<string>, lookup: FactsLookup): boolean {
+  const seen = new Set([key]);
+  for (let parent = shownParent(key, lookup); parent !== null && !seen.has(parent); parent = shownParent(parent, lookup)) {
+    if (rows.has(parent)) return true;
+    seen.add(parent);
+  }
+  return false;
 }
 
 /** Where a row stands at the top; null where it does not. */

@@ -151,7 +151,7 @@ export class TailMemory {
   }
 
   /** Has the store asked about a row in memory. */
-  private ask(key: string, foreign: readonly Entry[]): void {
+  ask(key: string, foreign: readonly Entry[]): void {
     this.unasked.add(key);
     if (foreign.length > 0) this.foreign.set(key, [...(this.foreign.get(key) ?? []), ...foreign]);
   }
