@@ -81,12 +81,22 @@ export type HostMessage =
   | { readonly type: 'reply'; readonly request: number; readonly ok: false; readonly code: string; readonly message: string }
   /** Puts text into the composer at the cursor (Send Selection to Session…). */
   | { readonly type: 'insert'; readonly text: string }
+  /** Files of the draft that was kept, once after the page is ready and only where there are some. */
+  | { readonly type: 'draft-files'; readonly session: string; readonly files: readonly Attachment[] }
   | { readonly type: 'focus' };
+
+/** Something that a message can name with `@`. `insert` is put in the place of what was typed. */
+export interface Mention {
+  readonly kind: 'file' | 'symbol' | 'selection';
+  readonly insert: string;
+  readonly label: string;
+  readonly detail: string;
+}
 
 export type ReplyValue =
   | { readonly kind: 'done'; readonly message: string | null }
   | { readonly kind: 'rows'; readonly start: number; readonly total: number; readonly generation: number; readonly rows: readonly Row[] }
-  | { readonly kind: 'files'; readonly paths: readonly string[] };
+  | { readonly kind: 'mentions'; readonly mentions: readonly Mention[] };
 
 /** What the page asks for; each is answered by `reply` with the same `request`. */
 export type PageRequest =
@@ -109,7 +119,8 @@ export type PageRequest =
   | { readonly ask: 'open-link'; readonly href: string }
   | { readonly ask: 'insert-code'; readonly text: string }
   | { readonly ask: 'copy'; readonly text: string }
-  | { readonly ask: 'files'; readonly query: string };
+  /** What `@` and the letters behind it may mean. */
+  | { readonly ask: 'mentions'; readonly query: string };
 
 export type PageMessage =
   | { readonly type: 'ready' }
@@ -117,5 +128,6 @@ export type PageMessage =
   | { readonly type: 'reopen' }
   /** A gap in seq or a patch that does not fit: the host sends one snapshot. */
   | { readonly type: 'resync'; readonly generation: number; readonly reason: string }
-  | { readonly type: 'draft'; readonly session: string; readonly text: string }
+  /** `files` only where they changed: they are large. */
+  | { readonly type: 'draft'; readonly session: string; readonly text: string; readonly files?: readonly Attachment[] }
   | { readonly type: 'request'; readonly session: string; readonly request: number; readonly body: PageRequest };

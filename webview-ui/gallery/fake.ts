@@ -14,6 +14,8 @@ export interface FakeSession {
   readonly unavailable?: { readonly message: string; readonly remedy: string | null };
   /** Answers requests that are not for rows; without one they are done. Throws to refuse. */
   readonly answer?: (body: PageRequest) => ReplyValue | null;
+  /** What a person did, or what came, after the page was first shown. */
+  readonly after?: (host: FakeHost) => Promise<void>;
 }
 
 const SNAPSHOT_ROWS = 200;
@@ -110,7 +112,7 @@ export class FakeHost implements Host {
     try {
       const value: ReplyValue = body.ask === 'rows'
         ? { kind: 'rows', start: body.start, total: this.total, generation: this.generation, rows: this.slice(body.start, body.end) }
-        : (this.session.answer?.(body) ?? (body.ask === 'files' ? { kind: 'files', paths: [] } : DONE));
+        : (this.session.answer?.(body) ?? (body.ask === 'mentions' ? { kind: 'mentions', mentions: [] } : DONE));
       this.listener({ type: 'reply', request, ok: true, value });
     } catch (error) {
       this.listener({ type: 'reply', request, ok: false, code: 'refused', message: error instanceof Error ? error.message : 'no' });

@@ -1,6 +1,12 @@
 import type { FakeSession } from './fake.ts';
-import type { ChatState, Row } from '../src/types.ts';
+import type { ChatState, Mention, Row } from '../src/types.ts';
 import { state } from './make.ts';
+
+const MENTIONS: readonly Mention[] = [
+  { kind: 'selection', insert: '@src/report.ts#L12-18 ', label: 'Selection', detail: 'src/report.ts#L12-18' },
+  ...['src/report.ts', 'src/invoice.ts', 'test/report.test.ts', 'docs/reports/2026/overview.md'].map((path): Mention => ({ kind: 'file', insert: `@${path} `, label: path.slice(path.lastIndexOf('/') + 1), detail: path.slice(0, path.lastIndexOf('/')) })),
+  { kind: 'symbol', insert: '@src/report.ts#L40-61 ', label: 'reportTotals', detail: 'Report · report.ts' },
+];
 
 /** A state of the page that the gallery shows. */
 export type Scene = () => FakeSession;
@@ -15,7 +21,7 @@ export function session(rows: readonly Row[], now: ChatState = state(), extra: P
     },
     total: rows.length,
     state: now,
-    answer: (body) => (body.ask === 'files' ? { kind: 'files', paths: ['src/report.ts', 'src/invoice.ts', 'test/report.test.ts', 'docs/reports/2026/overview.md'].filter((path) => path.includes(body.query)) } : null),
+    answer: (body) => (body.ask === 'mentions' ? { kind: 'mentions', mentions: MENTIONS.filter(({ insert }) => insert.includes(body.query)) } : null),
     ...extra,
   };
 }

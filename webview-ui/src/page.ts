@@ -4,7 +4,7 @@ import type { CardDraft, Anchor, Host, KeptState } from './host.ts';
 import { announcementOf } from './model/announce.ts';
 import { noChanges, RowModel } from './model/rows.ts';
 import type { RowChanges } from './model/rows.ts';
-import type { ChatConfig, ChatState, HostMessage, PageRequest, ReplyValue } from './types.ts';
+import type { Attachment, ChatConfig, ChatState, HostMessage, PageRequest, ReplyValue } from './types.ts';
 
 /** A refusal or failure of the host, with its words for the person. */
 export class RequestError extends Error {
@@ -71,6 +71,8 @@ export class ChatPage {
   /** Called with what changed, or null when everything did; `first` is true for the first snapshot. */
   onRows: (changes: RowChanges | null, first: boolean) => void = () => undefined;
   onDraft: (draft: string) => void = () => undefined;
+  /** Files of the draft that was kept. */
+  onDraftFiles: (files: readonly Attachment[]) => void = () => undefined;
   onInsert: (text: string) => void = () => undefined;
   onFocus: () => void = () => undefined;
 
@@ -152,8 +154,8 @@ export class ChatPage {
     this.host.post({ type: 'reopen' });
   }
 
-  sendDraft(text: string): void {
-    if (this.session !== '') this.host.post({ type: 'draft', session: this.session, text });
+  sendDraft(text: string, files: readonly Attachment[] | null): void {
+    if (this.session !== '') this.host.post({ type: 'draft', session: this.session, text, ...(files === null ? {} : { files }) });
   }
 
   /** Whether something that folds is open. */
@@ -257,6 +259,9 @@ export class ChatPage {
       }
       case 'insert':
         this.onInsert(message.text);
+        return;
+      case 'draft-files':
+        if (message.session === this.session) this.onDraftFiles(message.files);
         return;
       case 'focus':
         this.onFocus();

@@ -1,6 +1,6 @@
 import type { ChatState, HostMessage, PageRequest } from '../../src/protocol/chat.ts';
 
-export type { ChatConfig, ChatState, HostMessage, OutboxView, PageMessage, PageRequest, PatchOp, ReplyValue } from '../../src/protocol/chat.ts';
+export type { ChatConfig, ChatState, HostMessage, Mention, OutboxView, PageMessage, PageRequest, PatchOp, ReplyValue } from '../../src/protocol/chat.ts';
 
 /** The shapes of the transcript as they cross the channel. */
 export type Snapshot = Extract<HostMessage, { type: 'snapshot' }>;

@@ -5,6 +5,8 @@ import type { TranscriptView } from '../session/transcript-api.ts';
 const TAKE_OVER_MS = 30_000;
 /** Files and outputs come from their machines in many pieces; a page waits a minute for them. */
 const FETCH_MS = 55_000;
+/** A list of files that comes later is of no use to somebody who types. */
+const FIND_MS = 6_000;
 
 /** What is asked of a session's own machine beyond its agent: to be let in, and for what the wire does not carry. Absent ones reject with a coded error. */
 export class SessionReach {
@@ -38,6 +40,12 @@ export class SessionReach {
     if (callId === null || this.handle.fetchOutput === undefined) throw new PilothouseError('not_found', 'There is no output of this row to be had.');
     const entries = await this.handle.fetchOutput(callId, options);
     if (options.signal?.aborted !== true) this.transcript.add(entries);
+  }
+
+  /** Files below the session's folder for what is typed behind `@`; none where the system can't look, and where its machine doesn't answer in time. */
+  async findFiles(query: string): Promise<readonly string[]> {
+    const options = this.begin(FIND_MS);
+    return (await this.handle.findFiles?.(query, options).catch(() => [])) ?? [];
   }
 
   /** A file of the session's machine. Rejects with `other_machine` where the system fetches none. */

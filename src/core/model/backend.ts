@@ -152,6 +152,8 @@ export interface SessionHandle {
   fetchOutput?(callId: string, options?: CallOptions): Promise<readonly Entry[]>;
   /** A text file of the session's machine, for reading only; present where that is another machine. */
   readFile?(path: string, options?: CallOptions): Promise<Uint8Array>;
+  /** Paths of files below the session's folder (relative, with `/`) that have the letters of `query` in order; present where that is on another machine. */
+  findFiles?(query: string, options?: CallOptions): Promise<readonly string[]>;
   /** Starts the agent on this session again. */
   resume(options?: CallOptions): Promise<void>;
   /** A session with the same past that goes its own way. */

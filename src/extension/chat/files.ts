@@ -1,7 +1,6 @@
 import * as vscode from 'vscode';
-import { score } from './score.ts';
+import { rankPaths } from './score.ts';
 
-const MAX = 30;
 const IGNORED = '**/{node_modules,.git,dist,out,build,target,.venv,__pycache__}/**';
 
 const DEADLINE_MS = 3_000;
@@ -26,6 +25,5 @@ export async function findFiles(folder: string, query: string): Promise<readonly
     search.dispose();
   });
   const base = folder.replaceAll('\\', '/').replace(/\/$/, '');
-  const found = uris.map((uri) => uri.fsPath.replaceAll('\\', '/').slice(base.length + 1));
-  return found.map((path) => ({ path, score: score(path, letters.join('')) })).filter((each) => each.score > 0).sort((a, b) => b.score - a.score || a.path.length - b.path.length || (a.path < b.path ? -1 : 1)).slice(0, MAX).map((each) => each.path);
+  return rankPaths(uris.map((uri) => uri.fsPath.replaceAll('\\', '/').slice(base.length + 1)), letters.join(''));
 }

@@ -9,6 +9,7 @@ import type { Services } from '../services.ts';
 import { failureText, oneLine } from '../tree/text.ts';
 import { ChatChannel } from './channel.ts';
 import { chatHtml } from './html.ts';
+import { KeptDraft } from './kept.ts';
 import { Opening } from './opening.ts';
 import { answerRequest } from './requests.ts';
 import { readPageMessage, refusedRequest } from './schema.ts';
@@ -29,7 +30,7 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
   private wasKnown = false;
   private disposed = false;
   private pageReady = false;
-  private draft = '';
+  private readonly draft: KeptDraft;
   private readonly inserts: string[] = [];
   private wantsFocus = false;
   private readonly opening: Opening;
@@ -39,6 +40,7 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
     this.fleet = services.fleet;
     this.key = key;
     this.panel = panel;
+    this.draft = new KeptDraft(services.drafts, key);
     panel.webview.options = { enableScripts: true, localResourceRoots: [vscode.Uri.joinPath(services.extensionUri, 'dist', 'webview')] };
     panel.iconPath = vscode.Uri.joinPath(services.extensionUri, 'media', 'pilothouse.svg');
     this.disposables.push(
@@ -88,6 +90,12 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
     this.letGo();
   }
 
+  /** The page is there: it is sent what it shows. */
+  private greet(): void {
+    this.channel?.pageReady();
+    if (this.channel !== null && this.draft.files.length > 0) void this.post({ type: 'draft-files', session: this.key, files: this.draft.files });
+  }
+
   private flushInserts(): void {
     if (!this.pageReady || !this.panel.visible || this.channel === null) return;
     for (const text of this.inserts.splice(0)) void this.post({ type: 'insert', text });
@@ -107,7 +115,7 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
 
   /** The session is open: its page is served from now on. */
   private async attach(runtime: SessionRuntime): Promise<void> {
-    this.draft = (await this.services.drafts.get(this.key).catch(() => null)) ?? this.draft;
+    await this.draft.load();
     if (this.disposed || this.runtime !== null) {
       runtime.release();
       return;
@@ -118,11 +126,11 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
       transcript: runtime.transcript,
       state: () => chatState(this.fleet, runtime),
       config: () => ({ enterKey: this.services.settings.get('chat.enterKey'), thinking: this.services.settings.get('chat.thinking'), mac: process.platform === 'darwin' }),
-      draft: () => this.draft,
+      draft: () => this.draft.text,
     }, (message) => void this.post(message));
     this.watchingRuntime = runtime.onState(() => this.refresh());
     this.channel.setVisible(this.panel.visible);
-    if (this.pageReady) this.channel.pageReady();
+    if (this.pageReady) this.greet();
     this.flushInserts();
     this.refresh();
   }
@@ -151,7 +159,7 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
     switch (message.type) {
       case 'ready':
         this.pageReady = true;
-        this.channel?.pageReady();
+        this.greet();
         this.tellUnavailable();
         this.flushInserts();
         return;
@@ -164,8 +172,7 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
         return;
       case 'draft':
         if (message.session !== this.key) return;
-        this.draft = message.text;
-        void this.services.drafts.set(this.key, message.text === '' ? null : message.text).catch(() => undefined);
+        this.draft.save(message.text, message.files);
         return;
       case 'request':
         void this.answer(message);

@@ -9,7 +9,7 @@ import type { PageRequest, ReplyValue } from '../../protocol/chat.ts';
 import { commandId } from '../contributions.ts';
 import type { Services } from '../services.ts';
 import { oneLine, stripAnsi } from '../tree/text.ts';
-import { findFiles } from './files.ts';
+import { mentionsFor } from './mentions.ts';
 import { fileName, remotePath, textOfFile } from './remoteFile.ts';
 import { placeOf } from './place.ts';
 
@@ -100,8 +100,8 @@ export async function answerRequest(services: Services, context: RequestContext,
     case 'copy':
       await vscode.env.clipboard.writeText(body.text);
       return DONE;
-    case 'files':
-      return { kind: 'files', paths: runtime.system !== 'local' ? [] : await findFiles(services.fleet.session(context.key)?.folder ?? '', body.query) };
+    case 'mentions':
+      return { kind: 'mentions', mentions: await mentionsFor(services, runtime, services.fleet.session(context.key)?.folder ?? '', body.query) };
   }
 }
 

@@ -33,16 +33,27 @@ const request = z.discriminatedUnion('ask', [
   z.strictObject({ ask: z.literal('open-link'), href: z.string().min(1).max(8_000) }),
   z.strictObject({ ask: z.literal('insert-code'), text }),
   z.strictObject({ ask: z.literal('copy'), text }),
-  z.strictObject({ ask: z.literal('files'), query: z.string().max(1_000) }),
+  z.strictObject({ ask: z.literal('mentions'), query: z.string().max(1_000) }),
 ]);
 
 const message = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('ready') }),
   z.strictObject({ type: z.literal('reopen') }),
   z.strictObject({ type: z.literal('resync'), generation: index, reason: z.string().max(1_000) }),
-  z.strictObject({ type: z.literal('draft'), session: id, text }),
+  z.strictObject({ type: z.literal('draft'), session: id, text, files: z.array(attachment).max(20).optional() }),
   z.strictObject({ type: z.literal('request'), session: id, request: index, body: request }),
 ]);
+
+const attachments = z.array(attachment).max(20);
+
+/** Attachments as JSON, none where it is anything else. */
+export function readAttachments(json: string): z.infer<typeof attachments> {
+  try {
+    return attachments.safeParse(JSON.parse(json)).data ?? [];
+  } catch {
+    return [];
+  }
+}
 
 /** A message of the page if it is one, else null. Never throws: what a page sends is not trusted. */
 export function readPageMessage(value: unknown): PageMessage | null {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decisionButtons, isGiven, readAnswers } from '../../../webview-ui/src/cards/decide.ts';
-import { complete, fileCandidates, matchCommands, mentions, triggerAt } from '../../../webview-ui/src/chrome/complete.ts';
+import { complete, matchCommands, mentionCandidates, mentions, triggerAt } from '../../../webview-ui/src/chrome/complete.ts';
 import { draggedPaths, MAX_FILE, MAX_FILES, refusal } from '../../../webview-ui/src/chrome/limits.ts';
 import { announcementOf } from '../../../webview-ui/src/model/announce.ts';
 import { noChanges, RowModel } from '../../../webview-ui/src/model/rows.ts';
@@ -55,14 +55,14 @@ describe('answers', () => {
 
 describe('completion', () => {
   it.each([
-    ['look at @src/re', 15, { kind: 'file', from: 8, query: 'src/re' }], ['@', 1, { kind: 'file', from: 0, query: '' }], ['mail@host', 9, null], ['/com', 4, { kind: 'command', from: 0, query: 'com' }], ['say /com', 8, null], ['/com more', 9, null],
-    ['(@a', 3, { kind: 'file', from: 1, query: 'a' }], ['@a b', 4, null],
+    ['look at @src/re', 15, { kind: 'mention', from: 8, query: 'src/re' }], ['@', 1, { kind: 'mention', from: 0, query: '' }], ['mail@host', 9, null], ['/com', 4, { kind: 'command', from: 0, query: 'com' }], ['say /com', 8, null], ['/com more', 9, null],
+    ['(@a', 3, { kind: 'mention', from: 1, query: 'a' }], ['@a b', 4, null],
   ])('%j at %d', (text, caret, trigger) => {
     expect(triggerAt(text, caret)).toEqual(trigger);
   });
 
   it('puts the choice in the place of what was typed', () => {
-    const [candidate] = fileCandidates(['src/report.ts']);
+    const [candidate] = mentionCandidates([{ kind: 'file', insert: '@src/report.ts ', label: 'report.ts', detail: 'src' }]);
     const trigger = triggerAt('see @re now', 7);
     if (candidate === undefined || trigger === null) throw new Error('nothing to complete');
     expect(complete('see @re now', 7, trigger, candidate)).toEqual({ text: 'see @src/report.ts now', caret: 19 });

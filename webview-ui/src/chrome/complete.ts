@@ -1,8 +1,8 @@
-import type { SlashCommand } from '../types.ts';
+import type { Mention, SlashCommand } from '../types.ts';
 
-/** What is being completed: `@` a file of the session's folder, `/` a command of the agent. `from`: offset of the sign. */
+/** What is being completed: `@` a file, a symbol or a selection, `/` a command of the agent. `from`: offset of the sign. */
 export interface Trigger {
-  readonly kind: 'file' | 'command';
+  readonly kind: 'mention' | 'command';
   readonly from: number;
   readonly query: string;
 }
@@ -19,7 +19,7 @@ export function triggerAt(text: string, caret: number): Trigger | null {
   const command = /^\/([\w:.-]*)$/.exec(before);
   if (command !== null) return { kind: 'command', from: 0, query: command[1] ?? '' };
   const file = /(?:^|[\s([{"'])@([^\s@"']{0,200})$/.exec(before);
-  return file === null ? null : { kind: 'file', from: caret - (file[1] ?? '').length - 1, query: file[1] ?? '' };
+  return file === null ? null : { kind: 'mention', from: caret - (file[1] ?? '').length - 1, query: file[1] ?? '' };
 }
 
 /** Commands whose name has the query's letters in order: those that begin with it first, then by name. */
@@ -43,11 +43,10 @@ function score(name: string, query: string): number {
   return 1;
 }
 
-export function fileCandidates(paths: readonly string[]): Candidate[] {
-  return paths.map((path) => {
-    const cut = path.lastIndexOf('/') + 1;
-    return { insert: `@${path} `, label: path.slice(cut), detail: path.slice(0, Math.max(0, cut - 1)), icon: 'file' };
-  });
+const ICONS = { file: 'file', symbol: 'symbol-method', selection: 'list-selection' } as const;
+
+export function mentionCandidates(mentions: readonly Mention[]): Candidate[] {
+  return mentions.map(({ kind, insert, label, detail }) => ({ insert, label, detail, icon: ICONS[kind] }));
 }
 
 /** The message with the candidate in the place of what was typed, and the cursor behind it. */

@@ -2,12 +2,12 @@ import { signal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { Icon } from '../cards/parts.tsx';
 import type { ChatPage } from '../page.ts';
-import { fileCandidates, matchCommands, triggerAt } from './complete.ts';
+import { matchCommands, mentionCandidates, triggerAt } from './complete.ts';
 import type { Candidate, Trigger } from './complete.ts';
 
 const ASK_AFTER_MS = 60;
 
-/** The list of files or commands above the composer, while something is being completed. */
+/** The list of what can be named or run above the composer, while something is being completed. */
 export class Completions {
   readonly open = signal<{ readonly trigger: Trigger; readonly candidates: readonly Candidate[] } | null>(null);
   readonly active = signal(0);
@@ -45,8 +45,8 @@ export class Completions {
   private async ask(trigger: Trigger, wanted: number): Promise<void> {
     let candidates: Candidate[] = [];
     try {
-      const value = await this.page.request({ ask: 'files', query: trigger.query });
-      if (value.kind === 'files') candidates = fileCandidates(value.paths.slice(0, 50));
+      const value = await this.page.request({ ask: 'mentions', query: trigger.query });
+      if (value.kind === 'mentions') candidates = mentionCandidates(value.mentions.slice(0, 50));
     } catch {
       // Without an answer there is nothing to offer; the person can write the path.
     }
@@ -95,10 +95,10 @@ export function CompletionList({ completions, onTake }: { readonly completions: 
   const open = completions.open.value;
   if (open === null) return null;
   return (
-    <div class="popup completions" role="listbox" id={COMPLETIONS_ID} aria-label={open.trigger.kind === 'file' ? 'Files' : 'Commands'}>
+    <div class="popup completions" role="listbox" id={COMPLETIONS_ID} aria-label={open.trigger.kind === 'mention' ? 'Files' : 'Commands'}>
       {open.candidates.map((candidate, place) => (
         <div
-          key={candidate.insert} id={`${COMPLETIONS_ID}-${place}`} role="option" aria-selected={place === completions.active.value} class={`popup-item ${place === completions.active.value ? 'active' : ''}`}
+          key={`${candidate.label} ${candidate.insert}`} id={`${COMPLETIONS_ID}-${place}`} role="option" aria-selected={place === completions.active.value} class={`popup-item ${place === completions.active.value ? 'active' : ''}`}
           ref={place === completions.active.value ? showActive : null}
           onPointerDown={(event) => event.preventDefault()} onPointerMove={() => (completions.active.value = place)}
           onClick={() => {
@@ -106,7 +106,7 @@ export function CompletionList({ completions, onTake }: { readonly completions: 
             onTake(candidate, open.trigger);
           }}
         >
-          {candidate.icon === '' ? null : <Icon name={candidate.icon} />}<span class="popup-label">{candidate.label}</span><span class={`popup-detail ${open.trigger.kind === 'file' ? 'cut-start' : 'cut'}`}><bdi>{candidate.detail}</bdi></span>
+          {candidate.icon === '' ? null : <Icon name={candidate.icon} />}<span class="popup-label">{candidate.label}</span><span class={`popup-detail ${open.trigger.kind === 'mention' ? 'cut-start' : 'cut'}`}><bdi>{candidate.detail}</bdi></span>
         </div>
       ))}
     </div>

@@ -4,13 +4,14 @@ import type { Attachment } from '../types.ts';
 
 const DRAFT_MS = 250;
 
-/** The message that is being written: its text, kept by the host, its files, and the messages before it that ArrowUp brings back. */
+/** The message that is being written: its text and its files, kept by the host, and the messages before it that ArrowUp brings back. */
 export class Draft {
   readonly text = signal('');
   readonly files = signal<readonly Attachment[]>([]);
   private readonly page: ChatPage;
   private timer = 0;
   private saved = '';
+  private savedFiles: readonly Attachment[] = [];
   private readonly sent: string[] = [];
   /** Place in the history, counted from the newest; -1: the person's own text. */
   private place = -1;
@@ -23,6 +24,11 @@ export class Draft {
       // What was typed before the snapshot came is newer than what was kept.
       if (this.text.peek() === '') this.text.value = text;
     };
+    page.onDraftFiles = (files) => {
+      if (this.files.peek().length > 0) return;
+      this.savedFiles = files;
+      this.files.value = files;
+    };
     const flush = (): void => this.flush();
     window.addEventListener('pagehide', flush);
     document.addEventListener('visibilitychange', flush);
@@ -31,6 +37,10 @@ export class Draft {
   set(text: string): void {
     this.text.value = text;
     this.place = -1;
+    this.flushSoon();
+  }
+
+  private flushSoon(): void {
     if (this.timer === 0) this.timer = window.setTimeout(() => this.flush(), DRAFT_MS);
   }
 
@@ -38,17 +48,21 @@ export class Draft {
     window.clearTimeout(this.timer);
     this.timer = 0;
     const text = this.text.peek();
-    if (text === this.saved || this.page.session === '') return;
+    const files = this.files.peek();
+    if ((text === this.saved && files === this.savedFiles) || this.page.session === '') return;
+    this.page.sendDraft(text, files === this.savedFiles ? null : files);
     this.saved = text;
-    this.page.sendDraft(text);
+    this.savedFiles = files;
   }
 
   addFile(file: Attachment): void {
     this.files.value = [...this.files.peek(), file];
+    this.flushSoon();
   }
 
   removeFile(place: number): void {
     this.files.value = this.files.peek().filter((_, each) => each !== place);
+    this.flushSoon();
   }
 
   /** Sends what is written. It leaves the box at once and comes back if the host refuses it and nothing else was written. */
@@ -66,8 +80,8 @@ export class Draft {
       return;
     }
     if (this.text.peek() === '' && this.files.peek().length === 0) {
-      this.set(before);
       this.files.value = files;
+      this.set(before);
     }
   }
 
@@ -79,7 +93,7 @@ export class Draft {
     if (this.place === -1) this.own = this.text.peek();
     this.text.value = next === -1 ? this.own : (history[next] ?? '');
     this.place = next;
-    if (this.timer === 0) this.timer = window.setTimeout(() => this.flush(), DRAFT_MS);
+    this.flushSoon();
     return true;
   }
 

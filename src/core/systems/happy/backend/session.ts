@@ -22,6 +22,7 @@ import type { HappyDesk } from './desk.ts';
 import { contextOf, told } from './desk.ts';
 import { forkSession, resumeSession } from './branches.ts';
 import { Log } from './log.ts';
+import { findFilesOn } from './findFiles.ts';
 import { readFileOn } from './machine.ts';
 import { fetchOutput, outputEntry } from './outputs.ts';
 import { until } from './until.ts';
@@ -172,6 +173,12 @@ export class HappySessionHandle implements SessionHandle {
   async readFile(path: string, options: CallOptions = {}): Promise<Uint8Array> {
     const session = await this.#need(options);
     return this.#desk.watched(readFileOn(this.#desk.account, await this.#machine(session, options), path, options));
+  }
+
+  async findFiles(query: string, options: CallOptions = {}): Promise<readonly string[]> {
+    const session = await this.#need(options);
+    const folder = str(told(session.metadata), 'path');
+    return folder === null ? [] : findFilesOn(this.#desk.account, await this.#machine(session, options), folder, query, options);
   }
 
   async removalPreview(options: CallOptions = {}): Promise<readonly string[]> {
