@@ -15,7 +15,7 @@ beforeEach(async () => {
   await world.daemon.online();
   // As happy 1.2.5 does it: the line goes to a shell.
   world.daemon.machine.on('bash', async ({ command }) => {
-    const { stdout, stderr } = await promisify(execFile)('/bin/sh', ['-c', String(command)]);
+    const { stdout, stderr } = await promisify(execFile)('/bin/sh', ['-c', typeof command === 'string' ? command : '']);
     return { success: true, stdout, stderr, exitCode: 0 };
   });
   folder = mkdtempSync(path.join(tmpdir(), 'pilothouse find '));
