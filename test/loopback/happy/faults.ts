@@ -21,6 +21,8 @@ export type HttpFault =
 export interface HttpMatch {
   readonly method?: string;
   readonly path?: string | RegExp;
+  /** Of whom: as `SeenCall.client` names it. */
+  readonly client?: string;
 }
 
 export interface FaultHandle {
@@ -138,8 +140,8 @@ export class Faults {
   }
 
   /** The fault that strikes this request, used up. */
-  forRequest(method: string, path: string): HttpFault | undefined {
-    const rule = this.#http.find(({ match, left }) => left > 0 && (match.method === undefined || match.method === method)
+  forRequest(method: string, path: string, client: string): HttpFault | undefined {
+    const rule = this.#http.find(({ match, left }) => left > 0 && (match.method === undefined || match.method === method) && (match.client === undefined || match.client === client)
       && (match.path === undefined || (typeof match.path === 'string' ? match.path === path : match.path.test(path))));
     if (rule === undefined) return undefined;
     strike(rule);

@@ -49,7 +49,7 @@ async function serve(world: World, router: Router, told: (call: SeenCall, last: 
     told(call, last);
   };
   told(call, null);
-  const fault = world.faults.forRequest(request.method, request.path);
+  const fault = world.faults.forRequest(request.method, request.path, call.client);
   if (fault !== undefined) tell({ fault: fault.kind });
 
   if (fault?.kind === 'drop' && fault.when === 'before') return void response.destroy();

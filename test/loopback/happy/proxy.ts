@@ -37,12 +37,14 @@ export interface HappyProxy {
   readonly url: string;
   /** Connections of now. */
   readonly connections: number;
+  /** Connections that were taken so far. */
+  readonly accepted: number;
   /** Adds a toxic to the connections of now and those to come; the answer takes it away. */
   add(toxic: Toxic, options?: ToxicOptions): () => void;
   /** Breaks every connection off with a reset. */
   resetAll(): void;
-  /** Refuses connections and closes those of now, until `up`. */
-  down(): Promise<void>;
+  /** Closes the connections of now, until `up`: refuses those to come or, where the server behind is gone (`down`), takes them and closes them at once, as a gateway does. */
+  down(side?: Direction): Promise<void>;
   up(): Promise<void>;
   close(): Promise<void>;
 }
@@ -63,11 +65,16 @@ export async function startProxy(target: string): Promise<HappyProxy> {
   const connections = new Set<Connection>();
   let server: Server | null = null;
   let port = 0;
+  let accepted = 0;
+  let alone = false;
 
   const up = async (): Promise<void> => {
+    alone = false;
     if (server !== null) return;
     // With half-open sockets an end of one side is passed on by the pipe, when it is its turn.
     const opened = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (client) => {
+      accepted += 1;
+      if (alone) return void client.destroy();
       const connection = new Connection(client, createConnection({ port: targetPort, host: '127.0.0.1', allowHalfOpen: true }), toxics);
       connections.add(connection);
       connection.closed.then(() => connections.delete(connection)).catch(() => undefined);
@@ -79,13 +86,16 @@ export async function startProxy(target: string): Promise<HappyProxy> {
     ({ port } = address);
     server = opened;
   };
+  const breakOff = (): void => {
+    for (const connection of connections) connection.destroy();
+  };
   const down = async (): Promise<void> => {
     const closing = server;
     if (closing === null) return;
     server = null;
     const closed = once(closing, 'close');
     closing.close();
-    for (const connection of connections) connection.destroy();
+    breakOff();
     await closed;
   };
   await up();
@@ -93,6 +103,7 @@ export async function startProxy(target: string): Promise<HappyProxy> {
   return {
     url: `http://127.0.0.1:${port}`,
     get connections() { return connections.size; },
+    get accepted() { return accepted; },
     add: (toxic, { direction, probability = 1, random = Math.random } = {}) => {
       const decided = new WeakMap<Connection, boolean>();
       const active: Active = {
@@ -113,7 +124,12 @@ export async function startProxy(target: string): Promise<HappyProxy> {
     resetAll: () => {
       for (const connection of connections) connection.reset();
     },
-    down, up,
+    down: async (side = 'up') => {
+      if (side === 'up') return down();
+      alone = true;
+      breakOff();
+    },
+    up,
     close: down,
   };
 }
