@@ -25,6 +25,8 @@ export interface TranscriptView extends AsyncDisposable {
   /** Rows `[start, end)`, from memory or the store. */
   rows(start: number, end: number, options?: { readonly signal?: AbortSignal }): Promise<{ readonly start: number; readonly rows: readonly Row[] }>;
   row(key: string): Promise<Row | null>;
+  /** Index of the top-level row that a row is or is in; null for a row that is not there. */
+  indexOf(key: string): Promise<number | null>;
   /** Whole output of a tool row, without the cut that rows have. */
   output(key: string): Promise<string | null>;
   /** The system's id of the call that a tool row shows; null for other rows. */

@@ -138,6 +138,20 @@ class Transcript implements TranscriptView {
     return this.memory.forest.get(key)?.row ?? this.inLane(() => this.findRow(key));
   }
 
+  async indexOf(key: string): Promise<number | null> {
+    const held = this.heldIndex(key);
+    if (held !== null) return held;
+    if (this.memory.pending.has(key) || this.memory.working.has(key)) await this.settleOnce();
+    return this.heldIndex(key) ?? this.inLane(async () => (await this.findTop(key))?.index ?? null);
+  }
+
+  private heldIndex(key: string): number | null {
+    const { forest } = this.memory;
+    const top = forest.has(key) ? topOf(key, forest.facts) : null;
+    const place = top === null ? -1 : this.memory.tail.findLastIndex((row) => row.key === top);
+    return place < 0 ? null : this.memory.start + place;
+  }
+
   async output(key: string): Promise<string | null> {
     return wholeOutput(await this.entriesOfRow(key));
   }
@@ -242,7 +256,7 @@ class Transcript implements TranscriptView {
       for (const guess of merged.guesses) for (const key of guess.fresh) memory.unsure.add(key);
       return null;
     }
-    return lookAbove(memory, merged, this.indexOf(total));
+    return lookAbove(memory, merged, this.storeIndex(total));
   }
 
   private async merge(): Promise<Owed> {
@@ -259,8 +273,13 @@ class Transcript implements TranscriptView {
     return { cycle, merged, written: 0 };
   }
 
-  /** A row that is not in memory, found through the parents that its entries name. */
   private async findRow(key: string): Promise<Row | null> {
+    const found = await this.findTop(key);
+    return found === null ? null : rowWithin(found.row, key);
+  }
+
+  /** The top-level row that a row is or is in, of those that are not in memory: found through the parents that its entries name. */
+  private async findTop(key: string): Promise<{ readonly index: number; readonly row: Row } | null> {
     const facts = new Map<string, RowFacts>();
     let keys = [key];
     while (keys.length > 0) {
@@ -273,16 +292,17 @@ class Transcript implements TranscriptView {
     const top = topOf(key, (asked) => facts.get(asked));
     const order = facts.get(top)?.order;
     if (order === undefined) return null;
-    const index = this.indexOf(await this.count());
-    const [found] = storedPage(await index.entriesAt(await index.rank({ order, key: top }))).tops;
-    return found === undefined ? null : rowWithin(found.row, key);
+    const index = this.storeIndex(await this.count());
+    const rank = await index.rank({ order, key: top });
+    const [found] = storedPage(await index.entriesAt(rank)).tops;
+    return found === undefined || found.key !== top ? null : { index: rank, row: found.row };
   }
 
   private count(): Promise<number> {
     return this.call('Counting the rows of a session', this.options.store.count(this.options.session));
   }
 
-  private indexOf(total: number): StoreIndex {
+  private storeIndex(total: number): StoreIndex {
     return new StoreIndex((start, limit) => this.read(start, limit), total);
   }
 

@@ -17,6 +17,7 @@ class FakeTranscript implements TranscriptView {
   add(): void { throw new Error('not used here'); }
   rows(): Promise<never> { return Promise.reject(new Error('not used here')); }
   row(): Promise<null> { return Promise.resolve(null); }
+  indexOf(): Promise<null> { return Promise.resolve(null); }
   output(): Promise<null> { return Promise.resolve(null); }
   callId(): Promise<null> { return Promise.resolve(null); }
   onChange(listener: (ops: readonly RowOp[]) => void) {

@@ -1,0 +1,259 @@
+import type { Disposable } from '../model/backend.ts';
+import type { Row } from '../model/row.ts';
+import { matchesIn, nthMatch } from './findRow.ts';
+import type { RowMatch } from './findRow.ts';
+import { sameValue } from './sameValue.ts';
+import type { RowOp, TranscriptView } from './transcript-api.ts';
+
+/** How a search stands. */
+export interface FindStatus {
+  readonly total: number;
+  /** True until every row was looked through. */
+  readonly searching: boolean;
+  /** The current match, counted from 1 at the session's first row; null where there is none, or where rows before it were not looked through yet. */
+  readonly position: number | null;
+  /** Some rows could not be read. */
+  readonly failed: boolean;
+}
+
+/** A match to be shown: its top-level row and where in that it is. */
+export interface FindPlace extends RowMatch {
+  readonly index: number;
+  readonly key: string;
+}
+
+interface FindOptions {
+  readonly transcript: Pick<TranscriptView, 'rows' | 'total' | 'onChange'>;
+  /** Global. */
+  readonly pattern: RegExp;
+  /** False: thoughts are not shown, and so not found. */
+  readonly thinking: boolean;
+  /** Index of the row that the person looks at: the match nearest to it comes first, of two as near the later one. */
+  readonly from: number;
+  readonly onStatus: (status: FindStatus) => void;
+  /** A match became the current one. */
+  readonly onPlace: (place: FindPlace) => void;
+}
+
+/** Rows that are read at once. */
+const PAGE = 100;
+/** The longest that the event loop is held, how often the count is told while searching, and how soon changed rows are counted anew; in milliseconds. */
+const SLICE_MS = 8;
+const TELL_MS = 100;
+const AGAIN_MS = 200;
+/** How often rows are counted again that change while they are counted, before they are passed over. */
+const MOST_TRIES = 5;
+/** Rows in memory that may be added to the list of counts in one call. */
+const SPREAD = 10_000;
+
+/**
+ * Finds a pattern in a whole session, also in the rows that only the store has: outwards from where the person looks, a page at a time, with the event loop free
+ * between slices. It holds one number a row (how many matches are in it; -1: not counted yet), so that its memory does not grow with what is found. Rows that come
+ * or change are counted anew and never move the current match.
+ */
+export class TranscriptFind implements Disposable {
+  private readonly options: FindOptions;
+  private readonly watching: Disposable;
+  private counts: number[];
+  /** Index of the row from which it looks outwards. */
+  private center: number;
+  private current: { index: number; readonly key: string; readonly nth: number; readonly place: FindPlace } | null = null;
+  /** Rows that changed since the rows that are being counted were read. */
+  private readonly touched = new Set<number>();
+  /** Counts the times that rows took other indexes. */
+  private moved = 0;
+  private lane: Promise<void> = Promise.resolve();
+  private timer: NodeJS.Timeout | null = null;
+  private running = false;
+  private failed = false;
+  private disposed = false;
+  private told = 0;
+  private status: FindStatus | null = null;
+
+  constructor(options: FindOptions) {
+    this.options = options;
+    const { transcript, from } = options;
+    this.counts = new Array<number>(transcript.total).fill(-1);
+    this.center = Math.max(0, Math.min(from, transcript.total));
+    this.watching = transcript.onChange((ops) => this.onOps(ops));
+    void this.run();
+  }
+
+  /** Makes the next (1) or previous (-1) match the current one, around the ends. Null where there is none. */
+  async step(direction: 1 | -1): Promise<FindPlace | null> {
+    const start = this.current?.index ?? this.center - (direction === 1 ? 1 : 0);
+    if ((this.counts[start] ?? 0) < 0) await this.count(start, start + 1);
+    const from = this.current;
+    const nth = from === null ? -1 : from.nth + direction;
+    if (from !== null && nth >= 0 && nth < (this.counts[from.index] ?? 0)) return this.go(from.index, nth);
+    let index = (from?.index ?? start) + direction;
+    let tries = 0;
+    // One round over all rows; what moves meanwhile begins it again.
+    for (let seen = 0; seen <= this.counts.length && !this.disposed; ) {
+      index = index < 0 ? this.counts.length - 1 : index >= this.counts.length ? 0 : index;
+      // The first one was found meanwhile.
+      if (from === null && this.current !== null) return this.current.place;
+      const { moved } = this;
+      if ((this.counts[index] ?? 0) < 0 && tries < MOST_TRIES) {
+        tries += 1;
+        await (direction === 1 ? this.count(index, index + PAGE) : this.count(index - PAGE + 1, index + 1));
+      } else {
+        const count = this.counts[index] ?? 0;
+        const place = count > 0 ? await this.go(index, direction === 1 ? 0 : count - 1, from === null) : null;
+        if (place !== null) return place;
+        if (moved === this.moved) index += direction;
+        seen += 1;
+        tries = 0;
+      }
+      if (moved !== this.moved) index = (this.current?.index ?? this.center) + direction;
+    }
+    return null;
+  }
+
+  dispose(): void {
+    this.disposed = true;
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+    this.watching.dispose();
+    this.counts = [];
+  }
+
+  private async run(): Promise<void> {
+    if (this.running) return;
+    this.running = true;
+    for (let forward = true; !this.disposed; forward = !forward) {
+      const ahead = this.counts.indexOf(-1, this.center);
+      const behind = this.center === 0 ? -1 : this.counts.lastIndexOf(-1, this.center - 1);
+      if (ahead < 0 && behind < 0) break;
+      await (ahead >= 0 && (forward || behind < 0) ? this.count(ahead, ahead + PAGE) : this.count(behind - PAGE + 1, behind + 1));
+      if (this.current === null) await this.goFirst();
+      if (performance.now() - this.told >= TELL_MS) this.tell(true);
+    }
+    this.running = false;
+    if (!this.disposed) this.tell(false);
+  }
+
+  /** The match nearest to where the person looks, of those that are known. */
+  private async goFirst(): Promise<void> {
+    const { counts, center } = this;
+    for (let away = 0; away < counts.length; away += 1) {
+      const ahead = counts[center + away] ?? 0;
+      const back = counts[center - 1 - away] ?? 0;
+      if (ahead > 0 && (await this.go(center + away, 0, true)) !== null) return;
+      if (back > 0 && (await this.go(center - 1 - away, back - 1, true)) !== null) return;
+      // What lies nearer is looked at first.
+      if ((ahead < 0 && back < 0) || this.disposed) return;
+    }
+  }
+
+  /** Makes a match the current one, as far as it is still there. `first`: unless there is one by then, which it gives instead. */
+  private async go(index: number, nth: number, first = false): Promise<FindPlace | null> {
+    const { moved } = this;
+    const row = (await this.read(index, index + 1))?.[0];
+    if (row === undefined || this.disposed || moved !== this.moved) return null;
+    if (first && this.current !== null) return this.current.place;
+    const match = nthMatch(row, this.options, nth);
+    if (match === null) return null;
+    const { path, part, ordinal, of } = match;
+    const place: FindPlace = { index, key: row.key, path, part, ordinal, of };
+    this.current = { index, key: row.key, nth: match.nth, place };
+    this.options.onPlace(place);
+    this.tell(this.running);
+    return place;
+  }
+
+  /** Counts those of the rows [start, end) that were not counted yet. One such run at a time. */
+  private count(start: number, end: number): Promise<void> {
+    this.lane = this.lane.then(() => this.countNow(start, end));
+    return this.lane;
+  }
+
+  private async countNow(start: number, end: number): Promise<void> {
+    let from = Math.max(0, start);
+    let to = Math.min(end, this.counts.length);
+    while (from < to && this.counts[from] !== -1) from += 1;
+    while (to > from && this.counts[to - 1] !== -1) to -= 1;
+    if (from >= to || this.disposed) return;
+    const { moved } = this;
+    this.touched.clear();
+    const rows = await this.read(from, to);
+    if (rows === null) this.failed = true;
+    let since = performance.now();
+    for (let index = from; index < to; index += 1) {
+      if (this.disposed || moved !== this.moved) return;
+      const row = rows?.[index - from];
+      // What changed meanwhile is counted again; a row that can't be read has nothing to be found.
+      if (this.counts[index] === -1 && !this.touched.has(index)) this.counts[index] = row === undefined ? 0 : matchesIn(row, this.options);
+      if (performance.now() - since < SLICE_MS) continue;
+      await rest();
+      since = performance.now();
+    }
+    await rest();
+  }
+
+  private async read(start: number, end: number): Promise<readonly Row[] | null> {
+    try {
+      const page = await this.options.transcript.rows(start, end);
+      return page.start === start ? page.rows : [];
+    } catch {
+      return null;
+    }
+  }
+
+  private onOps(ops: readonly RowOp[]): void {
+    for (const op of ops) {
+      if (op.op === 'splice') this.splice(op.at, op.remove, op.rows);
+      else {
+        this.counts[op.at] = -1;
+        this.touched.add(op.at);
+      }
+    }
+    this.timer ??= setTimeout(() => {
+      this.timer = null;
+      void this.run();
+    }, AGAIN_MS);
+  }
+
+  private splice(at: number, remove: number, rows: readonly Row[]): void {
+    const fresh = new Array<number>(rows.length).fill(-1);
+    const before = this.counts.length;
+    if (fresh.length <= SPREAD) this.counts.splice(at, remove, ...fresh);
+    else this.counts = [...this.counts.slice(0, at), ...fresh, ...this.counts.slice(at + remove)];
+    // Rows that come at the end move nothing.
+    if (at + remove < before || remove > 0) this.moved += 1;
+    const shift = rows.length - remove;
+    const { current } = this;
+    if (current !== null && current.index >= at) {
+      const again = current.index < at + remove ? rows.findIndex((row) => row.key === current.key) : -1;
+      if (again >= 0) current.index = at + again;
+      else if (current.index >= at + remove) current.index += shift;
+      else current.index = Math.min(at, Math.max(0, this.counts.length - 1));
+    }
+    if (this.center >= at + remove && at < before) this.center += shift;
+    this.center = Math.max(0, Math.min(this.center, this.counts.length));
+  }
+
+  private tell(searching: boolean): void {
+    this.told = performance.now();
+    let total = 0;
+    let before = 0;
+    let known = true;
+    for (let index = 0; index < this.counts.length; index += 1) {
+      const count = this.counts[index] ?? 0;
+      if (this.current !== null && index < this.current.index) {
+        before += Math.max(0, count);
+        known &&= count >= 0;
+      }
+      total += Math.max(0, count);
+    }
+    const status: FindStatus = { total, searching, position: this.current === null || !known ? null : before + this.current.nth + 1, failed: this.failed };
+    if (sameValue(status, this.status)) return;
+    this.status = status;
+    this.options.onStatus(status);
+  }
+}
+
+/** Lets everything else have its turn. */
+function rest(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,22 @@
+/** What find in chat looks for: the same in the host, which searches the whole session, and in the page, which marks what it shows. */
+export interface FindQuery {
+  readonly text: string;
+  readonly matchCase: boolean;
+  readonly wholeWord: boolean;
+}
+
+/** Longest text that is looked for, in characters. */
+export const FIND_MOST = 1_000;
+
+/**
+ * The query as a pattern (global, by code points); null where there is nothing to look for. White space in it stands for any run of white space, so that words are
+ * found across the ends of lines.
+ */
+export function findPattern(query: FindQuery): RegExp | null {
+  const text = query.text.slice(0, FIND_MOST).toWellFormed();
+  if (text.trim() === '') return null;
+  const words = text.split(/\s+/u).map((word) => word.replaceAll(/[$()*+./?[\\\]^{|}]/g, String.raw`\$&`)).join(String.raw`\s+`);
+  const before = query.wholeWord && /^[\p{L}\p{N}_]/u.test(text) ? String.raw`(?<![\p{L}\p{N}_])` : '';
+  const behind = query.wholeWord && /[\p{L}\p{N}_]$/u.test(text) ? String.raw`(?![\p{L}\p{N}_])` : '';
+  return new RegExp(`${before}${words}${behind}`, query.matchCase ? 'gu' : 'giu');
+}

@@ -1,0 +1,251 @@
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Row, TextRow, ToolRow } from '../../../src/core/model/row.ts';
+import type { FindPlace, FindStatus } from '../../../src/core/session/find.ts';
+import { TranscriptFind } from '../../../src/core/session/find.ts';
+import { matchesIn, nthMatch } from '../../../src/core/session/findRow.ts';
+import { plainMarkdown } from '../../../src/core/session/plain.ts';
+import { partsOf } from '../../../src/core/session/rowText.ts';
+import type { RowOp } from '../../../src/core/session/transcript-api.ts';
+import { findPattern } from '../../../src/protocol/find.ts';
+
+const text = (key: string, value: string): TextRow => ({ kind: 'text', key, at: null, turn: null, text: value, streaming: false });
+const tool = (key: string, more: Partial<ToolRow> = {}): ToolRow => ({
+  kind: 'tool', key, at: null, turn: null, name: 'Bash', verb: 'execute', title: 'npm test', status: 'ok', input: null, command: null, cwd: null, locations: [], diffs: [], output: '', outputOmitted: 0,
+  exitCode: 0, durationMs: 1, attachments: [], children: [], ...more,
+});
+function pattern(words: string, more: { matchCase?: boolean; wholeWord?: boolean } = {}): RegExp {
+  const made = findPattern({ text: words, matchCase: more.matchCase ?? false, wholeWord: more.wholeWord ?? false });
+  if (made === null) throw new Error('nothing to look for');
+  return made;
+}
+
+/** Rows that the test changes by hand, with a wait before each page as a store has. */
+class Rows {
+  rowsNow: Row[];
+  pages: [number, number][] = [];
+  fails: (start: number) => boolean = () => false;
+  before: () => void = () => undefined;
+  private readonly listeners = new Set<(ops: readonly RowOp[]) => void>();
+  constructor(rows: readonly Row[]) {
+    this.rowsNow = [...rows];
+  }
+  get total(): number {
+    return this.rowsNow.length;
+  }
+  async rows(start: number, end: number): Promise<{ start: number; rows: readonly Row[] }> {
+    this.pages.push([start, end]);
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.fails(start)) throw new Error('the store is gone');
+    const rows = this.rowsNow.slice(start, end);
+    this.before();
+    return { start, rows };
+  }
+  onChange(listener: (ops: readonly RowOp[]) => void) {
+    this.listeners.add(listener);
+    return { dispose: () => void this.listeners.delete(listener) };
+  }
+  get watched(): boolean {
+    return this.listeners.size > 0;
+  }
+  change(...ops: RowOp[]): void {
+    for (const op of ops) {
+      if (op.op === 'splice') this.rowsNow.splice(op.at, op.remove, ...op.rows);
+      else if (op.op === 'update') this.rowsNow[op.at] = op.row;
+      else {
+        const row = this.rowsNow[op.at];
+        if (row?.kind === 'text') this.rowsNow[op.at] = { ...row, text: row.text + op.text };
+      }
+    }
+    for (const listener of this.listeners) listener(ops);
+  }
+}
+
+const open: TranscriptFind[] = [];
+afterEach(() => {
+  for (const find of open.splice(0)) find.dispose();
+});
+function start(rows: Rows, words: string, from: number) {
+  const seen: FindStatus[] = [];
+  const places: FindPlace[] = [];
+  const find = new TranscriptFind({ transcript: rows, pattern: pattern(words), thinking: true, from, onStatus: (status) => seen.push(status), onPlace: (place) => places.push(place) });
+  open.push(find);
+  const until = async (fits: (status: FindStatus) => boolean): Promise<FindStatus> => {
+    for (let wait = 0; wait < 2_000; wait += 1) {
+      const last = seen.at(-1);
+      if (last !== undefined && fits(last)) return last;
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    throw new Error(`it did not come: ${JSON.stringify(seen.at(-1))}`);
+  };
+  return { find, seen, places, until, done: () => until((status) => !status.searching) };
+}
+
+describe('what is looked for', () => {
+  it('is taken as it is written, in any case, over the ends of lines', () => {
+    expect('a.b A.B axb'.match(pattern('a.b'))).toEqual(['a.b', 'A.B']);
+    expect('one\n  two'.match(pattern('one two'))).toEqual(['one\n  two']);
+    expect('Größe GRÖSSE größe'.match(pattern('größe'))).toEqual(['Größe', 'größe']);
+    expect('(x) [y] {z}|^$\\/-?*+'.match(pattern('{z}|^$\\/-?*+'))).toHaveLength(1);
+    expect('ab AB'.match(pattern('AB', { matchCase: true }))).toEqual(['AB']);
+    expect('cat concat cat_ «cat»'.match(pattern('cat', { wholeWord: true }))).toEqual(['cat', 'cat']);
+    expect('f(x) of(x)'.match(pattern('(x)', { wholeWord: true }))).toHaveLength(2);
+    for (const nothing of ['', '  \n ']) expect(findPattern({ text: nothing, matchCase: false, wholeWord: false })).toBeNull();
+  });
+
+  it('makes a pattern of whatever is typed, that finds itself', () => {
+    fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 30 }), fc.boolean(), (typed, matchCase) => {
+      const made = findPattern({ text: typed, matchCase, wholeWord: false });
+      if (made === null) return typed.trim() === '';
+      return made.test(`before ${typed.toWellFormed()} behind`);
+    }));
+  });
+});
+
+describe('markdown as it is read', () => {
+  it('is without its marks', () => {
+    const read = (source: string): string => plainMarkdown(source);
+    expect(read('a **bold word** and *it* and ~~no~~ `code *x*` [a link](http://x.y/z "t")')).toBe('a bold word and it and no code *x* a link');
+    expect(read('# Title\n> quoted **words**\n- [x] done\n2) two')).toBe('Title\nquoted words\ndone\ntwo');
+    expect(read('| a | b |\n|---|---|\n| 1 | 2 |')).toBe(' a b \n\n 1 2 ');
+    expect(read('```ts\nconst **a** = `b`;\n```\nafter **it**')).toBe('const **a** = `b`;\nafter it');
+    expect(read('snake_case_name 2 * 3 * 4 _private foo**bar**baz \\*star')).toBe('snake_case_name 2 * 3 * 4 _private foobarbaz *star');
+  });
+
+  it('comes to an end whatever the text is', () => {
+    for (const hostile of ['*a ', '**a', '[', '[a](', '`', '_x', '> ', '| ', '\\', '~~a ', '---', '``` ']) expect(plainMarkdown(hostile.repeat(40_000)).length).toBeGreaterThanOrEqual(0);
+  });
+});
+
+describe('the texts of a row', () => {
+  const found = (row: Row, words: string, thinking = true): number => matchesIn(row, { pattern: pattern(words), thinking });
+
+  it('are what it shows, each once', () => {
+    const diff = { path: 'src/fees.ts', change: 'modify', oldPath: null, patch: '@@ -1 +1 @@ fees\n-const fees = 1\n+const fees = 2\n', added: 1, removed: 1, before: 'fees fees', after: 'fees' } as const;
+    expect(found(tool('t', { command: 'npm test', output: 'npm \u001B[31mte\u001B[0mst npm test' }), 'npm test')).toBe(3);
+    expect(found(tool('t', { verb: 'edit', title: 'Edit fees', input: { text: 'fees' }, diffs: [diff] }), 'fees')).toBe(3);
+    expect(found(tool('t', { verb: 'other', name: 'lookup', title: 'lookup', input: { query: 'fees' } }), 'fees')).toBe(1);
+    expect(found({ kind: 'thinking', key: 'h', at: null, turn: null, text: 'hm hm', streaming: false }, 'hm')).toBe(2);
+    expect(found({ kind: 'thinking', key: 'h', at: null, turn: null, text: 'hm hm', streaming: false }, 'hm', false)).toBe(0);
+  });
+
+  it('tell where a match is, also within a subagent', () => {
+    const row = tool('agent', { verb: 'agent', title: 'Look', children: [text('c1', 'nothing'), tool('c2', { command: 'ls', output: 'a needle\nneedle' })] });
+    expect(nthMatch(row, { pattern: pattern('needle'), thinking: true }, 1)).toEqual({ path: ['agent', 'c2'], part: 'output', ordinal: 1, of: 2, nth: 1 });
+    expect(nthMatch(row, { pattern: pattern('needle'), thinking: true }, 9)).toMatchObject({ ordinal: 1, nth: 1 });
+    expect(nthMatch(row, { pattern: pattern('absent'), thinking: true }, 0)).toBeNull();
+  });
+
+  it('are there for every kind, whatever it holds', () => {
+    const rows: Row[] = [
+      { kind: 'prompt', key: 'p', at: 1, turn: null, text: 'word', attachments: [{ name: 'word.png', mediaType: 'image/png', size: 1, data: null, path: null }], clientId: null },
+      { kind: 'permission', key: 'q', at: 1, turn: null, requestId: 'r', ask: 'question', tool: 'Ask', title: 'title', reason: null, input: null, command: null, cwd: null, diffs: [], plan: 'the **word**', questions: [{ id: 'a', header: null, text: 'which word', multiple: false, free: false, options: [{ label: 'word', description: null }] }], options: [], takesReason: false, outcome: null, answerReason: null, answers: {} },
+      { kind: 'todo', key: 'd', at: 1, turn: null, items: [{ text: 'word', status: 'done' }] },
+      { kind: 'file', key: 'f', at: 1, turn: null, file: { name: 'word.txt', mediaType: 'text/plain', size: null, data: null, path: null } },
+      { kind: 'notice', key: 'n', at: 1, turn: null, level: 'error', code: 'c', text: 'word', remedy: 'word' },
+      { kind: 'turn', key: 'e', at: 1, turn: null, state: 'failed', durationMs: 1, figures: null, filesChanged: ['word.ts'], error: 'word' },
+      { kind: 'unknown', key: 'u', at: 1, turn: null, source: 'x', raw: { word: 1 } },
+    ];
+    expect(rows.map((row) => [row.kind, found(row, 'word')])).toEqual([['prompt', 2], ['permission', 3], ['todo', 1], ['file', 1], ['notice', 2], ['turn', 2], ['unknown', 1]]);
+    for (const row of rows) for (const part of partsOf(row, { thinking: true })) expect(part.path).toEqual([row.key]);
+  });
+});
+
+describe('finding in a session', () => {
+  const session = (total: number, at: Readonly<Record<number, string>>): Rows => new Rows(Array.from({ length: total }, (_, index) => text(`r${index}`, at[index] ?? `row ${index}`)));
+
+  it('shows the match nearest to where the person looks first, and counts all', async () => {
+    const rows = session(1_000, { 3: 'needle', 480: 'needle needle', 700: 'needle' });
+    const { places, done } = start(rows, 'needle', 500);
+    expect(await done()).toEqual({ total: 4, searching: false, position: 3, failed: false });
+    expect(places).toEqual([{ index: 480, key: 'r480', path: ['r480'], part: 'text', ordinal: 1, of: 2 }]);
+    expect(rows.pages[0]).toEqual([500, 600]);
+  });
+
+  it('goes on from match to match, around both ends', async () => {
+    const { find, places, done } = start(session(300, { 3: 'needle', 80: 'needle needle', 200: 'needle' }), 'needle', 0);
+    await done();
+    for (let step = 0; step < 4; step += 1) await find.step(1);
+    for (let step = 0; step < 2; step += 1) await find.step(-1);
+    expect(places.map((place) => [place.index, place.ordinal])).toEqual([[3, 0], [80, 0], [80, 1], [200, 0], [3, 0], [200, 0], [80, 1]]);
+  });
+
+  it('goes on before everything was searched, counting what lies between', async () => {
+    const { find, places, done } = start(session(5_000, { 10: 'needle', 4_000: 'needle' }), 'needle', 0);
+    expect(await find.step(1)).toMatchObject({ index: 10 });
+    expect(await find.step(1)).toMatchObject({ index: 4_000 });
+    expect(await done()).toMatchObject({ total: 2, position: 2 });
+    expect(places.map((place) => place.index)).toEqual([10, 4_000]);
+  });
+
+  it('says when there is nothing', async () => {
+    const { find, places, done } = start(session(500, {}), 'needle', 499);
+    expect(await done()).toEqual({ total: 0, searching: false, position: null, failed: false });
+    expect(await find.step(1)).toBeNull();
+    expect(places).toEqual([]);
+  });
+
+  it('tells how many there are so far, while it looks', async () => {
+    const { seen, done } = start(session(40_000, Object.fromEntries(Array.from({ length: 400 }, (_, index) => [index * 100, 'needle']))), 'needle', 39_999);
+    expect(await done()).toMatchObject({ total: 400, position: 400 });
+    expect(seen.slice(0, -1).every((status) => status.searching)).toBe(true);
+    expect(seen[0]?.position).toBeNull();
+  });
+
+  it('takes what comes and changes into the count, and stays where it is', async () => {
+    const rows = session(300, { 200: 'needle' });
+    const { places, done, until } = start(rows, 'needle', 299);
+    await done();
+    rows.change({ op: 'splice', at: 300, remove: 0, rows: [text('new', 'needle and')] });
+    rows.change({ op: 'append', at: 300, key: 'new', field: 'text', from: 10, text: ' needle' });
+    await until((status) => status.total === 3 && !status.searching);
+    rows.change({ op: 'splice', at: 0, remove: 0, rows: [text('older', 'needle'), text('older2', '')] });
+    expect(await until((status) => status.total === 4)).toMatchObject({ position: 2 });
+    rows.change({ op: 'update', at: 302, row: text('new', 'gone') });
+    await until((status) => status.total === 2);
+    expect(places.map((place) => place.key)).toEqual(['r200']);
+  });
+
+  it('finds the same whatever moves while it looks', async () => {
+    await fc.assert(fc.asyncProperty(fc.array(fc.tuple(fc.nat(400), fc.nat(3), fc.array(fc.nat(2), { maxLength: 4 })), { maxLength: 12 }), fc.nat(300), async (changes, from) => {
+      const rows = session(300, { 7: 'needle', 150: 'needle needle' });
+      const waiting = [...changes];
+      let serial = 0;
+      rows.before = () => {
+        const change = waiting.shift();
+        if (change === undefined) return;
+        const at = Math.min(change[0], rows.total);
+        rows.change({ op: 'splice', at, remove: Math.min(change[1], rows.total - at), rows: change[2].map((count) => text(`n${serial += 1}`, 'needle '.repeat(count))) });
+      };
+      const { find, until } = start(rows, 'needle', from);
+      const wanted = (): number => rows.rowsNow.reduce((sum, row) => sum + matchesIn(row, { pattern: pattern('needle'), thinking: true }), 0);
+      await until((status) => !status.searching && waiting.length === 0 && status.total === wanted());
+      const steps = new Set<string>();
+      for (let step = 0; step < wanted(); step += 1) {
+        const place = await find.step(1);
+        steps.add(`${place?.key ?? ''}:${place?.ordinal ?? ''}`);
+      }
+      expect(steps.size).toBe(wanted());
+      find.dispose();
+    }), { numRuns: 25 });
+  });
+
+  it('goes on where rows can’t be read, and says so', async () => {
+    const rows = session(500, { 10: 'needle', 450: 'needle' });
+    rows.fails = (first) => first < 100;
+    expect(await start(rows, 'needle', 499).done()).toEqual({ total: 1, searching: false, position: 1, failed: true });
+  });
+
+  it('lets everything else have its turn, and lets go of the session', async () => {
+    const long = 'words and words '.repeat(12_000);
+    const rows = session(200, Object.fromEntries(Array.from({ length: 200 }, (_, index) => [index, long])));
+    const { find, done } = start(rows, 'needle', 0);
+    let turns = 0;
+    const timer = setInterval(() => (turns += 1), 1);
+    await done();
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(5);
+    find.dispose();
+    expect(rows.watched).toBe(false);
+  });
+});
