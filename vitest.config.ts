@@ -8,6 +8,7 @@ export default defineConfig({
     projects: [
       { test: { ...node, name: 'unit', include: ['test/unit/**/*.test.ts'] } },
       { test: { ...node, name: 'contract', include: ['test/contract/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
+      { test: { ...node, name: 'gallery', include: ['test/gallery/**/*.test.ts'], globalSetup: 'test/gallery/setup.ts', fileParallelism: false, maxWorkers: 1, testTimeout: 60_000, hookTimeout: 60_000 } },
       {
         test: {
           ...node,

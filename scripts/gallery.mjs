@@ -2,14 +2,12 @@
  * Development only: builds the gallery of the chat page, opens it in Chromium and takes a screenshot of every scene in every theme, wide and narrow, into
  * test-results/gallery/. `--scene a,b`, `--theme dark,light`, `--width wide,narrow` choose some; `--perf` measures instead, `--check` tries how rows stay in place; PILOTHOUSE_CHROMIUM names the browser.
  */
-import { mkdirSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import * as esbuild from 'esbuild';
 import { chromium } from 'playwright-core';
-import { inlineWorker } from './build/inline-worker.mjs';
 import { runChecks } from './gallery/check.mjs';
+import { buildGallery, serveGallery } from './gallery/site.mjs';
 import { ensureChromium } from './setup/chromium.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
@@ -18,28 +16,6 @@ const option = (name, fallback) => {
   const at = process.argv.indexOf(`--${name}`);
   return at < 0 ? fallback : (process.argv[at + 1] ?? '').split(',');
 };
-
-async function build() {
-  await esbuild.build({
-    absWorkingDir: root, entryPoints: { gallery: 'webview-ui/gallery/gallery.tsx' }, outdir: path.join(out, 'site'), bundle: true, minify: !process.argv.includes("--plain"), format: 'iife', target: 'chrome138', jsx: 'automatic', jsxImportSource: 'preact',
-    loader: { '.ttf': 'file' }, assetNames: '[name]', plugins: [inlineWorker()], logLevel: 'warning',
-  });
-}
-
-/** Serves the built gallery on loopback. */
-function serve() {
-  const types = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.ttf': 'font/ttf' };
-  const server = createServer((request, response) => {
-    const name = path.basename(new URL(request.url ?? '/', 'http://localhost').pathname) || 'index.html';
-    try {
-      const body = readFileSync(name === 'index.html' ? path.join(root, 'webview-ui/gallery/index.html') : path.join(out, 'site', name));
-      response.writeHead(200, { 'content-type': types[path.extname(name)] ?? 'application/octet-stream' }).end(body);
-    } catch {
-      response.writeHead(404).end();
-    }
-  });
-  return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve({ server, url: `http://127.0.0.1:${server.address().port}/` })));
-}
 
 const SIZES = { wide: { width: 1000, height: 1500 }, narrow: { width: 300, height: 1500 } };
 const SMALL = new Set(['turn', 'empty', 'loading', 'thinking', 'stalled', 'retrying', 'offline', 'foreign', 'window', 'untrusted', 'failed', 'queue', 'streaming']);
@@ -64,6 +40,7 @@ async function shoot(context, url, theme, width, scene) {
   page.on('console', (message) => message.type() === 'error' && process.stdout.write(`${scene}: ${message.text()}\n`));
   await page.setViewportSize({ width: SIZES[width].width, height: SMALL.has(scene) ? 760 : SIZES[width].height });
   await page.goto(`${url}?scene=${scene}&theme=${theme}`);
+  await page.evaluate(() => window.gallery.ready);
   await page.waitForTimeout(scene === 'loading' ? 1_000 : 350);
   if (scene === 'turn') await page.locator('textarea.message').focus();
   await page.screenshot({ path: path.join(out, `${scene}-${theme}-${width}.png`) });
@@ -75,6 +52,7 @@ async function check(browser, url) {
   page.on('pageerror', (error) => process.stdout.write(`${error.stack}\n`));
   const failed = await runChecks(page, async (query) => {
     await page.goto(`${url}?${query}`);
+    await page.evaluate(() => window.gallery.ready);
     await page.waitForTimeout(300);
   }, option('check', [''])[0]?.replace(/^--.*/, '') ?? '');
   await page.close();
@@ -85,6 +63,7 @@ async function perf(browser, url) {
   const page = await browser.newPage({ viewport: { width: 1000, height: 900 } });
   for (const rows of [1_000, 10_000, 100_000]) {
     await page.goto(`${url}?scene=long-session&rows=${rows}`);
+    await page.evaluate(() => window.gallery.ready);
     await page.waitForTimeout(300);
     const opened = [];
     for (let each = 0; each < 5; each += 1) opened.push(await page.evaluate(() => window.gallery.measureOpen(window.gallery.host)));
@@ -95,6 +74,7 @@ async function perf(browser, url) {
   await client.send('Performance.enable', { timeDomain: 'threadTicks' });
   for (const [size, kind] of [[10_000, 'markdown'], [200_000, 'markdown'], [200_000, 'fence'], [60_000, 'list']]) {
     await page.goto(`${url}?scene=long-session&rows=1000`);
+    await page.evaluate(() => window.gallery.ready);
     await page.waitForTimeout(300);
     await page.evaluate(([characters, what]) => Object.assign(window, { run: new window.gallery.StreamRun(window.gallery.host, characters, 333, 400, what) }), [size, kind]);
     await page.waitForTimeout(300);
@@ -124,8 +104,9 @@ function print(what, values) {
 }
 
 mkdirSync(out, { recursive: true });
-await build();
-const { server, url } = await serve();
+const site = path.join(out, 'site');
+await buildGallery(site, { minify: !process.argv.includes('--plain') });
+const { url, close } = await serveGallery(site);
 if (process.argv.includes('--serve')) process.stdout.write(`${url}?scene=turn&theme=dark\n`);
 else {
   const installed = await ensureChromium();
@@ -136,6 +117,6 @@ else {
     else await screenshots(browser, url);
   } finally {
     await browser.close();
-    server.close();
+    await close();
   }
 }

@@ -2,8 +2,9 @@
 /**
  * `npm test`: every check and test of the project, each suite even when one before it failed.
  *
- *   npm test -- [--long] [types] [lint] [checks] [unit] [contract] [e2e]
+ *   npm test -- [--long] [--update] [types] [lint] [checks] [unit] [contract] [gallery] [e2e]
  *
+ * `--update`: what the gallery shows now is what it should show from now on. Look at the pictures in test-results/gallery first.
  * The last line is `N passed, N failed`, with `, N skipped` when some were.
  */
 import { spawn } from 'node:child_process';
@@ -25,6 +26,7 @@ const SUITES = new Map(Object.entries({
   checks: { title: 'Floors, parity and the core\'s bundle', script: 'check', minutes: 10 },
   unit: { title: 'Unit tests', project: 'unit', minutes: 30 },
   contract: { title: 'Contract tests', project: 'contract', minutes: 30 },
+  gallery: { title: 'The chat page, in every state and theme, in a browser', project: 'gallery', minutes: 30 },
   e2e: { title: 'End-to-end tests, in VS Code in a browser', project: 'e2e', minutes: 60 },
 }));
 
@@ -98,12 +100,12 @@ async function runSuite(name, { title, script, project, minutes }, node, env) {
 
 /** @returns {Promise<{ passed: number, failed: number, skipped: number }>} */
 async function main() {
-  const { values, positionals } = parseArgs({ options: { long: { type: 'boolean' } }, allowPositionals: true });
+  const { values, positionals } = parseArgs({ options: { long: { type: 'boolean' }, update: { type: 'boolean' } }, allowPositionals: true });
   const unknown = positionals.filter((name) => !SUITES.has(name));
   if (unknown.length > 0) throw new SetupFailure(`There is no suite ${unknown.join(', ')}. The suites are ${[...SUITES.keys()].join(', ')}.`);
   const { node } = await ensureDependencies();
   mkdirSync(join(repoRoot, 'test-results'), { recursive: true });
-  const env = cleanEnv({ first: join(repoRoot, 'node_modules', '.bin'), add: values.long === true ? { PILOTHOUSE_LONG: '1' } : {} });
+  const env = cleanEnv({ first: join(repoRoot, 'node_modules', '.bin'), add: { ...(values.long === true ? { PILOTHOUSE_LONG: '1' } : {}), ...(values.update === true ? { PILOTHOUSE_UPDATE: '1' } : {}) } });
   const total = { passed: 0, failed: 0, skipped: 0 };
   for (const [name, suite] of SUITES) {
     if (positionals.length > 0 && !positionals.includes(name)) continue;

@@ -4,6 +4,7 @@ import './themes/dark.css';
 import './themes/light.css';
 import './themes/hc-dark.css';
 import './themes/hc-light.css';
+import './fonts.css';
 import { render } from 'preact';
 import { App } from '../src/app.tsx';
 import { ChatPage } from '../src/page.ts';
@@ -14,18 +15,32 @@ import { scenes } from './scenes.ts';
 
 /** Development only: every kind of row and every state, in VS Code's themes (`?theme=dark&scene=turn`), and measurements of what takes time. */
 const query = new URLSearchParams(location.search);
-const theme = query.get('theme') ?? 'dark';
-document.documentElement.dataset['theme'] = theme;
-document.body.className = { 'dark': 'vscode-dark', 'light': 'vscode-light', 'hc-dark': 'vscode-high-contrast', 'hc-light': 'vscode-high-contrast vscode-high-contrast-light' }[theme] ?? '';
+
+const BODIES: Readonly<Record<string, string>> = { 'dark': 'vscode-dark', 'light': 'vscode-light', 'hc-dark': 'vscode-high-contrast', 'hc-light': 'vscode-high-contrast vscode-high-contrast-light' };
+
+/** As VS Code does it when the person chooses another theme. */
+function setTheme(theme: string): void {
+  document.documentElement.dataset['theme'] = theme;
+  document.body.className = BODIES[theme] ?? '';
+}
+setTheme(query.get('theme') ?? 'dark');
 
 const name = query.get('scene') ?? 'turn';
 const scene = name === 'long-session' ? () => longSession(Number(query.get('rows') ?? 100_000)) : scenes[name];
 if (scene === undefined) throw new Error(`no scene ${name}`);
-const host = new FakeHost(scene());
+const session = scene();
+const host = new FakeHost(session);
 const root = document.getElementById('root');
-if (root !== null && query.get('wait') === null) render(<App page={new ChatPage(host)} />, root);
-
 const show = (): void => {
   if (root !== null) render(<App page={new ChatPage(host)} />, root);
 };
-Object.assign(window, { gallery: { host, scenes: Object.keys(scenes), StreamRun, measureOpen, hostileRows, show } });
+
+/** Shows the scene once its letters are there, so that nothing is laid out twice. */
+async function start(): Promise<void> {
+  await Promise.all(Array.from(document.fonts, (font) => font.load()));
+  if (query.get('wait') !== null) return;
+  show();
+  await session.after?.(host);
+}
+
+Object.assign(window, { gallery: { host, scenes: Object.keys(scenes), StreamRun, measureOpen, hostileRows, show, setTheme, ready: start() } });
