@@ -9,6 +9,7 @@ import type { Credentials } from '../../core/systems/happy/credentials.ts';
 import { credentialsFromHome, HAPPY_SERVER, happyHomeOf } from '../../core/systems/happy/credentials.ts';
 import { HappyError } from '../../core/systems/happy/errors.ts';
 import { serverAddress } from '../../core/transport/http.ts';
+import { proxyFromEnv } from '../../core/transport/proxy.ts';
 import { parsed, text } from '../args.ts';
 import type { CliIo } from '../io.ts';
 import { exitOk, plainLine } from '../io.ts';
@@ -25,7 +26,7 @@ export async function login(args: readonly string[], io: CliIo): Promise<number>
   const standing = await readFile(file, 'utf8').catch(() => null);
   return untilInterrupted(io, async (signal) => {
     const credentials = await HappyClient.login({
-      serverUrl, allowPlainHttp, client: CLIENT, ...options, signal,
+      serverUrl, allowPlainHttp, client: CLIENT, proxy: () => proxyFromEnv(io.env), ...options, signal,
       onCode: ({ link }) => io.err([
         `Sign in to Happy on ${plainLine(serverUrl)}`, '',
         '1. Open the Happy app on a device that is signed in to the account.', '2. Choose Settings, Account, Link New Device.', '3. Scan this code, or paste the link below it.', '',

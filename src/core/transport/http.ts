@@ -1,10 +1,15 @@
-import type * as Undici from 'undici';
-import type { Agent, Dispatcher, FormData } from 'undici';
+import type { Dispatcher, FormData } from 'undici';
 import type { Clock } from '../model/context.ts';
 import { PilothouseError } from '../model/errors.ts';
 import type { JsonValue } from '../model/json.ts';
 import { abortReason, systemClock } from './clock.ts';
+import { Dispatchers, proxyTrouble } from './dispatchers.ts';
+import { isLoopback } from './loopback.ts';
+import type { ProxyRoute, ProxySource } from './proxy.ts';
+import { ProxyError } from './proxy.ts';
 import { redact } from './redact.ts';
+
+export { isLoopback } from './loopback.ts';
 
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
@@ -22,6 +27,8 @@ interface HttpRequest {
   readonly signal?: AbortSignal | undefined;
   /** Bytes of the answer that are taken at most; the client's own by default. */
   readonly maxBodyBytes?: number;
+  /** Told how many bytes of the answer's body have come. */
+  readonly onBytes?: ((bytes: number) => void) | undefined;
 }
 
 interface HttpAnswer {
@@ -31,15 +38,16 @@ interface HttpAnswer {
   readonly body: Uint8Array;
 }
 
-type HttpFailure = 'network' | 'timeout' | 'status' | 'bad_json' | 'too_large' | 'plain_http' | 'invalid';
+type HttpFailure = 'network' | 'timeout' | 'status' | 'bad_json' | 'too_large' | 'plain_http' | 'invalid' | 'proxy';
 
 const CODES: Readonly<Record<HttpFailure, string>> = {
   network: 'http_network', timeout: 'http_timeout', status: 'http_status', bad_json: 'http_bad_json', too_large: 'http_too_large', plain_http: 'plain_http_refused', invalid: 'invalid_argument',
+  proxy: 'proxy_failed',
 };
 
 /**
  * A request that brought no usable answer. Codes: `http_network`, `http_timeout`, `http_status`, `http_bad_json`, `http_too_large`, `plain_http_refused`,
- * `invalid_argument`. `excerpt` is the beginning of the answer's body with the request's own secrets taken out; `retryAfterMs` is what the server asked for.
+ * `invalid_argument`, and those of ProxyError, which is its cause then. `excerpt` is the beginning of the answer's body with the request's own secrets taken out; `retryAfterMs` is what the server asked for.
  */
 export class HttpError extends PilothouseError {
   readonly failure: HttpFailure;
@@ -47,7 +55,8 @@ export class HttpError extends PilothouseError {
   readonly excerpt: string;
   readonly retryAfterMs: number | null;
   constructor(failure: HttpFailure, message: string, more: { readonly cause?: unknown; readonly status?: number; readonly excerpt?: string; readonly retryAfterMs?: number | null } = {}) {
-    super(CODES[failure], message, { cause: more.cause, personMustAct: failure === 'plain_http' });
+    const proxy = more.cause instanceof ProxyError ? more.cause : null;
+    super(proxy?.code ?? CODES[failure], message, { cause: more.cause, personMustAct: proxy?.personMustAct ?? failure === 'plain_http' });
     this.failure = failure;
     this.status = more.status ?? null;
     this.excerpt = more.excerpt ?? '';
@@ -56,8 +65,10 @@ export class HttpError extends PilothouseError {
 }
 
 interface HttpOptions {
-  /** Connections of a caller: tests, proxies. It is not closed by us. */
+  /** Connections of a caller, such as a test's. It is not closed by us, and no proxy is looked for. */
   readonly dispatcher?: Dispatcher;
+  /** The proxies between us and servers; none by default. */
+  readonly proxy?: ProxySource | undefined;
   /** Plain http beyond loopback, which shows every token to the network, only when the person said so. */
   readonly allowPlainHttp?: boolean;
   readonly clock?: Clock;
@@ -68,12 +79,6 @@ interface HttpOptions {
 }
 
 const EXCERPT = 300;
-
-/** True for an address of this computer: `localhost`, names below it, 127.0.0.0/8 and ::1. */
-export function isLoopback(hostname: string): boolean {
-  const host = hostname.toLowerCase().replace(/^\[|\]$/g, '').replace(/\.$/, '');
-  return host === 'localhost' || host.endsWith('.localhost') || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
-}
 
 /**
  * The address of a server as it is used from then on: http or https, no user, query or fragment, no slash at its end.
@@ -96,12 +101,13 @@ export function serverAddress(text: string, options: { readonly allowPlainHttp?:
 export class HttpClient implements AsyncDisposable {
   readonly #options: HttpOptions;
   readonly #clock: Clock;
-  #own: Agent | null = null;
+  readonly #own: Dispatchers;
   #closed = false;
 
   constructor(options: HttpOptions = {}) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#own = new Dispatchers(options.proxy ?? null);
   }
 
   /** Any answer of status 200 to 299; other ones are HttpErrors of failure `status`, redirects too. */
@@ -141,13 +147,16 @@ export class HttpClient implements AsyncDisposable {
     }, deadlineMs);
     const onAbort = (): void => stop.abort();
     request.signal?.addEventListener('abort', onAbort, { once: true });
+    let route: ProxyRoute | null = null;
     try {
       // Loaded with the first request: whoever needs an address checked, as the extension does when it starts, does not wait for it.
       const undici = await import('undici');
       if (stop.signal.aborted) throw abortReason(stop.signal);
       if (this.#closed) throw new HttpError('network', `${label(request)} was not sent: this connection is closed.`);
+      const way = this.#options.dispatcher === undefined ? this.#own.to(undici, url) : { route: null, dispatcher: this.#options.dispatcher };
+      ({ route } = way);
       const answer = await undici.request(url, {
-        dispatcher: this.#dispatcher(undici), method: request.method, signal: stop.signal, headersTimeout: deadlineMs, bodyTimeout: deadlineMs,
+        dispatcher: way.dispatcher, method: request.method, signal: stop.signal, headersTimeout: deadlineMs, bodyTimeout: deadlineMs,
         headers: { ...(request.json === undefined ? {} : { 'content-type': 'application/json' }), ...request.headers },
         body: request.json !== undefined ? JSON.stringify(request.json) : (request.body ?? null),
       });
@@ -157,6 +166,8 @@ export class HttpClient implements AsyncDisposable {
     } catch (error) {
       if (!wanted()) throw abortReason(request.signal);
       if (error instanceof HttpError) throw error;
+      const refusal = proxyTrouble(error, route);
+      if (refusal !== null) throw new HttpError('proxy', `${label(request)} failed. ${refusal.message}`, { cause: refusal });
       if (late.signal.aborted || isTimeout(error)) {
         throw new HttpError('timeout', `${label(request)} took longer than ${Math.round(deadlineMs / 100) / 10} s. Is the server reachable?`);
       }
@@ -169,23 +180,13 @@ export class HttpClient implements AsyncDisposable {
 
   /** Drops every open connection: after a sleep or a change of network they are dead, and nothing would say so before the deadline. Requests under way fail. */
   reset(): void {
-    const agent = this.#own;
-    this.#own = null;
-    agent?.destroy().catch(() => undefined);
+    this.#own.destroy().catch(() => undefined);
   }
 
   /** Ends every connection. Requests after it are refused. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    const agent = this.#own;
-    this.#own = null;
-    await agent?.destroy();
-  }
-
-  #dispatcher(undici: typeof Undici): Dispatcher {
-    if (this.#options.dispatcher !== undefined) return this.#options.dispatcher;
-    this.#own ??= new undici.Agent({ connections: 8, keepAliveTimeout: 4_000, connect: { timeout: 10_000 } });
-    return this.#own;
+    await this.#own.destroy();
   }
 }
 
@@ -204,6 +205,7 @@ async function bounded(body: AsyncIterable<Uint8Array>, most: number, request: H
       throw new HttpError('too_large', `${label(request)} was answered with more than ${most} bytes.`);
     }
     chunks.push(chunk);
+    request.onBytes?.(size);
   }
   return Buffer.concat(chunks);
 }

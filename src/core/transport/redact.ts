@@ -12,6 +12,8 @@ const SHAPES = new RegExp([
 ].join('|'), 'g');
 /** User and password of an address; a password may hold anything but what ends the authority. */
 const USER_INFO = /\b([a-z][a-z0-9+.-]{0,30}:\/\/)[^\s/?#"'<>]+@/gi;
+/** The same of a proxy whose address was given without its scheme. */
+const PROXY_INFO = /\b((?:https?_proxy|all_proxy|http\.proxy)(?:\\*["'\x60])?\s{0,8}(?:=>|:=|[=:])\s{0,8}(?:\\*["'\x60])?)(?![a-z][a-z0-9+.-]{0,30}:\/\/)[^\s"'\x60<>@]+@/gi;
 const QUERY = /([?&](?:key|sig|signature|code|auth|pass|pwd|k)=)[^\s"'&#;]+/gi;
 const SCHEME = /\b(Bearer|Basic|Digest|Negotiate)(\s+|%20)([A-Za-z0-9._~+/=-]{6,})/gi;
 /** Words that follow the name of a scheme in a sentence about it. */
@@ -45,7 +47,7 @@ export function redact(text: string, env: Readonly<Record<string, string | undef
   for (const [name, value] of Object.entries(env)) {
     if (value !== undefined && value.length >= 8 && SECRET_NAME.test(name)) result = result.replaceAll(value, MARK);
   }
-  result = redactNamed(result.replace(SHAPES, MARK).replace(USER_INFO, `$1${MARK}@`));
+  result = redactNamed(result.replace(SHAPES, MARK).replace(USER_INFO, `$1${MARK}@`).replace(PROXY_INFO, `$1${MARK}@`));
   return result
     .replace(SCHEME, (whole: string, scheme: string, space: string, value: string) => (isSchemeValue(scheme, value) ? `${scheme}${space}${MARK}` : whole))
     .replace(QUERY, `$1${MARK}`)

@@ -26,13 +26,13 @@ const NO: RetryVerdict = { retry: false };
 const STATUSES: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 /**
- * Failures of HTTP that another try may mend: network, time-out, and 408, 425, 429, 500, 502, 503, 504. Never 400, 401, 403, 404 and the rest of 4xx, and
+ * Failures of HTTP that another try may mend: network, a proxy that is away, time-out, and 408, 425, 429, 500, 502, 503, 504. Never 400, 401, 403, 404 and the rest of 4xx, and
  * nothing at all where a second request could do a second thing (`idempotent` false): what became of the first is unknown.
  */
 export function classifyHttp(idempotent: boolean): (error: unknown) => RetryVerdict {
   return (error) => {
     if (!idempotent || !(error instanceof HttpError)) return NO;
-    if (error.failure === 'network' || error.failure === 'timeout') return { retry: true };
+    if (error.failure === 'network' || error.failure === 'timeout' || error.code === 'proxy_failed') return { retry: true };
     return error.failure === 'status' && error.status !== null && STATUSES.has(error.status) ? { retry: true, afterMs: error.retryAfterMs } : NO;
   };
 }

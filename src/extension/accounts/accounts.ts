@@ -41,6 +41,8 @@ type Standing = OpenAccount | Absence;
  * not there stays, with its sessions, and needs a sign-in.
  */
 export class Accounts implements Disposable {
+  /** Systems whose accounts can be added, in the order in which they are offered. */
+  readonly systems: readonly AccountSystem[];
   private readonly options: AccountsOptions;
   private readonly folder: WatchedFolder;
   private readonly changed: Emitter<void>;
@@ -53,6 +55,7 @@ export class Accounts implements Disposable {
 
   constructor(options: AccountsOptions) {
     this.options = options;
+    this.systems = options.systems;
     this.changed = new Emitter((error) => options.log.error('a listener of the accounts failed', { error: describeError(error) }));
     this.folder = new WatchedFolder({ folder: options.folder, what: 'connections', code: 'not_saved', log: options.log, changed: () => void this.load() });
     this.watching = options.secrets.onDidChange(({ key }) => {
@@ -77,7 +80,7 @@ export class Accounts implements Disposable {
   }
 
   systemOf(record: Pick<AccountRecord, 'system'>): AccountSystem | null {
-    return this.options.systems.find((system) => system.system === record.system) ?? null;
+    return this.systems.find((system) => system.system === record.system) ?? null;
   }
 
   /** The connections for the fleet, in the order in which they were added. */

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { JsonValue } from '../../core/model/json.ts';
 import { PilothouseError } from '../../core/model/errors.ts';
 import type { Credentials } from '../../core/systems/happy/index.ts';
+import type { ProxySource } from '../../core/transport/proxy.ts';
 import type { AskPerson, PickItem } from './ask.ts';
 import { hostOf } from './server.ts';
 import type { AccountSystem, Given, OpenAccount, Server } from './system.ts';
@@ -86,8 +87,8 @@ function reachOf(read: () => Credentials): string {
 
 const places = ({ serverUrl, allowPlainHttp }: Server): { readonly serverUrl: string; readonly allowPlainHttp: boolean } => ({ serverUrl, allowPlainHttp });
 
-/** Accounts of Happy. `env` is that of this process, but in tests. */
-export function happyAccounts(env: NodeJS.ProcessEnv = process.env): AccountSystem {
+/** Accounts of Happy. `env` is that of this process, but in tests; `proxy` tells the proxies on the way to their servers. */
+export function happyAccounts(env: NodeJS.ProcessEnv = process.env, proxy?: ProxySource): AccountSystem {
   return {
     system: 'happy',
     label: 'Happy account…',
@@ -101,19 +102,19 @@ export function happyAccounts(env: NodeJS.ProcessEnv = process.env): AccountSyst
       const [identity, { happyConnection }] = await Promise.all([identityOf(credentials), loadHappy()]);
       return {
         identity,
-        connection: ({ connectionId, name, allowPlainHttp }) => happyConnection({ connectionId, name, serverUrl, credentials, allowPlainHttp }),
+        connection: ({ connectionId, name, allowPlainHttp }) => happyConnection({ connectionId, name, serverUrl, credentials, allowPlainHttp, proxy }),
       };
     },
-    signIn: async (ask, server, given) => happySecret(await signInToHappy(ask, server, given, env)),
+    signIn: async (ask, server, given) => happySecret(await signInToHappy(ask, server, given, env, proxy)),
   };
 }
 
-async function signInToHappy(ask: AskPerson, server: Server, given: Given, env: NodeJS.ProcessEnv): Promise<Credentials> {
+async function signInToHappy(ask: AskPerson, server: Server, given: Given, env: NodeJS.ProcessEnv, proxy: ProxySource | undefined): Promise<Credentials> {
   const [ways, happy] = await Promise.all([happyWays(server, env), loadHappy()]);
   const way = ways.find((each) => each.value === given['how'])?.value ?? (typeof given['token'] === 'string' ? 'paste' : await ask.pick(`Sign in to Happy on ${hostOf(server.serverUrl)}`, ways));
   switch (way) {
     case 'link':
-      return link(happy, ask, server);
+      return link(happy, ask, server, proxy);
     case 'files':
       return happy.credentialsFromHome({ ...places(server), env });
     case 'environment':
@@ -141,12 +142,12 @@ function problem(read: () => Credentials): string | null {
   }
 }
 
-function link(happy: Happy, ask: AskPerson, server: Server): Promise<Credentials> {
+function link(happy: Happy, ask: AskPerson, server: Server, proxy: ProxySource | undefined): Promise<Credentials> {
   return ask.elsewhere({
     title: 'Sign in to Happy',
     server: hostOf(server.serverUrl),
     steps: ['Open the Happy app on a device that is signed in to the account.', 'Choose Settings, Account, Link New Device.', 'Scan this code, or paste the link below it.'],
     about: 'The app gives this computer the account’s own key, encrypted for this code alone. It is kept in the secret storage of VS Code.',
-    run: (onCode, signal) => happy.login({ ...places(server), client: 'pilothouse-vscode/0', onCode, signal }),
+    run: (onCode, signal) => happy.login({ ...places(server), client: 'pilothouse-vscode/0', proxy, onCode, signal }),
   });
 }

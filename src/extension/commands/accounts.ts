@@ -1,7 +1,6 @@
 import * as vscode from 'vscode';
 import { sessionKey } from '../../core/model/session.ts';
 import type { AccountRecord } from '../accounts/record.ts';
-import { ACCOUNT_SYSTEMS } from '../accounts/registry.ts';
 import { agreedServer, hostOf, serverProblem } from '../accounts/server.ts';
 import type { AccountSystem, Given } from '../accounts/system.ts';
 import { vscodeAsk } from '../accounts/vscodeAsk.ts';
@@ -18,8 +17,8 @@ export function givenOf(target: unknown): Given {
 }
 
 /** The system whose account a command is to add, as its argument names it: `{system: 'happy'}`. */
-export function systemOf(given: Given): AccountSystem | null {
-  return ACCOUNT_SYSTEMS.find((each) => each.system === given['system']) ?? null;
+export function systemOf({ accounts }: Pick<Services, 'accounts'>, given: Given): AccountSystem | null {
+  return accounts.systems.find((each) => each.system === given['system']) ?? null;
 }
 
 /** Asks for a server and how to sign in to it, and adds the account. */

@@ -5,7 +5,6 @@ import { joinArguments, splitArguments } from '../arguments.ts';
 import type { Services } from '../services.ts';
 import type { AgentSetting } from '../settings.ts';
 import { noticeText, oneLine, pickText } from '../tree/text.ts';
-import { ACCOUNT_SYSTEMS } from '../accounts/registry.ts';
 import { addAccount, editAccount, givenOf, removeAccount, systemOf } from './accounts.ts';
 import { Dismissed } from './dismissed.ts';
 import type { Handler } from './handler.ts';
@@ -37,12 +36,12 @@ async function askAgent(services: Services, before: AgentSetting | null): Promis
 
 async function addConnection(services: Services, target: unknown): Promise<void> {
   const given = givenOf(target);
-  const named = systemOf(given);
+  const named = systemOf(services, given);
   if (named !== null) return addAccount(services, named, given);
   const removed = services.connections.removed();
   const items = [
     ...removed.map((each) => ({ label: pickText(each.name), description: 'removed before', add: () => Promise.resolve(services.connections.show(each.connectionId)) })),
-    ...ACCOUNT_SYSTEMS.map((system) => ({ label: system.label, description: system.about, add: () => addAccount(services, system, given) })),
+    ...services.accounts.systems.map((system) => ({ label: system.label, description: system.about, add: () => addAccount(services, system, given) })),
     { label: 'Agent of this computer (ACP)…', description: 'a program that speaks the Agent Client Protocol', add: async () => services.connections.addAgent(await askAgent(services, null)) },
   ];
   const picked = await vscode.window.showQuickPick(items, { placeHolder: 'Connect to what?' });

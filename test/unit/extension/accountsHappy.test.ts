@@ -6,7 +6,7 @@ import { Credentials } from '../../../src/core/systems/happy/index.ts';
 import type { SignInElsewhere } from '../../../src/extension/accounts/ask.ts';
 import { happyAccounts, happySecret, happyWays, readHappySecret } from '../../../src/extension/accounts/happy.ts';
 import { linkHtml, qrImage } from '../../../src/extension/accounts/linkHtml.ts';
-import { ACCOUNT_SYSTEMS } from '../../../src/extension/accounts/registry.ts';
+import { accountSystems } from '../../../src/extension/accounts/registry.ts';
 import { Phone } from '../../loopback/happy/phone.ts';
 import { startHappyServer } from '../../loopback/happy/server.ts';
 import { AccountsWorld, Script } from './accountsWorld.ts';
@@ -117,7 +117,7 @@ describe('ways to sign in to Happy', () => {
       };
       const where = { serverUrl: server.url, allowPlainHttp: false };
       const secret = await system.signIn(script, where, {});
-      const accounts = world.window(ACCOUNT_SYSTEMS);
+      const accounts = world.window(accountSystems());
       const { record } = await accounts.add({ system, ...where, secret });
       expect(record).toMatchObject({ system: 'happy', name: 'Happy', serverUrl: server.url });
       expect(record.identity).not.toBeNull();

@@ -7,6 +7,7 @@ import { sleep, systemClock } from '../../transport/clock.ts';
 import { Emitter } from '../../transport/emitter.ts';
 import { HttpClient, serverAddress } from '../../transport/http.ts';
 import { silentLogger } from '../../transport/logger.ts';
+import type { ProxySource } from '../../transport/proxy.ts';
 import { backoff } from '../../transport/retry.ts';
 import type { Credentials } from './credentials.ts';
 import type { Cipher } from './crypto/cipher.ts';
@@ -28,8 +29,10 @@ import { readEphemeral, readUpdate } from './wire/pushes.ts';
 export interface AccountOptions {
   readonly credentials: Credentials;
   readonly allowPlainHttp?: boolean;
-  /** Connections of the caller for HTTP (not for the socket): tests, proxies. */
+  /** Connections of the caller for HTTP (not for the socket), such as a test's. */
   readonly dispatcher?: Dispatcher;
+  /** The proxies on the way to the server, for HTTP and the socket, asked at every connection; none by default. */
+  readonly proxy?: ProxySource | undefined;
   /** How we present ourselves: "<platform>/<version>". */
   readonly client?: string;
   readonly clock?: Clock;
@@ -88,11 +91,11 @@ export class HappyAccount implements AsyncDisposable {
     this.clock = clock;
     this.log = log;
     this.keyring = new Keyring({ master: credentials.master, machineKey: credentials.machineKey, knownKeys: credentials.knownKeys });
-    this.#http = new HttpClient({ allowPlainHttp: options.allowPlainHttp === true, clock, ...(options.dispatcher === undefined ? {} : { dispatcher: options.dispatcher }) });
+    this.#http = new HttpClient({ allowPlainHttp: options.allowPlainHttp === true, clock, proxy: options.proxy, ...(options.dispatcher === undefined ? {} : { dispatcher: options.dispatcher }) });
     const random = options.random === undefined ? {} : { random: options.random };
     this.api = new HappyHttp(this.#http, credentials, client, { clock, ...random });
     this.socket = new HappySocket({
-      credentials, client, clock, log, ...random, ...(options.timing === undefined ? {} : { timing: options.timing }),
+      credentials, client, clock, log, proxy: options.proxy, ...random, ...(options.timing === undefined ? {} : { timing: options.timing }),
       probe: (call) => this.api.probe(call), onBreak: () => this.#http.reset(),
     });
     this.mirror = new Mirror(this.api, this.keyring, log);

@@ -4,6 +4,7 @@ import type { CallOptions, Disposable } from '../../model/backend.ts';
 import { isJsonObject } from '../../model/json.ts';
 import type { JsonObject, JsonValue } from '../../model/json.ts';
 import { sleep } from '../../transport/clock.ts';
+import { proxyFromEnv } from '../../transport/proxy.ts';
 import { keepAlive } from '../../transport/wait.ts';
 import { HappyAccount } from './account.ts';
 import type { AccountOptions } from './account.ts';
@@ -60,7 +61,7 @@ export interface HappyClientOptions extends Omit<AccountOptions, 'credentials'> 
   /** Base64 of 32 bytes: the account's secret, or a machine's key. */
   readonly secret?: string;
   readonly credentials?: Credentials;
-  /** In place of the process's own. */
+  /** In place of the process's own: credentials, and the proxies that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name unless `proxy` is given. */
   readonly env?: NodeJS.ProcessEnv;
   readonly dispatcher?: Dispatcher;
 }
@@ -105,7 +106,7 @@ export class HappyClient implements AsyncDisposable {
 
   /** Token and secret, else `credentialsPath`, else the key files of Happy's folder. Throws AuthenticationError where there are none, or `invalid_argument`. */
   constructor(options: HappyClientOptions = {}) {
-    this.account = new HappyAccount({ ...options, credentials: credentialsOf(options) });
+    this.account = new HappyAccount({ proxy: () => proxyFromEnv(options.env ?? process.env), ...options, credentials: credentialsOf(options) });
   }
 
   /** From `HAPPY_TOKEN`, `HAPPY_SECRET` and `HAPPY_SERVER_URL`; a missing one is an AuthenticationError that names it. */

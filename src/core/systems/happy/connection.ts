@@ -15,6 +15,7 @@ export interface HappyConnectionOptions {
   /** How we present ourselves: "<platform>/<version>". */
   readonly client?: string;
   readonly timing?: AccountOptions['timing'];
+  readonly proxy?: AccountOptions['proxy'] | undefined;
 }
 /** One account, and how to make its backend. */
 export interface HappyConnection {
@@ -28,11 +29,11 @@ export interface HappyConnection {
 
 /** The connection of one account. Nothing is asked of the server: that is done by the backend's `connect`. */
 export function happyConnection(options: HappyConnectionOptions): HappyConnection {
-  const { connectionId, name, serverUrl, credentials, allowPlainHttp, client = 'pilothouse/0', timing } = options;
+  const { connectionId, name, serverUrl, credentials, allowPlainHttp, client = 'pilothouse/0', timing, proxy } = options;
   const hash = createHash('sha256').update(JSON.stringify([name, serverUrl, allowPlainHttp])).update(credentials.token);
   for (const key of [credentials.master, credentials.machineKey]) hash.update(key === null ? '-' : createHash('sha256').update(key).digest());
   return {
     connectionId, name, system: 'happy', revision: hash.digest('hex').slice(0, 16),
-    create: (context) => new HappyBackend(context, { credentials, allowPlainHttp, client, ...(timing === undefined ? {} : { timing }) }),
+    create: (context) => new HappyBackend(context, { credentials, allowPlainHttp, client, proxy, ...(timing === undefined ? {} : { timing }) }),
   };
 }

@@ -9,7 +9,7 @@ interface Options {
 /**
  * Root of every error of the Happy system. Codes of its own: `invalid_argument` (refused here, nothing was sent), `machine_not_found`,
  * `session_stopped`, `session_unreachable`, `still_running`, `already_answered`, `not_confirmed`, `too_large`, `rpc_failed` (the other side's handler refused), `request_refused` (4xx),
- * `server_error` (5xx), `rate_limited`, `bad_answer`, `plain_http_refused`, `upload_failed`, `download_failed` (the store of attachments), `closed`.
+ * `server_error` (5xx), `rate_limited`, `bad_answer`, `plain_http_refused`, `upload_failed`, `download_failed` (the store of attachments), `closed`, and those of ProxyError.
  */
 export class HappyError extends PilothouseError {}
 
@@ -123,6 +123,8 @@ export function happyError(error: unknown): Error {
       return new TimeoutError('The Happy server did not answer in time.', options);
     case 'invalid':
       return new HappyError('invalid_argument', error.message, options);
+    case 'proxy':
+      return new HappyError(error.code, error.cause instanceof Error ? error.cause.message : error.message, { ...options, personMustAct: error.personMustAct });
     case 'plain_http':
       return new HappyError('plain_http_refused', error.message, { ...options, personMustAct: true });
     case 'bad_json':

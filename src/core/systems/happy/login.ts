@@ -4,6 +4,7 @@ import type { Clock } from '../../model/context.ts';
 import type { JsonObject } from '../../model/json.ts';
 import { sleep, systemClock } from '../../transport/clock.ts';
 import { HttpClient, HttpError, serverAddress } from '../../transport/http.ts';
+import type { ProxySource } from '../../transport/proxy.ts';
 import { backoff } from '../../transport/retry.ts';
 import { keepAlive } from '../../transport/wait.ts';
 import { fromBase64, toBase64, toBase64Url } from './crypto/base64.ts';
@@ -28,6 +29,8 @@ export interface LoginOptions extends CallOptions {
   readonly timeoutSeconds?: number;
   readonly allowPlainHttp?: boolean;
   readonly http?: HttpClient;
+  /** The proxies on the way; none by default. */
+  readonly proxy?: ProxySource | undefined;
   readonly clock?: Clock;
   readonly client?: string;
 }
@@ -47,7 +50,7 @@ async function link(options: LoginOptions): Promise<Credentials> {
   const { clock = systemClock, timeoutSeconds = 120, signal } = options;
   if (!Number.isFinite(timeoutSeconds) || timeoutSeconds <= 0) throw invalid('timeoutSeconds must be a positive number.');
   const serverUrl = addressOf(options);
-  const http = options.http ?? new HttpClient({ allowPlainHttp: options.allowPlainHttp === true });
+  const http = options.http ?? new HttpClient({ allowPlainHttp: options.allowPlainHttp === true, proxy: options.proxy });
   const pair = linkKeyPair();
   const publicKey = toBase64(pair.publicKey);
   const until = clock.monotonic() + timeoutSeconds * 1_000;
@@ -87,7 +90,7 @@ async function link(options: LoginOptions): Promise<Credentials> {
 /** A token for the account of this master secret, by signed challenge (`POST /v1/auth`): for who has the secret but no token, or one that the server no longer takes. */
 export async function tokenFor(master: Uint8Array, options: Omit<LoginOptions, 'onCode' | 'timeoutSeconds'>): Promise<string> {
   const serverUrl = addressOf(options);
-  const http = options.http ?? new HttpClient({ allowPlainHttp: options.allowPlainHttp === true });
+  const http = options.http ?? new HttpClient({ allowPlainHttp: options.allowPlainHttp === true, proxy: options.proxy });
   try {
     const answer = authAnswer.safeParse(await post(http, options, `${serverUrl}/v1/auth`, answerChallenge(master), 20_000));
     if (!answer.success) throw invalid('This server does not answer as a Happy server does. Check its address.');

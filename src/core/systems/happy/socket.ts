@@ -1,11 +1,14 @@
 import { io } from 'socket.io-client';
-import type { Socket } from 'socket.io-client';
+import type { ManagerOptions, Socket, SocketOptions as IoOptions } from 'socket.io-client';
 import type { CallOptions, Disposable } from '../../model/backend.ts';
 import type { Clock, Logger } from '../../model/context.ts';
 import { abortReason, systemClock } from '../../transport/clock.ts';
 import { Emitter } from '../../transport/emitter.ts';
 import { silentLogger } from '../../transport/logger.ts';
+import type { ProxyError, ProxySource } from '../../transport/proxy.ts';
+import { routeTo } from '../../transport/proxy.ts';
 import { backoff } from '../../transport/retry.ts';
+import { proxyErrorOf, routedAgent } from '../../transport/tunnel.ts';
 import { waitFor } from '../../transport/wait.ts';
 import type { Credentials } from './credentials.ts';
 import { AuthenticationError, ConnectionError, HappyError, TimeoutError } from './errors.ts';
@@ -15,6 +18,8 @@ export interface SocketState {
   readonly status: 'online' | 'reconnecting' | 'offline';
   /** Why the server will not have us, however often we come; null otherwise. */
   readonly refusal: AuthenticationError | null;
+  /** The proxy on the way that lets nothing through; tried again all the same. */
+  readonly proxy?: ProxyError;
 }
 /** What the person looks at: a window with the focus is `active`; a view of ours that can be seen is `visible`. */
 export interface Attention {
@@ -30,6 +35,8 @@ export interface SocketOptions {
   readonly random?: () => number;
   /** Asks the server over HTTP; rejects where it is out of reach. For telling a silent socket from a silent account. */
   readonly probe: (options: { readonly deadlineMs: number } & CallOptions) => Promise<void>;
+  /** The proxies on the way, asked at every connection; none by default. */
+  readonly proxy?: ProxySource | undefined;
   /** The network changed or the computer slept: connections that are open are dead. */
   readonly onBreak?: () => void;
   /** Milliseconds of each wait; for tests. */
@@ -101,11 +108,15 @@ export class HappySocket {
     if (this.#socket !== null || this.#closed) return;
     const { credentials, client } = this.#options;
     const url = new URL(credentials.serverUrl);
-    const socket = io(url.origin, {
+    const { proxy } = this.#options;
+    const options: Partial<ManagerOptions & IoOptions> = {
       path: `${url.pathname.replace(/\/$/, '')}/v1/updates`, transports: ['websocket'], reconnection: false, autoConnect: false, forceNew: true, timeout: this.#timing.connect,
       // A callback: what the person looks at is said anew at every connection. Saying `active` when nobody looks would silence the owner's phone.
       auth: (give) => give({ token: credentials.token, clientType: 'user-scoped', happyClient: client, appState: this.#appState() }),
-    });
+    };
+    // The types know the browser's way only, where an agent is a flag.
+    if (proxy !== undefined) Object.assign(options, { agent: routedAgent(url.protocol === 'https:', () => routeTo(url.origin, proxy())) });
+    const socket = io(url.origin, options);
     this.#socket = socket;
     this.#tries = 0;
     socket.on('connect', () => {
@@ -120,7 +131,7 @@ export class HappySocket {
     socket.on('connect_error', (error: Error) => {
       if (this.#socket !== socket) return;
       if (TERMINAL.test(error.message)) this.#refused(error);
-      else this.#lost();
+      else this.#lost(proxyErrorOf(error));
     });
     socket.on('update', (value: unknown) => {
       this.#heard();
@@ -177,7 +188,7 @@ export class HappySocket {
     this.start();
   }
 
-  /** Resolves when online. Rejects with AuthenticationError where the server refuses us, with ConnectionError after `timeoutMs`, with `closed` after `close`. */
+  /** Resolves when online. Rejects with AuthenticationError where the server refuses us, with `proxy_auth_required` or `proxy_invalid` where the person must mend the way there, with ConnectionError after `timeoutMs`, with `closed` after `close`. */
   async online(options: { readonly timeoutMs: number } & CallOptions): Promise<void> {
     if (this.#closed) throw new HappyError('closed', 'This Happy client was closed.');
     this.start();
@@ -187,13 +198,14 @@ export class HappySocket {
       const look = (state: SocketState): void => {
         if (state.status === 'online') resolve();
         else if (state.refusal !== null) reject(state.refusal);
+        else if (state.proxy?.personMustAct === true) reject(new HappyError(state.proxy.code, state.proxy.message, { cause: state.proxy, personMustAct: true }));
         else if (state.status === 'offline') reject(new ConnectionError('The connection to the Happy server was closed.'));
       };
       listening = this.onState.on(look);
       look(this.#state);
     });
     try {
-      await waitFor(reached, { clock: this.#clock, timeoutMs: options.timeoutMs, signal: options.signal, onTimeout: () => new ConnectionError('The Happy server cannot be reached.') });
+      await waitFor(reached, { clock: this.#clock, timeoutMs: options.timeoutMs, signal: options.signal, onTimeout: () => new ConnectionError(this.#state.proxy?.message ?? 'The Happy server cannot be reached.') });
     } finally {
       listening?.dispose();
     }
@@ -228,13 +240,14 @@ export class HappySocket {
   }
 
   #move(state: SocketState): void {
-    if (state.status === this.#state.status && state.refusal === this.#state.refusal) return;
+    if (state.status === this.#state.status && state.refusal === this.#state.refusal && state.proxy?.message === this.#state.proxy?.message) return;
     this.#state = state;
     this.onState.emit(state);
   }
 
-  #lost(): void {
-    this.#move({ status: 'reconnecting', refusal: null });
+  #lost(proxy: ProxyError | null = null): void {
+    if (proxy !== null) this.#log.info('the proxy lets nothing through', { code: proxy.code });
+    this.#move({ status: 'reconnecting', refusal: null, ...(proxy === null ? {} : { proxy }) });
     if (this.#retry !== null) return;
     this.#tries += 1;
     const capMs = this.#attention.visible ? this.#timing.lastVisibleDelay : this.#timing.lastDelay;

@@ -345,11 +345,11 @@ export class HappyBackend implements SessionBackend {
   }
 
   #settle(): void {
-    const { refusal } = this.#account.socket.state;
+    const { refusal, proxy } = this.#account.socket.state;
     if (refusal !== null) this.#refused = refusal;
     if (this.#refused !== null) this.#setState({ status: 'needs-sign-in', message: this.#refused.message, remedy: null, version: null });
     else if (this.#loaded) this.#setState({ status: 'ready', message: null, remedy: null, version: null });
-    else this.#setState({ status: 'offline', message: 'The Happy server cannot be reached.', remedy: null, version: null });
+    else this.#setState({ status: 'offline', message: proxy?.message ?? 'The Happy server cannot be reached.', remedy: null, version: null });
   }
 
   #setState(state: ConnectionState): void {
