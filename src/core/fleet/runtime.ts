@@ -311,7 +311,9 @@ export class SessionRuntime {
   private onLive(event: LiveEvent): void {
     if (this.isClosed) return;
     if (event.type === 'entries') this.transcript.add(event.entries);
-    else this.state.emit();
+    if (event.type === 'delivered') this.outbox.delivered(event.clientId).catch((error: unknown) => this.options.log.warn('what became of a prompt could not be stored', { error: describeError(error) }));
+    // Prompts of ours leave the outbox for the transcript; what is said and done changes no state.
+    if (event.type !== 'entries' || event.entries.some((entry) => entry.kind === 'prompt')) this.state.emit();
   }
 
   private async checkRole(): Promise<void> {

@@ -130,7 +130,8 @@ export interface SessionHandle {
   controls(): SessionControls;
   /**
    * Hands a prompt over. Resolves when the system has it (delivered); rejects when it certainly has not. `clientId` is a UUID of ours: sent
-   * twice it exists once. `steer` adds it to the running turn where traits allow.
+   * twice it exists once. `steer` adds it to the running turn where traits allow. Rejects with `not_taken_up` where the system has it but its agent passed it by: it goes again under another
+   * id only, and where it is taken up after all a `delivered` event says so.
    */
   send(prompt: Prompt, clientId: string, options?: { readonly steer?: boolean } & CallOptions): Promise<void>;
   interrupt(options?: CallOptions): Promise<StopReport>;
@@ -166,4 +167,6 @@ export interface SessionHandle {
 
 export type LiveEvent =
   | { readonly type: 'entries'; readonly entries: readonly Entry[] }
-  | { readonly type: 'controls'; readonly controls: SessionControls };
+  | { readonly type: 'controls'; readonly controls: SessionControls }
+  /** A prompt whose `send` rejected with `not_taken_up` was taken up after all. */
+  | { readonly type: 'delivered'; readonly clientId: string };

@@ -35,7 +35,7 @@ export interface Outbox extends AsyncDisposable {
   edit(clientId: string, text: string): Promise<void>;
   /** Takes it back. One that is on its way is stopped; when it arrived nevertheless, it is delivered. Rejects with `outbox_sending` when that can't be told in time. */
   drop(clientId: string): Promise<void>;
-  /** Tries a failed one again. */
+  /** Tries a failed one again; one that its agent passed by under another id. */
   retry(clientId: string): Promise<void>;
   /** Hands it to the running turn instead of waiting for its end. */
   steer(clientId: string): Promise<void>;
@@ -43,6 +43,8 @@ export interface Outbox extends AsyncDisposable {
   move(clientId: string, by: -1 | 1): Promise<void>;
   /** Whether a turn runs. When one ended, the next pending prompt goes. */
   turnRunning(running: boolean): void;
+  /** One that its agent seemed to have passed by was taken up after all: it waits no more. Others stay as they are. */
+  delivered(clientId: string): Promise<void>;
   /** Reads what other windows changed. */
   reload(): Promise<void>;
   /** Circumstances changed: tries at once what waits for its next attempt. */

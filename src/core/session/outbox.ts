@@ -135,6 +135,15 @@ class SessionOutbox implements Outbox {
     this.turn.tell(running);
   }
 
+  async delivered(clientId: string): Promise<void> {
+    if (this.closed) return;
+    await this.serially(async () => {
+      await this.refresh();
+      if (this.list.some((item) => item.clientId === clientId && item.passedBy === true)) await this.remove(clientId);
+    });
+    this.advance();
+  }
+
   async reload(): Promise<void> {
     try {
       await this.serially(() => this.refresh());
@@ -311,7 +320,9 @@ class SessionOutbox implements Outbox {
       await this.refresh();
       const item = requireUnsent(this.need(clientId));
       this.due.delete(clientId);
-      await this.save(edit(item));
+      const edited = edit(item);
+      await this.save(edited);
+      if (edited.clientId !== clientId) await this.remove(clientId);
     });
     this.advance();
   }

@@ -1,17 +1,20 @@
+import { randomUUID } from 'node:crypto';
 import { describeError, PilothouseError } from '../model/errors.ts';
 import type { OutboxItem } from './store-api.ts';
 
 const LONGEST_ERROR = 500;
 
-/** To be sent again, as if for the first time. */
+/** To be sent again, as if for the first time; one that its agent passed by goes as another prompt, for under its id the system has it already. */
 export function requeued(item: OutboxItem): OutboxItem {
-  return { ...item, delivery: 'queued', attempts: 0, error: null };
+  const { passedBy = false, ...rest } = item;
+  return { ...rest, clientId: passedBy ? randomUUID() : item.clientId, delivery: 'queued', attempts: 0, error: null };
 }
 
 /** Failed for good; `error` is told in one line. */
 export function failedWith(item: OutboxItem, error: unknown): OutboxItem {
   const text = error instanceof PilothouseError ? error.message : describeError(error);
-  return { ...item, delivery: 'failed', error: text.replaceAll(/\s+/gu, ' ').trim().slice(0, LONGEST_ERROR) };
+  const passedBy = error instanceof PilothouseError && error.code === 'not_taken_up';
+  return { ...item, delivery: 'failed', error: text.replaceAll(/\s+/gu, ' ').trim().slice(0, LONGEST_ERROR), ...(passedBy ? { passedBy } : {}) };
 }
 
 /** To be tried again. Why it waits is said while it waits, and while it is tried. */

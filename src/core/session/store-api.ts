@@ -27,6 +27,8 @@ export interface OutboxItem {
   readonly error: string | null;
   /** True for a `failed` one of which nobody can say whether the system has it. */
   readonly uncertain?: boolean;
+  /** True for a `failed` one that the system has but whose agent passed it by: it goes again as another prompt, under another id. */
+  readonly passedBy?: boolean;
   /** True: hand it to the running turn instead of waiting for its end. */
   readonly steer: boolean;
 }

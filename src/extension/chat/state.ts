@@ -1,8 +1,15 @@
 import type { Fleet } from '../../core/fleet/fleet.ts';
 import type { SessionRuntime } from '../../core/fleet/runtime.ts';
+import type { OutboxItem } from '../../core/session/store-api.ts';
 import type { ChatState } from '../../protocol/chat.ts';
 import { shortFolder } from '../tree/model.ts';
 import { agentName } from '../tree/text.ts';
+
+/** Prompts that are shown beside the rows: one that is on its way and stands there already is not shown twice. */
+function waitingItems(runtime: SessionRuntime): readonly OutboxItem[] {
+  const stands = (item: OutboxItem): boolean => item.delivery === 'sending' && runtime.transcript.tail.some((row) => row.kind === 'prompt' && row.clientId === item.clientId);
+  return runtime.outboxItems().filter((item) => !stands(item));
+}
 
 /** What a chat page shows beside its rows, from the fleet and the session's runtime. */
 export function chatState(fleet: Fleet, runtime: SessionRuntime): ChatState {
@@ -34,7 +41,7 @@ export function chatState(fleet: Fleet, runtime: SessionRuntime): ChatState {
     controls: runtime.controls(),
     traits: runtime.traits,
     usage: session?.usage ?? null,
-    outbox: runtime.outboxItems().map(({ clientId, text, attachments, delivery, error, steer }) => ({ clientId, text, attachments, delivery, error, steer })),
+    outbox: waitingItems(runtime).map(({ clientId, text, attachments, delivery, error, steer }) => ({ clientId, text, attachments, delivery, error, steer })),
     canRun: !dormant,
     loading: runtime.loading,
   };

@@ -222,7 +222,6 @@ describe('the record', () => {
     world.daemon.machine.on('resume-happy-session', () => {
       expect(world.server.messages(agent.id)).toHaveLength(0);
       const again = new FakeAgent(world.daemon, agent.id, agent.cipher, agent.metadata, 1);
-      again.turn = () => Promise.resolve();
       back.push(again);
       world.daemon.agents.push(again);
       return { type: 'success', sessionId: agent.id };

@@ -59,6 +59,12 @@ class Party {
   }
 }
 
+/** How a process that was resumed reads what it skips. */
+export interface Resumed {
+  /** Milliseconds before each page of a hundred messages. */
+  readonly pageMs: number;
+}
+
 /** One session's process: answers prompts with a short turn. */
 export class FakeAgent extends Party {
   readonly daemon: FakeDaemon;
@@ -73,12 +79,26 @@ export class FakeAgent extends Party {
   #version: number;
   #stateVersion = 0;
   readonly #beat: NodeJS.Timeout;
+  readonly #resumed: boolean;
+  /** Resumed, and still reading what it skips. */
+  #skipping: boolean;
+  #lastSeq = 0;
 
-  constructor(daemon: FakeDaemon, id: string, cipher: Cipher, metadata: JsonObject, version: number) {
+  /** `resumed`: it begins as happy 1.2.5 does on a session that it was started for again: all messages that are there when it reads are skipped, those beyond are taken. */
+  constructor(daemon: FakeDaemon, id: string, cipher: Cipher, metadata: JsonObject, version: number, resumed: Resumed | null = null) {
     super(daemon.server, daemon.token, { clientType: 'session-scoped', sessionId: id }, id, cipher);
     this.daemon = daemon;
     this.metadata = metadata;
     this.#version = version;
+    this.#resumed = resumed !== null;
+    this.#skipping = this.#resumed;
+    if (resumed !== null) {
+      this.socket.once('connect', () => {
+        this.setMetadata({ ...this.metadata, lifecycleState: 'running' }).then(() => this.#skip(resumed)).catch((error: unknown) => {
+          if (!this.dead) throw error;
+        });
+      });
+    }
     this.agentState = { controlledByUser: false, requests: {}, completedRequests: {} };
     this.#beat = setInterval(() => this.alive(), daemon.beatMs);
     this.socket.on('update', (update: { body: JsonObject & { t: string } }) => this.#heard(update.body));
@@ -129,6 +149,17 @@ export class FakeAgent extends Party {
     this.#stateVersion = answer.version;
   }
 
+  /** Where it goes on from, on a session that had a process before. */
+  set agentVersion(version: number) {
+    this.#stateVersion = version;
+  }
+
+  async setMetadata(metadata: JsonObject): Promise<void> {
+    this.metadata = metadata;
+    const answer = (await this.socket.timeout(2_000).emitWithAck('update-metadata', { sid: this.id, metadata: this.cipher.seal(metadata), expectedVersion: this.#version })) as { version: number };
+    this.#version = answer.version;
+  }
+
   async exit(): Promise<void> {
     if (this.dead) return;
     this.metadata = { ...this.metadata, lifecycleState: 'archived' };
@@ -152,13 +183,44 @@ export class FakeAgent extends Party {
       if (isJsonObject(value)) this.metadata = value;
     }
     const message = body['message'];
-    if (body.t !== 'new-message' || !isJsonObject(message) || !isJsonObject(message['content'])) return;
+    if (body.t !== 'new-message' || this.#skipping || !isJsonObject(message)) return;
+    this.#route(message);
+  }
+
+  async #skip({ pageMs }: Resumed): Promise<void> {
+    for (let more = true; more;) {
+      await new Promise((resolve) => {
+        setTimeout(resolve, pageMs);
+      });
+      if (this.dead) return;
+      more = await this.#page(() => undefined);
+    }
+    this.#skipping = false;
+    while (await this.#page((message) => this.#route(message)));
+  }
+
+  async #page(each: (message: JsonObject) => void): Promise<boolean> {
+    const answer = await fetch(`${this.daemon.server.url}/v3/sessions/${this.id}/messages?after_seq=${this.#lastSeq}&limit=100`, { headers: { authorization: `Bearer ${this.daemon.token}` } });
+    const { messages, hasMore } = (await answer.json()) as { messages: (JsonObject & { seq: number })[]; hasMore: boolean };
+    for (const message of messages) {
+      each(message);
+      this.#lastSeq = Math.max(this.#lastSeq, message.seq);
+    }
+    return hasMore;
+  }
+
+  #route(message: JsonObject): void {
+    const seq = Number(message['seq']);
+    if ((this.#resumed && seq <= this.#lastSeq) || !isJsonObject(message['content'])) return;
+    this.#lastSeq = Math.max(this.#lastSeq, seq);
     const value = this.cipher.open(textOf(message['content']['c']));
     if (!isJsonObject(value) || value['role'] !== 'user' || !isJsonObject(value['content'])) return;
     const text = textOf(value['content']['text']);
     this.prompts.push(text);
     this.metas.push(isJsonObject(value['meta']) ? value['meta'] : {});
-    void this.turn(text);
+    this.turn(text).catch((error: unknown) => {
+      if (!this.dead) throw error;
+    });
   }
 }
 
@@ -220,6 +282,20 @@ export class FakeDaemon {
     });
     await this.machine.online();
     this.machine.socket.emit('machine-alive', { machineId: this.machineId, time: Date.now() });
+  }
+
+  /** Starts a session's process again when the machine is asked to; `begin` is called with it before anything reaches it. */
+  resumes(resumed: Resumed | null, begin: (agent: FakeAgent) => void = () => undefined): void {
+    this.machine.on('resume-happy-session', ({ sessionId }) => {
+      const before = this.agents.findLast((one) => one.id === sessionId);
+      if (before === undefined) throw new Error('Session not found');
+      const row = this.server.rows().sessions.find(({ id }) => id === sessionId);
+      const again = new FakeAgent(this, before.id, before.cipher, { ...before.metadata, lifecycleState: 'running' }, row?.metadataVersion ?? 1, resumed);
+      again.agentVersion = row?.agentStateVersion ?? 0;
+      begin(again);
+      this.agents.push(again);
+      return { type: 'success', sessionId: before.id };
+    });
   }
 
   async post(path: string, body: unknown): Promise<unknown> {

@@ -19,14 +19,11 @@ import { told } from './desk.ts';
 import { placesOf } from './machine.ts';
 import { Marks } from './marks.ts';
 import { HappySessionHandle } from './session.ts';
+import { Signs } from './signs.ts';
 import { until } from './until.ts';
 
-/** The server does not pass on what a session says of itself for a minute after it was stopped (happy.md B7). */
-const deafMs = 75_000;
 /** How long changes gather before they are told; how often is looked for what silence alone changes; the longest wait for the first contact. Milliseconds. */
 const changeMs = 60;
-/** A session's process tells every 2 s that it lives: three of these in a row do not go missing. Milliseconds. */
-const lifeMs = 6_000;
 const silenceMs = 5_000;
 const contactMs = 8_000;
 
@@ -47,12 +44,7 @@ export class HappyBackend implements SessionBackend {
   readonly #desk: HappyDesk;
   readonly #events: Emitter<BackendEvent>;
   readonly #handles = new Map<string, HappySessionHandle>();
-  /** When each was heard of last in this contact, on this computer's clock. */
-  readonly #heard = new Map<string, number>();
-  /** When each session last said that it lives, in this contact; monotonic milliseconds. */
-  readonly #alive = new Map<string, number>();
-  /** Sessions whose process is known to live although the server is deaf to it, and since when it rests; monotonic milliseconds. */
-  readonly #risen = new Map<string, { readonly at: number; restsSince: number | null }>();
+  readonly #signs: Signs;
   readonly #told = new Map<string, string>();
   readonly #due = new Set<string>();
   readonly #watching: Disposable[] = [];
@@ -68,18 +60,15 @@ export class HappyBackend implements SessionBackend {
     this.connectionId = context.connectionId;
     this.#account = new HappyAccount({ ...options, clock: context.clock, log: context.log });
     this.#marks = new Marks(context.keep);
+    this.#signs = new Signs(context.clock);
     this.#events = new Emitter((error) => context.log.error('a listener of a backend failed', { error: describeError(error) }));
     this.places = placesOf(this.#account, (machineId) => this.#account.mirror.machine(machineId)?.metadata ?? null);
     this.#desk = {
       account: this.#account, context, marks: this.#marks,
       describe: (id) => this.#describe(id),
       machine: (id) => this.#machine(id),
-      lives: (id) => this.#risenOf(id) !== null || context.clock.monotonic() - (this.#alive.get(id) ?? Number.NEGATIVE_INFINITY) <= lifeMs,
+      signs: this.#signs,
       changed: (id) => this.#change(id),
-      risen: (id) => {
-        this.#risen.set(id, { at: context.clock.monotonic(), restsSince: null });
-        this.#change(id);
-      },
       adopt: (id, call) => this.#adopt(id, call),
       watched: (call) => this.#watched(call),
     };
@@ -126,7 +115,10 @@ export class HappyBackend implements SessionBackend {
       const session = this.#describe(id);
       if (session !== null) items.push(session);
     }, page.signal === undefined ? {} : { signal: page.signal });
-    for (const session of items) this.#told.set(session.id, canonicalJson(session));
+    for (const session of items) {
+      this.#signs.shown(session.id, session.state);
+      this.#told.set(session.id, canonicalJson(session));
+    }
     const end = shown.at(-1);
     return { items, next: rest.length <= page.limit || end === undefined ? null : `${end.updatedAt}/${end.id}` };
   }
@@ -186,18 +178,8 @@ export class HappyBackend implements SessionBackend {
     if (this.#watching.length > 0 || this.#account.closed) return;
     this.#watching.push(
       this.#account.onEphemeral.on((event) => {
-        if (event.type === 'session-event' && event.kind === 'done') {
-          const risen = this.#risen.get(event.sessionId);
-          if (risen !== undefined) risen.restsSince = this.#context.clock.monotonic();
-          this.#change(event.sessionId);
-        }
-        if (event.type !== 'activity' && event.type !== 'machine-activity') return;
-        // It speaks for itself again, or has ended again.
-        if (event.type === 'activity') this.#risen.delete(event.id);
-        if (event.type === 'activity' && event.active) this.#alive.set(event.id, this.#context.clock.monotonic());
-        else this.#alive.delete(event.id);
-        this.#heard.set(event.id, this.#context.clock.now());
-        if (event.type === 'activity') this.#change(event.id);
+        const told = this.#signs.take(event);
+        if (told !== null) this.#change(told);
       }),
       this.#account.watch((change) => this.#mirrored(change)),
       this.#account.socket.onState.on(() => this.#settle()),
@@ -216,9 +198,7 @@ export class HappyBackend implements SessionBackend {
         this.#handles.get(change.sessionId)?.dispose();
         this.#handles.delete(change.sessionId);
         this.#told.delete(change.sessionId);
-        this.#heard.delete(change.sessionId);
-        this.#alive.delete(change.sessionId);
-        this.#risen.delete(change.sessionId);
+        this.#signs.forget(change.sessionId);
         this.#events.emit({ type: 'session-removed', sessionId: change.sessionId });
         return;
       case 'machine': {
@@ -231,8 +211,7 @@ export class HappyBackend implements SessionBackend {
         return;
       case 'presence':
         this.#connectedAt = change.online ? this.#context.clock.now() : null;
-        this.#heard.clear();
-        this.#alive.clear();
+        this.#signs.contact();
         if (!change.online) this.#loaded = false;
         this.#settle();
         for (const { id } of this.#account.mirror.machines()) {
@@ -255,22 +234,15 @@ export class HappyBackend implements SessionBackend {
     if (row === null || isHidden(told(row.metadata))) return null;
     const handle = this.#handles.get(id);
     const now = this.#context.clock.now();
-    const risen = this.#risenOf(id);
+    const risen = this.#signs.risen(id);
     const metadata = risen === null || row.metadata === null ? row.metadata : { ...row.metadata, lifecycleState: 'running' };
     const thinking = risen === null ? row.thinking : risen.restsSince !== null && risen.restsSince >= (handle?.log.workAt ?? 0) ? false : null;
     const session = sessionOf({
       connectionId: this.connectionId, row: { ...row, active: row.active === true || (risen !== null && row.active !== null) }, metadata: told(metadata), agentState: told(row.agentState),
-      presence: { connectedAt: this.#connectedAt, heardAt: risen === null ? (this.#heard.get(id) ?? null) : now, thinking }, now,
+      presence: { connectedAt: this.#connectedAt, heardAt: risen === null ? this.#signs.heardAt(id) : now, thinking }, now,
       turn: handle?.log.turnHint() ?? null, usage: handle?.log.usage ?? null,
     });
     return { ...session, archived: this.#marks.archived(id) ?? (session.state === 'stopped' && isArchived(told(row.metadata))) };
-  }
-
-  #risenOf(id: string): { readonly at: number; readonly restsSince: number | null } | null {
-    const risen = this.#risen.get(id);
-    if (risen === undefined || this.#context.clock.monotonic() - risen.at <= deafMs) return risen ?? null;
-    this.#risen.delete(id);
-    return null;
   }
 
   #machine(id: string): Machine | null {
@@ -278,7 +250,7 @@ export class HappyBackend implements SessionBackend {
     if (row === null) return null;
     return machineOf({
       connectionId: this.connectionId, row: { id, active: row.active ?? false, activeAt: row.activeAt }, metadata: told(row.metadata), daemonState: told(row.daemonState),
-      presence: { connectedAt: this.#connectedAt, heardAt: this.#heard.get(id) ?? null, thinking: null }, now: this.#context.clock.now(),
+      presence: { connectedAt: this.#connectedAt, heardAt: this.#signs.heardAt(id), thinking: null }, now: this.#context.clock.now(),
     });
   }
 
@@ -312,7 +284,7 @@ export class HappyBackend implements SessionBackend {
     const session = this.#account.closed ? null : this.#describe(id);
     if (session === null) return;
     this.#announce(session);
-    if (session.state === 'idle' && session.owner === 'nobody' && (this.#account.mirror.session(id)?.thinking === false || this.#risenOf(id) !== null)) this.#handles.get(id)?.log.rests();
+    if (session.state === 'idle' && session.owner === 'nobody' && (this.#account.mirror.session(id)?.thinking === false || this.#signs.risen(id) !== null)) this.#handles.get(id)?.log.rests();
   }
 
   /** Silence changes states too: a process that says nothing is not known to live. */
@@ -330,6 +302,7 @@ export class HappyBackend implements SessionBackend {
   }
 
   #announce(session: Session): void {
+    this.#signs.shown(session.id, session.state);
     const text = canonicalJson(session);
     if (this.#told.get(session.id) === text) return;
     this.#told.set(session.id, text);

@@ -45,7 +45,7 @@ export async function resumeSession(desk: HappyDesk, id: string, options: CallOp
   }
   if (desk.marks.archived(id) !== false) await desk.marks.setArchived(id, false);
   await listens(desk, row, str(metadata, 'path') ?? '/', options);
-  desk.risen(id);
+  desk.signs.rose(id);
   desk.changed(id);
 }
 
@@ -68,22 +68,24 @@ async function startAgain({ account }: HappyDesk, row: SessionRow, machine: Mach
 }
 
 /**
- * Resolves when the session's process listens. The server passes no sign of life on for a minute after a stop, but calls reach the process. Seen with happy 1.2.5: a process that was
- * resumed reads all messages of the session, a hundred at a time, and skips them; a prompt that came meanwhile would be skipped too, so that as long is waited as that takes from here.
- * This guesses the machine's speed: nothing on the wire tells that the reading is over (it beats and answers calls all the while), and a prompt that was skipped cannot be sent again under its
- * id, for the server keeps the first. So the guess is generous where it is cheap, and a slow line of the machine can still outlast it.
+ * Resolves when the session's process listens. The server passes no sign of life on for a minute after a stop, but calls reach the process. What a process that was resumed reads first it
+ * skips (see `Uptake`), and nothing tells when it has read all: so that a prompt need not be sent twice, as long is waited from here as that reading takes, by the slower of its line (a call's
+ * way there and back) and ours (a page of messages). Whether that was long enough is seen by what becomes of the prompt.
  */
 async function listens(desk: HappyDesk, row: SessionRow, path: string, options: CallOptions): Promise<void> {
   const { account } = desk;
-  try {
-    await account.sessionRpc(row, 'getDirectoryTree', { path, maxDepth: 0 }, { ...options, timeoutMs: ALIVE_MS, idempotent: true });
-  } catch (error) {
-    // Whatever it says, it is there.
-    if (error instanceof SessionUnreachable || error instanceof TimeoutError) throw new HappyError('resume_refused', 'The machine started the session again, but it gives no sign of life. Try again in a moment.', { cause: error });
-    if (!(error instanceof RpcRefused)) throw error;
-  }
+  const asked = async (): Promise<void> => {
+    try {
+      await account.sessionRpc(row, 'getDirectoryTree', { path, maxDepth: 0 }, { ...options, timeoutMs: ALIVE_MS, idempotent: true });
+    } catch (error) {
+      // Whatever it says, it is there.
+      if (error instanceof SessionUnreachable || error instanceof TimeoutError) throw new HappyError('resume_refused', 'The machine started the session again, but it gives no sign of life. Try again in a moment.', { cause: error });
+      if (!(error instanceof RpcRefused)) throw error;
+    }
+  };
+  await asked();
   const began = account.clock.monotonic();
-  await account.api.messages(row.id, { after: 0 }, { ...options, limit: SKIPPED_PAGE });
+  await Promise.all([asked(), account.api.messages(row.id, { after: 0 }, { ...options, limit: SKIPPED_PAGE })]);
   const pages = Math.floor(row.seq / SKIPPED_PAGE) + 1;
   await sleep(account.clock, Math.min(ALIVE_MS, 300 + 1.5 * pages * (account.clock.monotonic() - began)), options.signal);
 }

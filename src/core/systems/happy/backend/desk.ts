@@ -7,6 +7,7 @@ import type { NormaliseContext } from '../normalise/index.ts';
 import { flavourOf, plainContext } from '../normalise/index.ts';
 import { str } from '../normalise/read.ts';
 import type { Marks } from './marks.ts';
+import type { Signs } from './signs.ts';
 
 /** What the sessions of one connection share. */
 export interface HappyDesk {
@@ -16,12 +17,10 @@ export interface HappyDesk {
   /** The session as the fleet shows it; null where it is gone or is shown in no list. */
   describe(id: string): Session | null;
   machine(id: string): Machine | null;
-  /** Whether a sign of life of the session came in through this contact a moment ago. The server's own flag outlives a process that was killed. */
-  lives(id: string): boolean;
+  /** What was heard of each through this contact. The server's own flag outlives a process that was killed. */
+  readonly signs: Signs;
   /** Something of the session is otherwise: the fleet is told soon. */
   changed(id: string): void;
-  /** Its process was heard to live, other than by its signs of life: those are not passed on for a minute after it was stopped. */
-  risen(id: string): void;
   /** A session that a call of ours just made: read, and in the list from now on. */
   adopt(id: string, options: { readonly signal?: AbortSignal }): Promise<Session>;
   /** The call with its rejection looked at: a token that is not taken any more changes the connection's state. */

@@ -26,6 +26,7 @@ import { findFilesOn } from './findFiles.ts';
 import { readFileOn } from './machine.ts';
 import { fetchOutput, outputEntry } from './outputs.ts';
 import { until } from './until.ts';
+import { Uptake } from './uptake.ts';
 
 /** The server itself looks 15 s for a process. */
 const PROBE_MS = 30_000;
@@ -42,6 +43,7 @@ export class HappySessionHandle implements SessionHandle {
   readonly #desk: HappyDesk;
   readonly #live: Emitter<LiveEvent>;
   readonly #sends = new Map<string, Promise<void>>();
+  readonly #uptakes = new Set<Uptake>();
   #toldControls = '';
 
   constructor(desk: HappyDesk, id: string) {
@@ -198,6 +200,7 @@ export class HappySessionHandle implements SessionHandle {
   }
 
   dispose(): void {
+    for (const uptake of this.#uptakes) this.#forget(uptake);
     this.log.dispose();
     this.#live.clear();
   }
@@ -210,7 +213,7 @@ export class HappySessionHandle implements SessionHandle {
     const shown = this.#desk.describe(this.id);
     if (steer && (shown?.state === 'running' || shown?.state === 'waiting')) throw new HappyError('turn_running', 'Happy hands nothing to a running turn: the prompt goes out when it has ended.');
     // What is sent to a process that has ended is skipped when it comes back (happy.md A, the table of stops).
-    if (shown?.state === 'stopped' || !(this.#desk.lives(this.id) || (await this.#listens(options)))) await resumeSession(this.#desk, this.id, options);
+    if (shown?.state === 'stopped' || !(this.#desk.signs.lives(this.id) || (await this.#listens(options)))) await resumeSession(this.#desk, this.id, options);
     const { metadata } = session;
     const chosen = (key: string, name: string): JsonObject => (typeof metadata?.[key] === 'string' ? { [name]: metadata[key] } : {});
     const meta: JsonObject = { sentFrom: 'pilothouse', ...chosen('permissionMode', 'permissionMode'), ...chosen('modelMode', 'model'), ...chosen('effortLevel', 'effort') };
@@ -218,10 +221,30 @@ export class HappySessionHandle implements SessionHandle {
       ...(await uploadAll(this.#desk.account, this.id, cipher, prompt.attachments, clientId, options)),
       { localId: clientId, content: { role: 'user', content: { type: 'text', text: prompt.text }, meta } satisfies JsonObject },
     ];
-    const sent = await this.#desk.account.api.send(this.id, messages.map(({ localId, content }) => ({ localId, content: cipher.seal(content) })), options);
-    await this.#desk.marks.setArchived(this.id, false);
-    // Of a prompt that was sent before, the server kept the files that came first: what it keeps is shown when it says so.
-    this.log.sent(sent, new Map(messages.slice(-1).map(({ localId, content }) => [localId, content])));
+    const uptake = this.#desk.signs.fresh(this.id) ? new Uptake(this.#desk, this.id, cipher) : null;
+    if (uptake !== null) this.#uptakes.add(uptake);
+    let passedBy = false;
+    try {
+      const sent = await this.#desk.account.api.send(this.id, messages.map(({ localId, content }) => ({ localId, content: cipher.seal(content) })), options);
+      await this.#desk.marks.setArchived(this.id, false);
+      // Of a prompt that was sent before, the server kept the files that came first: what it keeps is shown when it says so.
+      this.log.sent(sent, new Map(messages.slice(-1).map(({ localId, content }) => [localId, content])));
+      const own = sent.find(({ localId }) => localId === clientId);
+      if (uptake === null || own === undefined) return;
+      uptake.sent(own.seq);
+      await uptake.taken(options);
+    } catch (error) {
+      passedBy = error instanceof HappyError && error.code === 'not_taken_up';
+      throw error;
+    } finally {
+      if (passedBy) uptake?.later(() => this.#live.emit({ type: 'delivered', clientId }));
+      else if (uptake !== null) this.#forget(uptake);
+    }
+  }
+
+  #forget(uptake: Uptake): void {
+    this.#uptakes.delete(uptake);
+    uptake.dispose();
   }
 
   /**
