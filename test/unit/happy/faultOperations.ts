@@ -30,10 +30,12 @@ export const operations = {
   list: {
     async run(world) {
       const [, gone] = world.daemon.agents;
-      await world.daemon.start('/work', { summary: { text: 'Made meanwhile', updatedAt: 2 } });
-      gone?.crash();
-      await fetch(`${world.server.url}/v1/sessions/${gone?.id ?? ''}`, { method: 'DELETE', headers: { authorization: `Bearer ${world.daemon.token}` } });
-      await world.change(world.chat, (metadata) => ({ ...metadata, summary: { text: 'Renamed elsewhere', updatedAt: 3 } }));
+      await world.elsewhere(async () => {
+        await world.daemon.start('/work', { summary: { text: 'Made meanwhile', updatedAt: 2 } });
+        gone?.crash();
+        await fetch(`${world.server.url}/v1/sessions/${gone?.id ?? ''}`, { method: 'DELETE', headers: { authorization: `Bearer ${world.daemon.token}` } });
+        await world.change(world.chat, (metadata) => ({ ...metadata, summary: { text: 'Renamed elsewhere', updatedAt: 3 } }));
+      });
       const refreshed = world.fleet.refresh();
       return async () => refreshed;
     },
@@ -69,7 +71,9 @@ export const operations = {
       const rename = (): Promise<void> => world.fleet.rename(world.key(world.chat.id), 'Named here');
       const first = rename();
       const settled = first.catch(() => undefined);
-      for (let count = 0; count < 3; count += 1) await world.change(world.chat, (metadata) => ({ ...metadata, [`foreign${count}`]: count }));
+      await world.elsewhere(async () => {
+        for (let count = 0; count < 3; count += 1) await world.change(world.chat, (metadata) => ({ ...metadata, [`foreign${count}`]: count }));
+      });
       return async () => {
         await settled;
         await insist(world, 'rename', first, rename);

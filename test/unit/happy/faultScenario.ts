@@ -1,6 +1,10 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { OwnedStore } from '../../../src/core/session/store/open.ts';
+import { openAt } from '../store/support.ts';
 import type { OperationName } from './faultOperations.ts';
 import { operations } from './faultOperations.ts';
 import type { Trouble } from './faultTroubles.ts';
@@ -12,6 +16,23 @@ const FIRST_SEED = Number(process.env['PILOTHOUSE_SEED'] ?? Math.floor(Math.rand
 /** How long trouble lasts at least, and how long it may take to be noticed; milliseconds. */
 const LASTS = 450;
 const NOTICED = 6_000;
+
+/** One store for all windows of a file: each has a connection of its own. */
+export interface SharedStore {
+  readonly store: OwnedStore;
+  close(): Promise<void>;
+}
+export async function sharedStore(): Promise<SharedStore> {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'pilothouse-faults-'));
+  const store = await openAt(folder);
+  return {
+    store,
+    close: async () => {
+      await store[Symbol.asyncDispose]();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
 
 /** What a scenario asks of the server, by endpoint, and how often it connects. */
 interface Cost {
@@ -25,11 +46,18 @@ async function pass(world: FaultWorld, trouble: Trouble, name: OperationName): P
   const [before, connections] = [world.requests(), world.proxy.accepted];
   world.states.length = 0;
   const began = performance.now();
+  world.forAll = trouble.forAll === true;
+  // It comes before, or in the midst of it.
+  const running = world.chance() < 0.5 ? operation.run(world) : null;
+  running?.catch(() => undefined);
+  if (running !== null) await sleep(world.chance() * 120);
   const heal = await trouble.begin(world);
-  const finish = await operation.run(world);
+  const finish = await (running ?? operation.run(world));
   await sleep(Math.max(0, LASTS + world.chance() * 200 - (performance.now() - began)));
-  if (trouble.cuts && !(await world.noticed(NOTICED))) world.wrong.add('contact was lost, and the window never said so');
+  if (trouble.contact !== 'kept' && !(await world.noticed(NOTICED))) world.wrong.add('contact was lost, and the window never said so');
+  if (trouble.contact === 'off') world.unknown();
   await heal();
+  await world.opened();
   await finish();
   await world.truth();
   return {

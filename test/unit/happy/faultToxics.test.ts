@@ -1,34 +1,22 @@
 import { afterAll, beforeAll, describe, it, vi } from 'vitest';
-import type { OwnedStore } from '../../../src/core/session/store/open.ts';
-import { inFolder, openAt } from '../store/support.ts';
 import type { OperationName } from './faultOperations.ts';
 import { operations } from './faultOperations.ts';
-import { scenario } from './faultScenario.ts';
+import type { SharedStore } from './faultScenario.ts';
+import { scenario, sharedStore } from './faultScenario.ts';
 import { toxicTroubles } from './faultTroubles.ts';
 
 vi.setConfig({ testTimeout: 60_000, maxConcurrency: 6 });
 
-let store: OwnedStore;
-let close = (): void => undefined;
-let closed: Promise<void>;
+let shared: SharedStore;
 beforeAll(async () => {
-  const opened = Promise.withResolvers<void>();
-  closed = inFolder(async (folder) => {
-    store = await openAt(folder);
-    opened.resolve();
-    await new Promise<void>((resolve) => { close = resolve; });
-    await store[Symbol.asyncDispose]();
-  });
-  await opened.promise;
+  shared = await sharedStore();
 });
-afterAll(async () => {
-  close();
-  await closed;
-});
+afterAll(() => shared.close());
 
+/** Shipping to CatSyphon, the seventh of reliability.md §8, is another system's: its 16 scenarios belong there. */
 const names = Object.keys(operations) as OperationName[];
 const cases = toxicTroubles.flatMap((trouble) => names.map((name) => ({ trouble, name, title: `${trouble.name}: ${name}` })));
 
 describe(`the matrix of toxics, directions and operations: ${cases.length} scenarios`, () => {
-  it.concurrent.each(cases.map((one, index) => ({ ...one, index })))('$title', ({ trouble, name, index }) => scenario(store, trouble, name, index));
+  it.concurrent.each(cases.map((one, index) => ({ ...one, index })))('$title', ({ trouble, name, index }) => scenario(shared.store, trouble, name, index));
 });

@@ -9,8 +9,10 @@ import { CLIENT } from './faultWorld.ts';
 /** One way in which the network, the server or the computer is bad for a while. */
 export interface Trouble {
   readonly name: string;
-  /** Contact is lost for certain: the window must say so. */
-  readonly cuts: boolean;
+  /** Contact is lost for certain, so that the window must say so: `off` for as long as it lasts, `breaks` now and then. */
+  readonly contact: 'kept' | 'breaks' | 'off';
+  /** Others do not reach the server either. */
+  readonly forAll?: true;
   /** Milliseconds by which the window's clock is off from the start. */
   readonly offset?: number;
   /** Begins it; the answer ends it. */
@@ -25,7 +27,7 @@ function dropOwn(world: FaultWorld): void {
   world.server.dropSockets(({ happyClient }) => happyClient === CLIENT);
 }
 
-export const healthy: Trouble = { name: 'nothing', cuts: false, begin: () => Promise.resolve(() => Promise.resolve()) };
+export const healthy: Trouble = { name: 'nothing', contact: 'kept', begin: () => Promise.resolve(() => Promise.resolve()) };
 
 /** reliability.md §8: the eight toxics; a timeout of 0, which never ends, is one of its own here. */
 const toxics: Readonly<Record<string, (chance: Chance) => Toxic>> = {
@@ -40,12 +42,12 @@ const toxics: Readonly<Record<string, (chance: Chance) => Toxic>> = {
 };
 const directions: readonly Direction[] = ['up', 'down'];
 /** What certainly ends an idle window's contact: bytes come down all the time, and go up only when it asks. */
-const cutting: ReadonlySet<string> = new Set(['timeout up', 'timeout down', 'blackhole down', 'reset_peer down', 'limit_data down', 'down up', 'down down']);
+const contacts: Readonly<Record<string, Trouble['contact']>> = { 'timeout up': 'off', 'timeout down': 'off', 'blackhole down': 'off', 'reset_peer down': 'off', 'limit_data down': 'breaks' };
 
 function toxicTrouble(kind: string, make: (chance: Chance) => Toxic, direction: Direction): Trouble {
   const name = `${kind} ${direction}`;
   return {
-    name, cuts: cutting.has(name),
+    name, contact: contacts[name] ?? 'kept',
     begin: async (world) => {
       const heal = world.proxy.add(make(world.chance), { direction, random: world.chance });
       // Something must end for an end to be late.
@@ -59,7 +61,7 @@ function toxicTrouble(kind: string, make: (chance: Chance) => Toxic, direction: 
 /** `down` has no direction of its own: going up nobody takes the connection, coming down the server behind the gateway is gone. */
 function downTrouble(direction: Direction): Trouble {
   return {
-    name: `down ${direction}`, cuts: true,
+    name: `down ${direction}`, contact: 'off',
     begin: async (world) => {
       await world.proxy.down(direction);
       return () => world.proxy.up();
@@ -73,7 +75,7 @@ export const toxicTroubles: readonly Trouble[] = directions.flatMap((direction) 
 
 function httpTrouble(name: string, fault: (chance: Chance) => HttpFault): Trouble {
   return {
-    name, cuts: false,
+    name, contact: 'kept',
     begin: async (world) => {
       // Fewer than one call tries, or more than it does.
       const times = pick([1, 2, 3, 7, 15], world.chance);
@@ -87,7 +89,7 @@ const statuses = [408, 409, 500, 502, 503, 504].map((status) => httpTrouble(`${s
 
 /** A server that asks to be left alone for a while: an endpoint that was asked before that is over was asked too soon. */
 const limited: Trouble = {
-  name: '429 with Retry-After', cuts: false,
+  name: '429 with Retry-After', contact: 'kept',
   begin: async (world) => {
     const struck = world.server.faults.http({ client: CLIENT, path: /^\/v[123]\// }, { kind: 'status', status: 429, headers: { 'retry-after': '3' } }, 4);
     dropOwn(world);
@@ -97,7 +99,7 @@ const limited: Trouble = {
 
 function clockTrouble(name: string, by: number, when: 'start' | 'jump'): Trouble {
   return {
-    name, cuts: false, ...(when === 'start' ? { offset: by } : {}),
+    name, contact: 'kept', ...(when === 'start' ? { offset: by } : {}),
     begin: async (world) => {
       if (when === 'jump') world.clock.offset += by;
       if (world.chance() < 0.5) dropOwn(world);
@@ -117,31 +119,32 @@ export const httpTroubles: readonly Trouble[] = [
   httpTrouble('slow answer', (chance) => ({ kind: 'delay', ms: 80 + chance() * 150, when: pick(['before', 'after'], chance) })),
   httpTrouble('a page in place of JSON', () => ({ kind: 'garbage' })),
   httpTrouble('JSON of another kind', () => ({ kind: 'garbage', text: '{"unexpected":[1,2,3]}' })),
-  clockTrouble('a clock that is a day ahead', DAY, 'start'),
-  clockTrouble('a clock that is a day behind', -DAY, 'start'),
-  clockTrouble('a clock that jumps a day ahead', DAY, 'jump'),
-  clockTrouble('a clock that jumps a day back', -DAY, 'jump'),
+  clockTrouble('clock a day ahead', DAY, 'start'),
+  clockTrouble('clock a day behind', -DAY, 'start'),
+  clockTrouble('clock jumps ahead', DAY, 'jump'),
+  clockTrouble('clock jumps back', -DAY, 'jump'),
 ];
 
 const own = (data: unknown): data is { readonly method: string } => typeof data === 'object' && data !== null && 'method' in data;
 
 export const socketTroubles: readonly Trouble[] = [
   {
-    name: 'a server that answers nobody and closes nothing', cuts: true,
+    name: 'frozen server', contact: 'off', forAll: true,
     begin: async (world) => {
       world.server.freeze();
       return async () => world.server.thaw();
     },
   },
   {
-    name: 'a server that restarts', cuts: true,
+    name: 'server restarts', contact: 'breaks', forAll: true,
     begin: async (world) => {
       const back = world.server.restart(100 + world.chance() * 300);
+      back.catch(() => undefined);
       return () => back;
     },
   },
   {
-    name: 'a computer that sleeps', cuts: true,
+    name: 'computer sleeps', contact: 'off',
     begin: async (world) => {
       const heal = world.proxy.add({ kind: 'blackhole' });
       world.clock.offset += 10 * MINUTE;
@@ -152,7 +155,7 @@ export const socketTroubles: readonly Trouble[] = [
     },
   },
   {
-    name: 'a token that is revoked in mid-stream', cuts: true,
+    name: 'revoked token', contact: 'breaks',
     begin: async (world) => {
       world.server.revoke(world.token);
       return async () => {
@@ -162,7 +165,7 @@ export const socketTroubles: readonly Trouble[] = [
     },
   },
   ...[true, false].map((applied): Trouble => ({
-    name: applied ? 'acknowledgements that are lost' : 'events that are lost with their acknowledgement', cuts: false,
+    name: applied ? 'lost acknowledgements' : 'lost events', contact: 'kept',
     begin: async (world) => {
       const { faults } = world.server;
       const times = 1 + Math.floor(world.chance() * 3);
@@ -171,14 +174,14 @@ export const socketTroubles: readonly Trouble[] = [
     },
   })),
   {
-    name: 'updates that come twice', cuts: false,
+    name: 'updates come twice', contact: 'kept',
     begin: async (world) => {
       const struck = world.server.faults.pushes('twice');
       return async () => struck.remove();
     },
   },
   {
-    name: 'updates that come late and the other way around', cuts: false,
+    name: 'updates come reversed', contact: 'kept',
     begin: async (world) => {
       const struck = world.server.faults.pushes('hold', ({ event }) => event === 'update');
       return async () => struck.release('reversed');

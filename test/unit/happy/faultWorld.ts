@@ -96,6 +96,9 @@ export class FaultWorld implements AsyncDisposable {
   /** States of the connection, as they followed each other. */
   readonly states: string[] = [];
   readonly lines: readonly string[];
+  /** Others do not reach the server at the moment. */
+  forAll = false;
+  readonly #later: (() => Promise<void>)[] = [];
   readonly #store: OwnedStore;
   readonly #folder: string;
   #chat: FakeAgent | null = null;
@@ -146,6 +149,17 @@ export class FaultWorld implements AsyncDisposable {
   }
   session(id: string): Session | null {
     return this.fleet.session(this.key(id));
+  }
+
+  /** What others do meanwhile; when the trouble is over, where they do not reach the server either. */
+  async elsewhere(work: () => Promise<void>): Promise<void> {
+    if (this.forAll) this.#later.push(work);
+    else await work();
+  }
+  /** Nobody is kept away any more. */
+  async opened(): Promise<void> {
+    this.forAll = false;
+    for (const work of this.#later.splice(0)) await work();
   }
 
   /** Something that others wrote in the chat: its agent, or the phone. */
@@ -272,15 +286,17 @@ export class FaultWorld implements AsyncDisposable {
     await this.truth();
   }
 
-  /** Without contact nothing is known of what lives. */
   #presence(): void {
     const [before, { status }] = [this.#status, this];
     this.#status = status;
     if (before !== status) this.states.push(status);
-    if (status !== 'offline') return;
-    for (const { id, state } of this.fleet.sessions()) if (state !== 'unknown') this.wrong.add(`session ${id} is ${state} without contact`);
-    // With the next contact the machines are read first, and the connection is ready when all is.
-    if (before === 'ready') for (const { id, state } of this.fleet.machines()) if (state !== 'unknown') this.wrong.add(`machine ${id} is ${state} without contact`);
+    // With the next contact machines and new sessions are told of before the lists are read and the connection is ready again.
+    if (status === 'offline' && before === 'ready') this.unknown();
+  }
+
+  /** Without contact nothing is known of what lives. */
+  unknown(): void {
+    for (const { id, state } of [...this.fleet.sessions(), ...this.fleet.machines()]) if (state !== 'unknown') this.wrong.add(`${id} is ${state} without contact`);
   }
 
   /** A prompt is shown from when it was accepted on: as one that waits and says how it stands, or in the transcript. */
