@@ -1,10 +1,12 @@
-import type { CallOptions, SessionHandle } from '../model/backend.ts';
+import type { CallOptions, FileInfo, FileRange, SessionHandle } from '../model/backend.ts';
 import { PilothouseError } from '../model/errors.ts';
 import type { TranscriptView } from '../session/transcript-api.ts';
 
 const TAKE_OVER_MS = 30_000;
 /** Files and outputs come from their machines in many pieces; a page waits a minute for them. */
 const FETCH_MS = 55_000;
+/** The whole of a large file; its pieces have deadlines of their own, and the person can end it. */
+const TRANSFER_MS = 3_600_000;
 /** A list of files that comes later is of no use to somebody who types. */
 const FIND_MS = 6_000;
 
@@ -48,10 +50,33 @@ export class SessionReach {
     return (await this.handle.findFiles?.(query, options).catch(() => [])) ?? [];
   }
 
-  /** A file of the session's machine. Rejects with `other_machine` where the system fetches none. */
-  async readFile(path: string): Promise<Uint8Array> {
-    const options = this.begin(FETCH_MS);
-    if (this.handle.readFile === undefined) throw new PilothouseError('other_machine', 'This file is on another machine, and nothing brings it here.');
-    return this.handle.readFile(path, options);
+  /** What stands at a path of the session's machine. Rejects with `other_machine` where the system tells nothing of files. */
+  async fileInfo(path: string, { signal }: CallOptions = {}): Promise<FileInfo> {
+    const options = joined(this.begin(FETCH_MS), signal);
+    if (this.handle.fileInfo === undefined) throw elsewhere();
+    return this.handle.fileInfo(path, options);
   }
+
+  /** Bytes of a file of the session's machine, all of it unless `range` says which. Rejects with `other_machine` where the system fetches none. */
+  async readFile(path: string, { signal, ...range }: FileRange = {}): Promise<Uint8Array> {
+    const options = joined(this.begin(TRANSFER_MS), signal);
+    if (this.handle.readFile === undefined) throw elsewhere();
+    return this.handle.readFile(path, { ...range, ...options });
+  }
+
+  /** The file that a row carries without its contents. Rejects with `not_found` where there is none to be had. */
+  async attachment(row: string, { signal, ...more }: Pick<FileRange, 'signal' | 'onBytes'> = {}): Promise<Uint8Array> {
+    const options = joined(this.begin(TRANSFER_MS), signal);
+    if (this.handle.attachment === undefined) throw new PilothouseError('not_found', 'The contents of this file were not kept.');
+    return this.handle.attachment(row, { ...more, ...options });
+  }
+}
+
+function elsewhere(): PilothouseError {
+  return new PilothouseError('other_machine', 'This file is on another machine, and nothing brings it here.');
+}
+
+function joined(options: CallOptions, signal: AbortSignal | undefined): CallOptions {
+  if (signal === undefined || options.signal === undefined) return signal === undefined ? options : { signal };
+  return { signal: AbortSignal.any([options.signal, signal]) };
 }

@@ -81,6 +81,23 @@ export type BackendEvent =
   | { readonly type: 'session'; readonly session: Session }
   | { readonly type: 'session-removed'; readonly sessionId: string };
 
+/** What stands at a path: `other` is neither file nor folder, `closed` a file that may not be read there. */
+export interface FileInfo {
+  readonly kind: 'file' | 'folder' | 'other' | 'none' | 'closed';
+  /** Bytes of a file; 0 else. */
+  readonly size: number;
+  /** Milliseconds since the epoch on that machine's clock; null where it does not tell. */
+  readonly modifiedAt: number | null;
+}
+
+/** Which bytes of a file; the whole of it by default. */
+export interface FileRange extends CallOptions {
+  readonly from?: number;
+  readonly length?: number;
+  /** Told how many bytes have come. */
+  readonly onBytes?: (bytes: number) => void;
+}
+
 /** How an interrupt or a stop ended: which step the agent answered to. */
 export interface StopReport {
   readonly step: 'nothing-to-stop' | 'interrupted' | 'terminated' | 'killed';
@@ -151,8 +168,12 @@ export interface SessionHandle {
    * `machine_offline`, and with `output_not_found` when the machine has no record of it.
    */
   fetchOutput?(callId: string, options?: CallOptions): Promise<readonly Entry[]>;
-  /** A text file of the session's machine, for reading only; present where that is another machine. */
-  readFile?(path: string, options?: CallOptions): Promise<Uint8Array>;
+  /** Bytes of a file of the session's machine, for reading only; fewer than asked for where it ends before. Present where that is another machine. */
+  readFile?(path: string, range?: FileRange): Promise<Uint8Array>;
+  /** What stands at a path of the session's machine; present where `readFile` is. */
+  fileInfo?(path: string, options?: CallOptions): Promise<FileInfo>;
+  /** The file that a row carries whose contents are not in the row; present where rows may carry such. Rejects with `not_found` for a row without one. */
+  attachment?(row: string, options?: Pick<FileRange, 'signal' | 'onBytes'>): Promise<Uint8Array>;
   /** Paths of files below the session's folder (relative, with `/`) that have the letters of `query` in order; present where that is on another machine. */
   findFiles?(query: string, options?: CallOptions): Promise<readonly string[]>;
   /** Starts the agent on this session again. */

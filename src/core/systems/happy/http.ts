@@ -38,7 +38,7 @@ export const NEWEST = 2_147_483_647;
 /** The server's own limits of a page. */
 export const PAGE = { sessions: 200, active: 500, messages: 500, batch: 100 } as const;
 /** An attachment may be 10 MiB when encrypted, which adds 40 bytes. */
-const LARGEST_FILE = 10 * 1024 * 1024 - 40;
+export const LARGEST_FILE = 10 * 1024 * 1024 - 40;
 
 interface Call extends CallOptions {
   readonly json?: JsonValue;
@@ -189,12 +189,12 @@ export class HappyHttp {
   }
 
   /** The encrypted bytes behind a `ref` of that session. */
-  async download(sessionId: string, ref: string, options: { readonly maxBytes?: number } & CallOptions = {}): Promise<Uint8Array> {
+  async download(sessionId: string, ref: string, options: { readonly maxBytes?: number; readonly onBytes?: (bytes: number) => void } & CallOptions = {}): Promise<Uint8Array> {
     const json = { ref };
     const place = await this.#inSession(sessionId, () => this.#call('POST', `/v1/sessions/${part(sessionId)}/attachments/request-download`, wire.downloadPlace, { ...options, json, idempotent: true }));
     const answer = await this.#stored(
       'download', place.downloadUrl,
-      () => this.#http.request({ method: 'GET', url: place.downloadUrl, headers: this.#ownHeaders(place.downloadUrl), deadlineMs: 120_000, maxBodyBytes: (options.maxBytes ?? LARGEST_FILE) + 40, signal: options.signal }),
+      () => this.#http.request({ method: 'GET', url: place.downloadUrl, headers: this.#ownHeaders(place.downloadUrl), deadlineMs: 120_000, maxBodyBytes: (options.maxBytes ?? LARGEST_FILE) + 40, signal: options.signal, onBytes: options.onBytes }),
       options,
     );
     return answer.body;

@@ -6,10 +6,6 @@ import { HappyError } from '../errors.ts';
 import { bool, num, obj, objects, str } from '../normalise/read.ts';
 import type { MachineRow } from '../wire/bodies.ts';
 
-/** Bytes of one read. A frame over 1,000,000 drops the machine's socket; base64 and the record's own base64 make 16/9 of it (happy.md A, "Limits"). */
-const RANGE_BYTES = 270_000;
-/** The largest file that is read for looking at, bytes. */
-const MOST_BYTES = 8 * 1024 * 1024;
 const COMMAND_MS = 20_000;
 
 const agentNames: ReadonlyMap<string, string> = new Map([['claude', 'Claude Code'], ['codex', 'Codex'], ['gemini', 'Gemini'], ['openclaw', 'OpenClaw'], ['agy', 'Antigravity'], ['rig', 'Rig']]);
@@ -39,23 +35,6 @@ export async function runOn(account: HappyAccount, machine: MachineRow, command:
   if (bool(answer, 'success') === true) return str(answer, 'stdout') ?? '';
   const words = (str(answer, 'stderr') ?? '').trim() || (str(answer, 'error') ?? '').trim() || 'no reason given';
   throw new HappyError('command_failed', `The machine could not do it: ${words.slice(0, 300)}`);
-}
-
-/** A file of a machine, read in ranges that its connection survives. Rejects with `file_not_found`, `too_large`, `machine_offline`, and with `unsupported` as `requireShell` does. */
-export async function readFileOn(account: HappyAccount, machine: MachineRow, path: string, options: CallOptions): Promise<Uint8Array> {
-  requireShell(account, machine);
-  const file = quoted(path);
-  const size = Number(await runOn(account, machine, `[ -f ${file} ] && wc -c < ${file}`, options).catch((error: unknown) => {
-    if (error instanceof HappyError && error.code === 'command_failed') throw new HappyError('file_not_found', `${path} is no file on that machine, or cannot be read there.`, { cause: error });
-    throw error;
-  }));
-  if (!Number.isFinite(size)) throw new HappyError('bad_answer', `The machine did not tell the size of ${path}.`);
-  if (size > MOST_BYTES) throw new HappyError('too_large', `${path} has ${Math.round(size / 1024 / 1024)} MB: too large to be fetched from that machine.`);
-  const parts: Buffer[] = [];
-  for (let at = 0; at < size; at += RANGE_BYTES) {
-    parts.push(Buffer.from(await runOn(account, machine, `tail -c +${at + 1} ${file} | head -c ${RANGE_BYTES} | base64`, options), 'base64'));
-  }
-  return Buffer.concat(parts);
 }
 
 /** What there is on the account's machines, asked before a session is made. `metadata` gives a machine's decrypted record. */

@@ -1,4 +1,4 @@
-import type { CallOptions, Decision, Disposable, LiveEvent, Page, Prompt, SessionHandle, StopReport } from '../../../model/backend.ts';
+import type { CallOptions, Decision, Disposable, FileInfo, FileRange, LiveEvent, Page, Prompt, SessionHandle, StopReport } from '../../../model/backend.ts';
 import type { Entry } from '../../../model/entry.ts';
 import { describeError } from '../../../model/errors.ts';
 import type { JsonObject } from '../../../model/json.ts';
@@ -17,13 +17,13 @@ import { str } from '../normalise/read.ts';
 import { RpcRefused, SessionUnreachable } from '../rpc.ts';
 import { deleteSession, stopSession } from '../stop.ts';
 import type { MachineRow } from '../wire/bodies.ts';
-import { uploadAll } from './attachments.ts';
+import { requireTaken, uploadAll } from './attachments.ts';
 import type { HappyDesk } from './desk.ts';
 import { contextOf, told } from './desk.ts';
 import { forkSession, resumeSession } from './branches.ts';
 import { Log } from './log.ts';
 import { findFilesOn } from './findFiles.ts';
-import { readFileOn } from './machine.ts';
+import { attachmentOf, fileInfoOn, readFileOn } from './files.ts';
 import { fetchOutput, outputEntry } from './outputs.ts';
 import { until } from './until.ts';
 import { Uptake } from './uptake.ts';
@@ -172,9 +172,19 @@ export class HappySessionHandle implements SessionHandle {
     return [outputEntry(callId, output)];
   }
 
-  async readFile(path: string, options: CallOptions = {}): Promise<Uint8Array> {
+  async readFile(path: string, range: FileRange = {}): Promise<Uint8Array> {
+    const session = await this.#need(range);
+    return this.#desk.watched(readFileOn(this.#desk.account, await this.#machine(session, range), path, range));
+  }
+
+  async fileInfo(path: string, options: CallOptions = {}): Promise<FileInfo> {
     const session = await this.#need(options);
-    return this.#desk.watched(readFileOn(this.#desk.account, await this.#machine(session, options), path, options));
+    return this.#desk.watched(fileInfoOn(this.#desk.account, await this.#machine(session, options), path, options));
+  }
+
+  async attachment(row: string, options: Pick<FileRange, 'signal' | 'onBytes'> = {}): Promise<Uint8Array> {
+    await this.#need(options);
+    return this.#desk.watched(attachmentOf(this.#desk.account, this.id, this.#cipher(), row, options));
   }
 
   async findFiles(query: string, options: CallOptions = {}): Promise<readonly string[]> {
@@ -210,6 +220,7 @@ export class HappySessionHandle implements SessionHandle {
     const session = await this.#need(options);
     const cipher = this.#cipher();
     if (session.readable !== 'yes') throw new EncryptionError('The record of this session cannot be decrypted: nothing is sent under a key that may not be its own.');
+    requireTaken(prompt.attachments, flavourOf(told(session.metadata)));
     const shown = this.#desk.describe(this.id);
     if (steer && (shown?.state === 'running' || shown?.state === 'waiting')) throw new HappyError('turn_running', 'Happy hands nothing to a running turn: the prompt goes out when it has ended.');
     // What is sent to a process that has ended is skipped when it comes back (happy.md A, the table of stops).
