@@ -35,8 +35,8 @@ export async function animateFleet(url: string, fleet: Fleet, options: AnimateOp
   for (const { id, machine: { id: machineId }, state, cipher, path, turn } of fleet.sessions) {
     const row = rows.get(id);
     const owner = machines.find((each) => each.machine.id === machineId);
-    if (row === undefined || owner === undefined || cipher === null || !row.active || state === 'local') continue;
-    owner.run(row, path, cipher, { busy: state === 'running', turn });
+    if (row === undefined || owner === undefined || cipher === null || !row.active) continue;
+    owner.run(row, path, cipher, { busy: state === 'running', turn, terminal: state === 'local' });
   }
   await Promise.all(machines.map((machine) => machine.ready));
   return {
@@ -84,14 +84,14 @@ class DemoMachine {
   }
 
   /** Runs an agent for a session. */
-  run(row: SessionRow, path: string, cipher: Cipher, { busy = false, turn = null }: { readonly busy?: boolean; readonly turn?: string | null } = {}): void {
+  run(row: SessionRow, path: string, cipher: Cipher, { busy = false, turn = null, terminal = false }: { readonly busy?: boolean; readonly turn?: string | null; readonly terminal?: boolean } = {}): void {
     const open = (sealed: string | null): JsonObject => {
       const value = sealed === null ? undefined : cipher.open(sealed);
       return isJsonObject(value) ? value : {};
     };
     this.sessions.set(row.id, new DemoSession(this.#world, {
       id: row.id, path, cipher, files: this.#files, metadata: open(row.metadata), metadataVersion: row.metadataVersion,
-      agentState: open(row.agentState), agentStateVersion: row.agentStateVersion, seq: row.seq, busy, turn,
+      agentState: open(row.agentState), agentStateVersion: row.agentStateVersion, seq: row.seq, busy, turn, terminal,
     }, () => this.sessions.delete(row.id)));
   }
 

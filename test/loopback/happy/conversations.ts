@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { JsonObject, JsonValue } from '../../../src/core/model/json.ts';
+import type { Goal } from './goals.ts';
 
 /** What a session of the fleet is in the middle of, or how it ended. */
 export type FleetState =
@@ -137,42 +138,46 @@ export class Scribe {
   }
 }
 
-const goals = [
-  { title: 'Fix flaky retry test', file: 'src/retry.ts', prompt: 'The retry test fails about one time in ten. Find out why and fix it.' },
-  { title: 'Add request ids to the log', file: 'src/log.ts', prompt: 'Every log line should carry the id of its request.' },
-  { title: 'Move the parser to streams', file: 'src/parser.ts', prompt: 'The parser reads whole files. Make it work on streams without changing its interface.' },
-  { title: 'Release notes for 2.4', file: 'CHANGELOG.md', prompt: 'Write the release notes for 2.4 from the commits since 2.3.' },
-  { title: 'Speed up the search index', file: 'src/index/build.ts', prompt: 'Building the index takes 40 seconds. Profile it and make it faster.' },
-  { title: 'Accessibility of the settings page', file: 'web/settings.tsx', prompt: 'Go through the settings page with the keyboard only and fix what does not work.' },
-  { title: 'Upgrade the database driver', file: 'package.json', prompt: 'Upgrade the database driver to the next major version and adapt our code.' },
-  { title: 'Explain the billing module', file: 'src/billing/README.md', prompt: 'How does billing decide which invoices are due? Explain it with the code.' },
+const openings = [
+  (file: string) => `I will look at \`${file}\` first.`, (file: string) => `\`${file}\` is where this happens.`, (file: string) => `Let me read \`${file}\` and what calls it.`, () => 'I look around before I change anything.',
 ] as const;
 
-/** What a session is about. */
-export type Goal = (typeof goals)[number];
-
-export function goalOf(index: number): Goal {
-  return goals[index % goals.length] ?? goals[0];
-}
-
-/** A finished turn: it looks, thinks, changes something and says so. */
+/** A finished turn on a goal: it looks, thinks, changes something, tries it and says so. */
 export function wholeTurn(scribe: Scribe, goal: Goal, chance: Chance): Scribe {
+  const { file, find, thought, before, after, command, done } = goal;
   scribe.prompt(goal.prompt).begin();
-  if (chance() < 0.7) scribe.think(`The place to start is ${goal.file}. What calls it, and what does it promise?`);
-  scribe.say(`I will look at \`${goal.file}\` first.`).tool('Read', { file_path: goal.file }, { title: `Read ${goal.file}` });
-  if (chance() < 0.5) scribe.tool('Grep', { pattern: 'retry|timeout', path: 'src' }, { title: 'Search for retry|timeout' });
-  if (chance() < 0.3) scribe.subagent('Look for other callers', `Who else uses ${goal.file}?`, 'Three callers, all of them within `src/`.');
-  scribe.tool('Edit', { file_path: goal.file, old_string: 'const limit = 3;', new_string: 'const limit = options.limit ?? 3;', replace_all: false }, { title: `Edit ${goal.file}` });
-  scribe.tool('Bash', { command: 'npm test', description: 'Run the tests' }, { title: 'Run the tests' });
-  return scribe.say(`Done. In short:\n\n- \`${goal.file}\` takes its limit from the options\n- the tests pass (214 of 214)\n\n\`\`\`ts\nconst limit = options.limit ?? 3;\n\`\`\``, 260).end();
+  if (chance() < 0.7) scribe.think(thought);
+  scribe.say(pick(openings, chance)(file)).tool('Read', { file_path: file }, { title: `Read ${file}` });
+  if (chance() < 0.6) scribe.tool('Grep', { pattern: find, path: 'src' }, { title: `Search for ${find}` });
+  if (chance() < 0.3) scribe.subagent('Look for other places', `Where else does ${find} matter?`, `Nowhere beyond what \`${file}\` reaches.`);
+  if (chance() < 0.5) scribe.say(thought);
+  scribe.tool('Edit', { file_path: file, old_string: before, new_string: after, replace_all: false }, { title: `Edit ${file}` });
+  scribe.tool('Bash', { command, description: 'Try it' }, { title: 'Try it' });
+  return scribe.say(done, 120 + done.length).end();
 }
+
+/** A turn that follows: a question and its answer. */
+export function nextTurn(scribe: Scribe, { next: [prompt, answer], find, file }: Goal, chance: Chance): Scribe {
+  scribe.prompt(prompt).begin();
+  if (chance() < 0.5) scribe.tool('Grep', { pattern: find, path: '.' }, { title: `Search for ${find}` });
+  else scribe.tool('Read', { file_path: file }, { title: `Read ${file}` });
+  return scribe.say(answer, 60 + answer.length).end();
+}
+
+/** Whether the last turn of a session in this state is what its goal asks next. */
+export function asksNext(state: FleetState): boolean {
+  return state === 'running' || state === 'failed' || state === 'cancelled';
+}
+
+const failures = ['API Error: 529 overloaded_error', 'API Error: 500 api_error: Internal server error', 'API Error: Connection error.'] as const;
 
 /** The last turn of a session in this state; answers what its agent state's requests hold. */
-export function lastTurn(scribe: Scribe, state: FleetState, goal: Goal): JsonObject {
+export function lastTurn(scribe: Scribe, state: FleetState, goal: Goal, chance: Chance): JsonObject {
   const request = (tool: string, args: JsonObject): JsonObject => ({ [scribe.lastCall]: { tool, arguments: args, createdAt: scribe.now } });
+  const [prompt, answer] = goal.next;
   switch (state) {
     case 'running':
-      scribe.prompt('Now do the same for the client.').begin().think('The client has a loop of its own.').say('I am looking at the client now.').tool('Bash', { command: 'npm run build', description: 'Build' }, { title: 'Build', open: true });
+      scribe.prompt(prompt).begin().think(goal.thought).say('I look for that now.').tool('Bash', { command: goal.command, description: 'Try it' }, { title: 'Try it', open: true });
       return {};
     case 'permission': {
       const args = { command: 'rm -rf dist && npm run build', description: 'Build from scratch' };
@@ -180,19 +185,20 @@ export function lastTurn(scribe: Scribe, state: FleetState, goal: Goal): JsonObj
       return request('Bash', args);
     }
     case 'question': {
-      const args = { questions: [{ question: 'Which limit should be the default?', header: 'Limit', multiSelect: false, options: [{ label: 'Three', description: 'As it is now' }, { label: 'Five', description: 'Safer on bad networks' }] }] };
+      const args = { questions: [{ question: 'Which limit should be the default?', header: 'Limit', multiSelect: false, options: [{ label: 'Three', description: 'Calls a second: enough for a person' }, { label: 'Five', description: 'For shops with many tills' }] }] };
       scribe.prompt('Choose a sensible default.').begin().tool('AskUserQuestion', args, { title: 'A question', open: true });
       return request('AskUserQuestion', args);
     }
     case 'plan':
-      scribe.prompt('Plan it first.', { permissionMode: 'plan' }).begin().tool('ExitPlanMode', { plan: `# Plan\n\n1. Read \`${goal.file}\`\n2. Change it\n3. Run the tests\n` }, { title: 'Plan', open: true });
+      scribe.prompt('Plan it first.', { permissionMode: 'plan' }).begin()
+        .tool('ExitPlanMode', { plan: `# Plan: ${goal.title}\n\n1. Hold what \`${goal.file}\` answers today in a golden test\n2. Change it: \`${goal.after}\`\n3. Run \`${goal.command}\`\n` }, { title: 'Plan', open: true });
       // Its request carries no arguments: the plan is in the call.
       return request('ExitPlanMode', {});
     case 'failed':
-      scribe.prompt('And the documentation?').begin().notice('API Error: 529 overloaded_error').end('failed');
+      scribe.prompt(prompt).begin().notice(pick(failures, chance)).end('failed');
       return {};
     case 'cancelled':
-      scribe.prompt('Rewrite everything in another language.').begin().say('That is a lot of work. I begin with').end('cancelled');
+      scribe.prompt(prompt).begin().say(answer).end('cancelled');
       return {};
     case 'local':
       scribe.event({ t: 'text', text: 'typed in the terminal' }, { role: 'user', claudeUuid: randomUUID() }).begin().say('I answer in the terminal.').end();

@@ -30,6 +30,8 @@ export interface DemoSessionStart {
   readonly busy: boolean;
   /** The id of the turn that runs or waits. */
   readonly turn: string | null;
+  /** A person has it at the terminal of its machine, until somebody takes it over. */
+  readonly terminal: boolean;
 }
 
 /**
@@ -49,6 +51,7 @@ export class DemoSession {
   readonly #gone: () => void;
   #turn: AbortController | null = null;
   #thinking = false;
+  #terminal: boolean;
   #mode: string | null = null;
   #metadata: JsonObject;
   #metadataVersion: number;
@@ -68,6 +71,7 @@ export class DemoSession {
     this.#state = start.agentState;
     this.#stateVersion = start.agentStateVersion;
     this.#thinking = start.busy;
+    this.#terminal = start.terminal;
     this.#scribe = new Scribe(world.chance, Date.now, start.turn);
     this.#seq = start.seq;
     this.#socket = io(world.url, {
@@ -104,7 +108,7 @@ export class DemoSession {
   }
 
   #alive(): void {
-    this.#socket.volatile.emit('session-alive', { sid: this.id, time: Date.now(), thinking: this.#thinking, mode: 'remote' });
+    this.#socket.volatile.emit('session-alive', { sid: this.id, time: Date.now(), thinking: this.#thinking, mode: this.#terminal ? 'local' : 'remote' });
   }
 
   #hear(body: JsonObject): void {
@@ -126,7 +130,16 @@ export class DemoSession {
     if (!isJsonObject(value) || value['role'] !== 'user' || !isJsonObject(value['content'])) return;
     const mode = isJsonObject(value['meta']) && typeof value['meta']['permissionMode'] === 'string' ? value['meta']['permissionMode'] : null;
     this.#prompts.push({ text: textOf(value['content']['text']), mode });
+    this.#leaveTerminal();
     this.#next();
+  }
+
+  /** Taken over: a prompt from elsewhere does that too. */
+  #leaveTerminal(): void {
+    if (!this.#terminal) return;
+    this.#terminal = false;
+    this.#setState({ ...this.#state, controlledByUser: false }).catch(() => undefined);
+    this.#alive();
   }
 
   /** Fetches what came while the socket was away. */
@@ -239,7 +252,10 @@ export class DemoSession {
       this.#kill();
       return { success: true, message: 'Killing happy process' };
     }
-    if (method === 'switch') return true;
+    if (method === 'switch') {
+      this.#leaveTerminal();
+      return true;
+    }
     return this.#start.files.answer(method, params, this.#start.path) ?? { error: 'Method not found' };
   }
 

@@ -62,6 +62,26 @@ describe('a seeded fleet', () => {
     }
   });
 
+  it('repeats no title and no conversation, and is minutes to weeks old', () => {
+    const own = seedFleet(server);
+    expect(own.sessions.length).toBeGreaterThanOrEqual(40);
+    expect(new Set(own.sessions.map(({ title }) => title)).size).toBe(own.sessions.length);
+    const ages = own.sessions.map(({ id }) => Math.round((Date.now() - (server.messages(id).at(-1)?.createdAt ?? 0)) / 60_000));
+    expect(new Set(ages.map((minutes) => (minutes < 60 ? 'minutes' : minutes < 1_440 ? 'hours' : minutes < 10_080 ? 'days' : 'weeks')))).toEqual(new Set(['minutes', 'hours', 'days', 'weeks']));
+    expect(new Set(ages).size).toBe(ages.length);
+    const prompts = own.sessions.flatMap(({ id, cipher }) => server.messages(id).slice(0, 1).map(({ content }) => JSON.stringify((cipher?.open(content) as JsonObject | undefined)?.['content'] ?? id)));
+    expect(new Set(prompts).size).toBe(prompts.length);
+  });
+
+  it('tells in each message when it was written, not when the fleet was made', () => {
+    const { id, cipher } = inState('stopped');
+    for (const { content, createdAt } of server.messages(id)) {
+      const value = cipher?.open(content);
+      const time = isJsonObject(value) && value['role'] === 'session' && isJsonObject(value['content']) ? Number(value['content']['time']) : createdAt;
+      expect(Math.abs(createdAt - time)).toBeLessThan(10_000);
+    }
+  });
+
   it('is as long as was asked for', () => {
     const big = seedFleet(server, { sessions: 6, long: 2_000 });
     expect(Math.max(...big.sessions.map(({ messages }) => messages))).toBeGreaterThanOrEqual(2_000);
@@ -126,6 +146,17 @@ describe('a fleet that lives', () => {
     await eventually(() => phone.session(id), ({ metadata, active }) => metadata?.['lifecycleState'] === 'archived' && !active, 'the end', 3_000);
     await eventually(() => Promise.resolve(animation?.sessions ?? []), (running) => !running.includes(id), 'the end of its agent', 3_000);
     await expect(phone.rpc(id, 'readFile', { path: 'x' })).rejects.toThrow('RPC method not available');
+  });
+
+  it('leaves the session at its terminal there until it is taken over', async () => {
+    animation = await animateFleet(server.url, fleet, { stepMs: 5 });
+    const { id } = inState('local');
+    await eventually(() => Promise.resolve(animation?.sessions ?? []), (running) => running.includes(id), 'its process', 3_000);
+    expect((await phone.session(id)).agentState).toMatchObject({ controlledByUser: true });
+    await eventually(() => Promise.resolve(server.sockets()), (all) => all.some(({ sessionId }) => sessionId === id), 'the session', 3_000);
+    await phone.send(id, 'hello');
+    await eventually(() => phone.session(id), ({ agentState }) => agentState?.['controlledByUser'] === false, 'the take-over', 3_000);
+    await eventually(() => events(id), (all) => all.at(-1)?.['t'] === 'turn-end' && String(lastText(all)).includes('agent of the demo'), 'an answer', 3_000);
   });
 
   it('takes what came while its server was away', async () => {
