@@ -61,7 +61,7 @@ const quiet: readonly FleetState[] = ['idle', 'stopped', 'stopped', 'archived', 
 const hosts: readonly (Pick<FleetMachine, 'host' | 'platform' | 'home' | 'online'> & { readonly projects: readonly string[] })[] = [
   { host: 'studio', platform: 'linux', home: '/home/dev', online: true, projects: ['api', 'search', 'infra'] },
   { host: 'laptop', platform: 'darwin', home: '/Users/dev', online: true, projects: ['web', 'billing', 'docs'] },
-  { host: 'build-server', platform: 'linux', home: '/srv/build', online: false, projects: ['infra', 'api', 'web'] },
+  { host: 'build-server', platform: 'linux', home: '/srv/build', online: false, projects: ['infra', 'api', 'web', 'search'] },
 ];
 /** How long ago, in minutes, something happened last in the sessions of each state. */
 const recent = [1, 3, 8, 17, 26, 42, 70, 95, 160, 260, 430, 700] as const;
