@@ -31,6 +31,16 @@ export const COMMANDS = {
   openSessionFolder: { title: 'Open Session Folder', icon: 'folder-opened' },
   sendSelection: { title: 'Send Selection to Session…' },
   exportTranscript: { title: 'Export Transcript…', icon: 'export' },
+  findInChat: { title: 'Find in Chat', icon: 'search' },
+  findNext: { title: 'Find Next in Chat', palette: 'pilothouse.chatFocused' },
+  findPrevious: { title: 'Find Previous in Chat', palette: 'pilothouse.chatFocused' },
+  goToTurn: { title: 'Go to Turn…', icon: 'list-tree' },
+  nextPrompt: { title: 'Next Prompt', palette: 'pilothouse.chatFocused' },
+  previousPrompt: { title: 'Previous Prompt', palette: 'pilothouse.chatFocused' },
+  copyRow: { title: 'Copy as Markdown', palette: false },
+  copyTurn: { title: 'Copy Turn as Markdown' },
+  copyTranscript: { title: 'Copy Transcript as Markdown' },
+  forkFromHere: { title: 'Fork from Here…', icon: 'repo-forked' },
   showLog: { title: 'Show Log', icon: 'output' },
   manageTrust: { title: 'Manage Workspace Trust', icon: 'workspace-untrusted', palette: '!isWorkspaceTrusted' },
   allowPermission: { title: 'Allow', icon: 'check', palette: false },
@@ -103,6 +113,21 @@ interface MenuEntry {
   readonly group?: string;
 }
 
+/** True while a chat has the focus. VS Code keeps the id of the active panel also while its own parts have it. */
+const IN_CHAT = `activeWebviewPanelId == '${VIEWS.chat}' && !sideBarFocus && !auxiliaryBarFocus && !panelFocus && !inQuickOpen`;
+
+/** Keys as VS Code's own find and its own chat have them. */
+const KEYS: readonly { readonly command: CommandName; readonly key: string; readonly mac?: string }[] = [
+  { command: 'findInChat', key: 'ctrl+f', mac: 'cmd+f' },
+  { command: 'findNext', key: 'f3', mac: 'cmd+g' },
+  { command: 'findPrevious', key: 'shift+f3', mac: 'cmd+shift+g' },
+  { command: 'previousPrompt', key: 'ctrl+alt+up', mac: 'cmd+alt+up' },
+  { command: 'nextPrompt', key: 'ctrl+alt+down', mac: 'cmd+alt+down' },
+];
+
+/** A part of a chat's page, by what it says of itself in `data-vscode-context`. */
+const row = (kind: string): string => `webviewId == '${VIEWS.chat}' && ${kind}`;
+
 const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
   'view/title': [
     { command: 'newSession', when: `view == ${VIEWS.sessions}`, group: 'navigation@1' },
@@ -137,6 +162,18 @@ const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
     { command: 'signOut', when: connection('signout'), group: '2_edit@2' },
     { command: 'removeConnection', when: connection('remove'), group: '2_edit@3' },
   ],
+  'webview/context': [
+    { command: 'copyRow', when: row('pilothouseRow'), group: '9_markdown@1' },
+    { command: 'copyTurn', when: row('pilothouseRow'), group: '9_markdown@2' },
+    { command: 'copyTranscript', when: row('pilothouseRow'), group: '9_markdown@3' },
+    { command: 'forkFromHere', when: row('pilothouseFork'), group: '9_z_fork@1' },
+  ],
+  'editor/title': [
+    { command: 'findInChat', when: `activeWebviewPanelId == '${VIEWS.chat}'`, group: '1_find@1' },
+    { command: 'goToTurn', when: `activeWebviewPanelId == '${VIEWS.chat}'`, group: '1_find@2' },
+    { command: 'exportTranscript', when: `activeWebviewPanelId == '${VIEWS.chat}'`, group: '2_take@1' },
+    { command: 'copyTranscript', when: `activeWebviewPanelId == '${VIEWS.chat}'`, group: '2_take@2' },
+  ],
   'editor/context': [{ command: 'sendSelection', when: 'editorHasSelection && pilothouse.ready', group: '1_modification@9' }],
 };
 
@@ -164,6 +201,7 @@ export function contributes(): Record<string, unknown> {
         command: commandId(name as CommandName), when: spec.palette === false ? 'false' : spec.palette,
       })),
     },
+    keybindings: KEYS.map(({ command, ...keys }) => ({ command: commandId(command), ...keys, when: IN_CHAT })),
     configuration: {
       title: 'Pilothouse',
       properties: Object.fromEntries(Object.entries(SETTINGS).map(([name, schema]) => [`pilothouse.${name}`, schema])),

@@ -5,6 +5,7 @@ import type { Remedy } from '../core/model/remedy.ts';
 import type { Row } from '../core/model/row.ts';
 import type { Activity, SessionControls, SessionOwner, SessionState, Traits } from '../core/model/session.ts';
 import type { Delivery, UsageFigures } from '../core/model/entry.ts';
+import type { FindQuery, MatchPlace } from './find.ts';
 
 export interface OutboxView {
   readonly clientId: string;
@@ -48,6 +49,8 @@ export interface ChatState {
   readonly outbox: readonly OutboxView[];
   /** False: an untrusted workspace, where the agent does not run: the session is read only. */
   readonly canRun: boolean;
+  /** True where a fork can begin at an earlier prompt. Absent: it can not. */
+  readonly forksAt?: boolean;
   /** True while the first page of history is still being read. */
   readonly loading: boolean;
 }
@@ -83,7 +86,17 @@ export type HostMessage =
   | { readonly type: 'insert'; readonly text: string }
   /** Files of the draft that was kept, once after the page is ready and only where there are some. */
   | { readonly type: 'draft-files'; readonly session: string; readonly files: readonly Attachment[] }
-  | { readonly type: 'focus' };
+  | { readonly type: 'focus' }
+  /** How the search `id` stands. `position`: the current match, from 1; null where it is not known yet. `failed`: some rows could not be read. */
+  | { readonly type: 'find'; readonly id: number; readonly total: number; readonly searching: boolean; readonly position: number | null; readonly failed: boolean }
+  /** The search `id` has another current match. */
+  | { readonly type: 'found'; readonly id: number; readonly place: MatchPlace }
+  /** What the person chose from the palette or by a key. */
+  | { readonly type: 'do'; readonly what: PageAction }
+  /** Shows a top-level row. */
+  | { readonly type: 'go'; readonly index: number; readonly row: string };
+
+export type PageAction = 'find' | 'find-next' | 'find-previous' | 'next-prompt' | 'previous-prompt';
 
 /** Something that a message can name with `@`. `insert` is put in the place of what was typed. */
 export interface Mention {
@@ -96,6 +109,8 @@ export interface Mention {
 export type ReplyValue =
   | { readonly kind: 'done'; readonly message: string | null }
   | { readonly kind: 'rows'; readonly start: number; readonly total: number; readonly generation: number; readonly rows: readonly Row[] }
+  /** Where a row stands; `row` null: there is none. */
+  | { readonly kind: 'place'; readonly index: number; readonly row: string | null }
   | { readonly kind: 'mentions'; readonly mentions: readonly Mention[] };
 
 /** What the page asks for; each is answered by `reply` with the same `request`. */
@@ -119,6 +134,15 @@ export type PageRequest =
   | { readonly ask: 'open-link'; readonly href: string }
   | { readonly ask: 'insert-code'; readonly text: string }
   | { readonly ask: 'copy'; readonly text: string }
+  /** Begins the search `id`, which ends the one before; `from`: index of the row that the person looks at. */
+  | { readonly ask: 'find'; readonly id: number; readonly query: FindQuery; readonly from: number }
+  | { readonly ask: 'find-step'; readonly id: number; readonly step: 1 | -1 }
+  | { readonly ask: 'find-end' }
+  /** The next or previous prompt from the row at `from`: a `place`. */
+  | { readonly ask: 'prompt'; readonly from: number; readonly step: 1 | -1 }
+  /** Where the top-level row stands that a row is or is in: a `place`. */
+  | { readonly ask: 'place'; readonly row: string }
+  | { readonly ask: 'run-row'; readonly command: 'copyRow' | 'copyTurn' | 'forkFromHere'; readonly row: string }
   /** What `@` and the letters behind it may mean. */
   | { readonly ask: 'mentions'; readonly query: string };
 

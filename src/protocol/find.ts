@@ -5,6 +5,19 @@ export interface FindQuery {
   readonly wholeWord: boolean;
 }
 
+/** A match that is to be shown: in which top-level row, and where in that. */
+export interface MatchPlace {
+  readonly index: number;
+  readonly key: string;
+  /** Keys of the rows that it is in, the top-level one first. */
+  readonly path: readonly string[];
+  /** What it is of the innermost row: `text`, `line`, `command`, `input`, `output`, `diff:<n>`, `items`, `files`, `plan`, `raw`. */
+  readonly part: string;
+  /** Which match of its part it is, of how many; from 0. */
+  readonly ordinal: number;
+  readonly of: number;
+}
+
 /** Longest text that is looked for, in characters. */
 export const FIND_MOST = 1_000;
 

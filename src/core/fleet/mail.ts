@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { CallOptions, Decision, SessionHandle } from '../model/backend.ts';
-import type { Clock } from '../model/context.ts';
+import type { Clock, Logger } from '../model/context.ts';
+import { describeError } from '../model/errors.ts';
 import type { JsonValue } from '../model/json.ts';
 import type { SessionKey } from '../model/session.ts';
 import type { MailItem, Store } from '../session/store-api.ts';
@@ -60,6 +61,22 @@ export function readMail(value: JsonValue): MailBody | null {
     do: 'answer', requestId: mail.requestId,
     decision: { outcome, ...(optionId === undefined ? {} : { optionId }), ...(reason === undefined ? {} : { reason }), ...(answers === undefined ? {} : { answers }) },
   };
+}
+
+/** Does what was asked by mail, one after the other. What came too late or fails is logged. */
+export async function carryOutAll(mails: readonly MailItem[], how: { readonly now: number; readonly runs: boolean; readonly handle: SessionHandle; readonly log: Logger; readonly deadline: () => CallOptions }): Promise<void> {
+  for (const mail of mails) {
+    const request = requestOf(mail, how.now, how.runs);
+    if (request === null) {
+      how.log.info('a request to another window came too late', { mail: mail.id });
+      continue;
+    }
+    try {
+      await carryOut(request, how.handle, how.deadline);
+    } catch (error) {
+      how.log.warn('a request of another window could not be done', { do: request.do, error: describeError(error) });
+    }
+  }
 }
 
 /** Does what was asked. `deadline` is made anew for each call. */

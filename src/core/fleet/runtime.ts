@@ -1,4 +1,4 @@
-import type { Decision, Disposable, LiveEvent, Prompt, SessionBackend, SessionHandle, StopReport } from '../model/backend.ts';
+import type { Decision, Disposable, ForkPoint, LiveEvent, Prompt, SessionBackend, SessionHandle, StopReport } from '../model/backend.ts';
 import type { Clock, Leases, Logger } from '../model/context.ts';
 import { describeError, PilothouseError } from '../model/errors.ts';
 import type { Session, SessionControls, SessionKey, SystemId, Traits } from '../model/session.ts';
@@ -12,7 +12,7 @@ import { Emitter } from '../transport/emitter.ts';
 import { FollowStore } from './follow.ts';
 import { importHistory } from './history.ts';
 import type { MailBody } from './mail.ts';
-import { carryOut, postMail, requestOf } from './mail.ts';
+import { carryOut, carryOutAll, postMail } from './mail.ts';
 import { SessionReach } from './reach.ts';
 import { retryable } from './retryable.ts';
 
@@ -35,6 +35,8 @@ export interface RuntimeOptions {
 }
 
 const CALL_DEADLINE_MS = 30_000;
+/** An agent is started for it, and may read a long past. */
+const FORK_DEADLINE_MS = 90_000;
 const HISTORY_DEADLINE_MS = 600_000;
 const RELEASE_CHECK_MS = 5_000;
 const END_DEADLINE_MS = 3_000;
@@ -216,8 +218,13 @@ export class SessionRuntime {
     return this.handle.resume(this.deadline());
   }
 
-  fork(): Promise<Session> {
-    return this.handle.fork(this.deadline());
+  /** True where a fork can begin at an earlier prompt. */
+  get forksAt(): boolean {
+    return this.handle.forksAt === true;
+  }
+
+  fork(at?: ForkPoint): Promise<Session> {
+    return this.handle.fork({ ...this.deadline(FORK_DEADLINE_MS), ...(at === undefined ? {} : { at }) });
   }
 
   /** What another process wrote to the store. */
@@ -378,18 +385,8 @@ export class SessionRuntime {
     if (this.isClosed || this.options.refusal !== null) return;
     const holder = await this.options.leases.holder(`session:${this.options.id}`);
     if (holder === 'other') return;
-    for (const mail of await this.options.store.takeMail(this.key)) {
-      const request = requestOf(mail, this.options.clock.now(), holder === 'this');
-      if (request === null) {
-        this.options.log.info('a request to another window came too late', { mail: mail.id });
-        continue;
-      }
-      try {
-        await carryOut(request, this.handle, () => this.deadline());
-      } catch (error) {
-        this.options.log.warn('a request of another window could not be done', { do: request.do, error: describeError(error) });
-      }
-    }
+    const { store, clock, log } = this.options;
+    await carryOutAll(await store.takeMail(this.key), { now: clock.now(), runs: holder === 'this', handle: this.handle, log, deadline: () => this.deadline() });
   }
 
   private deadline(ms = CALL_DEADLINE_MS): { signal: AbortSignal } {

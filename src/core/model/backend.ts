@@ -69,6 +69,19 @@ export interface Places {
   folders(machineId: string, path: string | null, options?: CallOptions): Promise<{ readonly path: string; readonly folders: readonly string[] }>;
 }
 
+/** A prompt from which a fork begins, as the transcript knows it. It began a turn. */
+export interface ForkPoint {
+  /** Key of its row. */
+  readonly row: string;
+  readonly text: string;
+  /** Turn that ended before it; null where none did, or where turns have no ids. */
+  readonly turnBefore: string | null;
+  /** True where nothing was said before it: the fork has no past. */
+  readonly first: boolean;
+  /** Prompts of the same text behind it. */
+  readonly sameBehind: number;
+}
+
 /** What the person looks at: the window has the focus; a view of ours can be seen. */
 export interface Looking {
   readonly focused: boolean;
@@ -178,8 +191,13 @@ export interface SessionHandle {
   findFiles?(query: string, options?: CallOptions): Promise<readonly string[]>;
   /** Starts the agent on this session again. */
   resume(options?: CallOptions): Promise<void>;
-  /** A session with the same past that goes its own way. */
-  fork(options?: CallOptions): Promise<Session>;
+  /** True where a fork can begin at an earlier prompt. Absent: it can not. */
+  readonly forksAt?: boolean;
+  /**
+   * A session with the same past that goes its own way. `at`, where `forksAt`: with the past up to that prompt, which is not in it. Rejects with
+   * `fork_point_not_found` where the system's own record does not have the prompt.
+   */
+  fork(options?: { readonly at?: ForkPoint } & CallOptions): Promise<Session>;
   /** Files that `remove` would move to the trash, for the question that comes before it. */
   removalPreview(options?: CallOptions): Promise<readonly string[]>;
   /** Stops it, then removes the system's own record of it. */

@@ -1,3 +1,4 @@
+import type { Attachment } from '../model/entry.ts';
 import type { Row, ToolRow } from '../model/row.ts';
 
 export interface ExportHead {
@@ -9,24 +10,61 @@ export interface ExportHead {
   readonly exportedAt: number;
 }
 
-/** A transcript as one markdown document. Fences are made longer than any run of backticks inside. */
-export function exportMarkdown(head: ExportHead, rows: readonly Row[]): string {
-  const lines = [
-    `# ${flat(head.title) || 'Untitled session'}`, '',
-    `${flat(head.agent)} on ${flat(head.machine)} in \`${flat(head.folder)}\`, exported ${new Date(head.exportedAt).toISOString()}`, '',
-  ];
-  for (const row of rows) lines.push(...markdownOf(row, 0), '');
-  return `${lines.join('\n').trimEnd()}\n`;
+/** A kind of document that a transcript becomes, a row at a time: what is put together is `head`, each `row` in order, `tail`. */
+export interface ExportFormat {
+  head(head: ExportHead): string;
+  /** `first`: no row stands before it. */
+  row(row: Row, first: boolean): string;
+  tail(): string;
 }
 
-/** A transcript as JSON: the head and every row whole. */
+/** Markdown. Fences are made longer than any run of backticks inside. */
+export const markdownFormat: ExportFormat = {
+  head: (head) => `# ${flat(head.title) || 'Untitled session'}\n\n${flat(head.agent)} on ${flat(head.machine)} in \`${flat(head.folder)}\`, exported ${new Date(head.exportedAt).toISOString()}\n`,
+  row: (row) => `\n${markdownOf(row, 0).join('\n').trimEnd()}\n`,
+  tail: () => '',
+};
+
+/** JSON: the head and every row whole. */
+export const jsonFormat: ExportFormat = {
+  head: (head) => `${JSON.stringify({ ...head, exportedAt: new Date(head.exportedAt).toISOString() }, null, 2).slice(0, -2)},\n  "rows": [`,
+  // Strings of JSON have no line breaks, so that those that are there can be indented.
+  row: (row, first) => `${first ? '' : ','}\n    ${JSON.stringify(row, null, 2).replaceAll('\n', '\n    ')}`,
+  tail: () => '\n  ]\n}\n',
+};
+
+function whole(format: ExportFormat, head: ExportHead, rows: readonly Row[]): string {
+  return [format.head(head), ...rows.map((row, index) => format.row(row, index === 0)), format.tail()].join('');
+}
+
+/** A transcript as one markdown document. */
+export function exportMarkdown(head: ExportHead, rows: readonly Row[]): string {
+  return whole(markdownFormat, head, rows);
+}
+
+/** A transcript as JSON. */
 export function exportJson(head: ExportHead, rows: readonly Row[]): string {
-  return `${JSON.stringify({ ...head, exportedAt: new Date(head.exportedAt).toISOString(), rows }, null, 2)}\n`;
+  return whole(jsonFormat, head, rows);
+}
+
+/** One row as markdown, to be pasted: what was said is as it was said. */
+export function rowMarkdown(row: Row): string {
+  if (row.kind === 'thinking') return row.text;
+  return row.kind === 'prompt' ? [row.text, ...filesOf(row.attachments)].join('\n') : markdownOf(row, 0).join('\n').trimEnd();
+}
+
+/** Several rows as one markdown text. */
+export function rowsMarkdown(rows: readonly Row[]): string {
+  return rows.map((row) => markdownOf(row, 0).join('\n').trimEnd()).filter((text) => text !== '').join('\n\n');
+}
+
+function filesOf(files: readonly Attachment[]): string[] {
+  return files.map((file) => `- attached: ${flat(file.name)} (${flat(file.mediaType)})`);
 }
 
 function markdownOf(row: Row, depth: number): string[] {
   switch (row.kind) {
-    case 'prompt': return ['## Prompt', '', row.text, ...row.attachments.map((file) => `- attached: ${flat(file.name)} (${flat(file.mediaType)})`)];
+    case 'prompt': return ['## Prompt', '', row.text, ...filesOf(row.attachments)];
     case 'text': return [row.text];
     case 'thinking': return ['<details><summary>Thinking</summary>', '', row.text, '', '</details>'];
     case 'tool': return toolMarkdown(row, depth);
@@ -50,6 +88,7 @@ function toolMarkdown(row: ToolRow, depth: number): string[] {
   if (row.command !== null) lines.push('', ...fence(row.command, 'sh'));
   for (const diff of row.diffs) lines.push('', `\`${flat(diff.path)}\` +${diff.added} −${diff.removed}`, '', ...fence(diff.patch, 'diff'));
   if (row.output !== '') lines.push('', ...fence(row.output, ''));
+  if (row.outputOmitted > 0) lines.push('', `*${row.outputOmitted} characters of the output are left out.*`);
   for (const child of row.children) lines.push('', ...markdownOf(child, depth + 1));
   return lines;
 }

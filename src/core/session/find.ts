@@ -73,7 +73,7 @@ export class TranscriptFind implements Disposable {
   constructor(options: FindOptions) {
     this.options = options;
     const { transcript, from } = options;
-    this.counts = new Array<number>(transcript.total).fill(-1);
+    this.counts = Array.from({ length: transcript.total }, () => -1);
     this.center = Math.max(0, Math.min(from, transcript.total));
     this.watching = transcript.onChange((ops) => this.onOps(ops));
     void this.run();
@@ -215,7 +215,7 @@ export class TranscriptFind implements Disposable {
   }
 
   private splice(at: number, remove: number, rows: readonly Row[]): void {
-    const fresh = new Array<number>(rows.length).fill(-1);
+    const fresh = rows.map(() => -1);
     const before = this.counts.length;
     if (fresh.length <= SPREAD) this.counts.splice(at, remove, ...fresh);
     else this.counts = [...this.counts.slice(0, at), ...fresh, ...this.counts.slice(at + remove)];

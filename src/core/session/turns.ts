@@ -1,3 +1,4 @@
+import type { ForkPoint } from '../model/backend.ts';
 import type { TurnState } from '../model/entry.ts';
 import type { PromptRow, Row } from '../model/row.ts';
 import type { TranscriptView } from './transcript-api.ts';
@@ -61,7 +62,7 @@ export async function* outlineOf(transcript: Rows, options: Options = {}): Async
 
 /** The next (1) or previous (-1) prompt from the row at `from`, without that one; null where there is none. */
 export async function promptFrom(transcript: Rows, from: number, step: 1 | -1, options: Options = {}): Promise<{ readonly index: number; readonly row: PromptRow } | null> {
-  for await (const { index, row } of rowsFrom(transcript, Math.min(from + step, transcript.total - 1), step, options)) if (row.kind === 'prompt') return { index, row };
+  for await (const { index, row } of rowsFrom(transcript, step === 1 ? from + 1 : Math.min(from, transcript.total) - 1, step, options)) if (row.kind === 'prompt') return { index, row };
   return null;
 }
 
@@ -80,17 +81,12 @@ export async function rowsOfTurn(transcript: Rows, index: number, options: Optio
   return rows;
 }
 
-/** What is known of a prompt at which a session is to be forked. */
-export interface PromptPlace {
+/** A prompt and where it stands. */
+interface PromptPlace {
+  readonly point: ForkPoint;
   readonly prompt: PromptRow;
-  /** Turn that ended before it; null where none did. */
-  readonly turnBefore: string | null;
-  /** True where nothing was said before it. */
-  readonly first: boolean;
   /** True where it came while its turn ran, so that nothing ends before it. */
   readonly within: boolean;
-  /** Prompts of the same text behind it. */
-  readonly sameBehind: number;
 }
 
 /** Where a prompt stands among the turns; null for a row that is no prompt of the session. Rejects when it is aborted. */
@@ -110,5 +106,5 @@ export async function placeOfPrompt(transcript: Rows & Pick<TranscriptView, 'ind
   }
   let sameBehind = 0;
   for await (const { row } of rowsFrom(transcript, at + 1, 1, options)) if (row.kind === 'prompt' && row.text.trim() === prompt.text.trim()) sameBehind += 1;
-  return { prompt, turnBefore, first, within, sameBehind };
+  return { point: { row: key, text: prompt.text, turnBefore, first, sameBehind }, prompt, within };
 }

@@ -8,13 +8,14 @@ import type { HostMessage, PageMessage } from '../../protocol/chat.ts';
 import type { Services } from '../services.ts';
 import { failureText, oneLine } from '../tree/text.ts';
 import { ChatChannel } from './channel.ts';
+import { ChatFinding } from './finding.ts';
 import { chatHtml } from './html.ts';
 import { KeptDraft } from './kept.ts';
 import { Opening } from './opening.ts';
 import { answerRequest } from './requests.ts';
 import { readPageMessage, refusedRequest } from './schema.ts';
 import { chatState } from './state.ts';
-import type { ChatTab } from './tabs.ts';
+import type { ChatTab, PageOrder } from './tabs.ts';
 
 /** One chat tab: a webview panel on the runtime of one session. */
 export class ChatPanel implements ChatTab, vscode.Disposable {
@@ -32,6 +33,8 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
   private pageReady = false;
   private readonly draft: KeptDraft;
   private readonly inserts: string[] = [];
+  private readonly orders: PageOrder[] = [];
+  private finding: ChatFinding | null = null;
   private wantsFocus = false;
   private readonly opening: Opening;
 
@@ -75,6 +78,12 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
     this.flushInserts();
   }
 
+  /** Hands the page what the person chose: as soon as it is there and shows the session. */
+  tell(message: PageOrder): void {
+    this.orders.push(message);
+    this.flushInserts();
+  }
+
   dispose(): void {
     if (this.disposed) return;
     this.detach();
@@ -99,16 +108,18 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
   private flushInserts(): void {
     if (!this.pageReady || !this.panel.visible || this.channel === null) return;
     for (const text of this.inserts.splice(0)) void this.post({ type: 'insert', text });
-    if (!this.wantsFocus) return;
+    if (this.wantsFocus) void this.post({ type: 'focus' });
     this.wantsFocus = false;
-    void this.post({ type: 'focus' });
+    for (const order of this.orders.splice(0)) void this.post(order);
   }
 
   private letGo(): void {
     this.watchingRuntime?.dispose();
+    this.finding?.dispose();
     this.channel?.dispose();
     this.runtime?.release();
     this.watchingRuntime = null;
+    this.finding = null;
     this.channel = null;
     this.runtime = null;
   }
@@ -128,6 +139,7 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
       config: () => ({ enterKey: this.services.settings.get('chat.enterKey'), thinking: this.services.settings.get('chat.thinking'), mac: process.platform === 'darwin' }),
       draft: () => this.draft.text,
     }, (message) => void this.post(message));
+    this.finding = new ChatFinding(runtime.transcript, () => this.services.settings.get('chat.thinking') !== 'hidden', (message) => void this.post(message));
     this.watchingRuntime = runtime.onState(() => this.refresh());
     this.channel.setVisible(this.panel.visible);
     if (this.pageReady) this.greet();
@@ -142,7 +154,10 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
 
   private onViewState(): void {
     // A hidden page is thrown away; shown again, it loads and says so.
-    if (!this.panel.visible) this.pageReady = false;
+    if (!this.panel.visible) {
+      this.pageReady = false;
+      this.finding?.dispose();
+    }
     this.channel?.setVisible(this.panel.visible);
     void this.services.context.set('pilothouse.chatFocused', this.services.panels.active() !== null);
     if (this.panel.active && this.panel.visible) this.services.panels.touched(this);
@@ -183,10 +198,10 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
   private async answer(message: Extract<PageMessage, { type: 'request' }>): Promise<void> {
     const { request } = message;
     try {
-      const { runtime, channel } = this;
+      const { runtime, channel, finding } = this;
       if (message.session !== this.key) throw new PilothouseError('wrong_session', 'This page shows another session. Close the tab and open it again.');
-      if (runtime === null || channel === null) throw new PilothouseError('not_ready', 'The session is still being opened. Try again in a moment.');
-      const value = await answerRequest(this.services, { key: this.key, runtime, generation: () => channel.currentGeneration, column: this.panel.viewColumn }, message.body);
+      if (runtime === null || channel === null || finding === null) throw new PilothouseError('not_ready', 'The session is still being opened. Try again in a moment.');
+      const value = await answerRequest(this.services, { key: this.key, runtime, finding, generation: () => channel.currentGeneration, column: this.panel.viewColumn }, message.body);
       await this.post({ type: 'reply', request, ok: true, value });
     } catch (error) {
       const code = error instanceof PilothouseError ? error.code : 'failed';

@@ -7,6 +7,7 @@ import { PilothouseError } from '../../core/model/errors.ts';
 import type { SessionKey } from '../../core/model/session.ts';
 import type { PageRequest, ReplyValue } from '../../protocol/chat.ts';
 import { commandId } from '../contributions.ts';
+import type { ChatFinding } from './finding.ts';
 import type { Services } from '../services.ts';
 import { oneLine, stripAnsi } from '../tree/text.ts';
 import { mentionsFor } from './mentions.ts';
@@ -16,6 +17,7 @@ import { placeOf } from './place.ts';
 interface RequestContext {
   readonly key: SessionKey;
   readonly runtime: SessionRuntime;
+  readonly finding: Pick<ChatFinding, 'answer'>;
   readonly generation: () => number;
   readonly column: vscode.ViewColumn | undefined;
 }
@@ -61,6 +63,16 @@ export async function answerRequest(services: Services, context: RequestContext,
         return DONE;
       }
       await vscode.commands.executeCommand(commandId(RUNNABLE[body.command]), { key: context.key });
+      return DONE;
+    case 'find':
+    case 'find-step':
+    case 'find-end':
+    case 'prompt':
+    case 'place':
+      return context.finding.answer(body);
+    case 'run-row':
+      // A fork takes the time that the agent takes, and tells of its failure itself.
+      void vscode.commands.executeCommand(commandId(body.command), { key: context.key, row: body.row });
       return DONE;
     case 'open-diff': {
       const row = await runtime.transcript.row(body.row);

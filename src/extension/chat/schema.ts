@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import type { PageMessage, PageRequest } from '../../protocol/chat.ts';
+import { FIND_MOST } from '../../protocol/find.ts';
 
 const TEXT = 2_000_000;
 const text = z.string().max(TEXT);
 const id = z.string().min(1).max(1_000);
 const index = z.number().int().min(0).max(10_000_000);
+const step = z.union([z.literal(1), z.literal(-1)]);
 const attachment = z.strictObject({
   name: z.string().min(1).max(500), mediaType: z.string().max(200), size: z.number().int().min(0).nullable(),
   data: z.string().max(15_000_000).nullable(), path: z.string().max(10_000).nullable(),
@@ -33,6 +35,12 @@ const request = z.discriminatedUnion('ask', [
   z.strictObject({ ask: z.literal('open-link'), href: z.string().min(1).max(8_000) }),
   z.strictObject({ ask: z.literal('insert-code'), text }),
   z.strictObject({ ask: z.literal('copy'), text }),
+  z.strictObject({ ask: z.literal('find'), id: index, query: z.strictObject({ text: z.string().max(FIND_MOST), matchCase: z.boolean(), wholeWord: z.boolean() }), from: index }),
+  z.strictObject({ ask: z.literal('find-step'), id: index, step }),
+  z.strictObject({ ask: z.literal('find-end') }),
+  z.strictObject({ ask: z.literal('prompt'), from: index, step }),
+  z.strictObject({ ask: z.literal('place'), row: id }),
+  z.strictObject({ ask: z.literal('run-row'), command: z.enum(['copyRow', 'copyTurn', 'forkFromHere']), row: id }),
   z.strictObject({ ask: z.literal('mentions'), query: z.string().max(1_000) }),
 ]);
 

@@ -43,6 +43,7 @@ export function chatState(fleet: Fleet, runtime: SessionRuntime): ChatState {
     usage: session?.usage ?? null,
     outbox: waitingItems(runtime).map(({ clientId, text, attachments, delivery, error, steer }) => ({ clientId, text, attachments, delivery, error, steer })),
     canRun: !dormant,
+    ...(runtime.forksAt && !dormant ? { forksAt: true } : {}),
     loading: runtime.loading,
   };
 }

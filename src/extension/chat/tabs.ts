@@ -1,10 +1,15 @@
 import type { SessionKey } from '../../core/model/session.ts';
+import type { HostMessage } from '../../protocol/chat.ts';
+
+export type PageOrder = Extract<HostMessage, { type: 'do' | 'go' }>;
 
 /** One chat tab, as the rest of the extension knows it. */
 export interface ChatTab {
   readonly key: SessionKey;
   /** Puts text into the composer, behind the draft that is kept: as soon as the page is there and has that. */
   insert(text: string): void;
+  /** Hands the page what the person chose: as soon as it is there and shows the session. */
+  tell(message: PageOrder): void;
   dispose(): void;
 }
 

@@ -10,9 +10,10 @@ import { contentCommands } from './content.ts';
 import { Dismissed } from './dismissed.ts';
 import type { Handler } from './handler.ts';
 import { sessionCommands } from './sessions.ts';
+import { transcriptCommands } from './transcript.ts';
 
 // One entry for every command of the table: a missing or a surplus one does not compile.
-const HANDLERS: Readonly<Record<CommandName, Handler>> = { ...connectionCommands, ...accountCommands, ...sessionCommands, ...contentCommands };
+const HANDLERS: Readonly<Record<CommandName, Handler>> = { ...connectionCommands, ...accountCommands, ...sessionCommands, ...contentCommands, ...transcriptCommands };
 
 /** Registers every command. A failure is told once, in one line, with a way to the log. */
 export function registerCommands(services: Services): vscode.Disposable {

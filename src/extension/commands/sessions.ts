@@ -2,7 +2,6 @@ import * as vscode from 'vscode';
 import { PilothouseError } from '../../core/model/errors.ts';
 import type { Session } from '../../core/model/session.ts';
 import { sessionKey } from '../../core/model/session.ts';
-import type { SessionRuntime } from '../../core/fleet/runtime.ts';
 import type { CommandName } from '../contributions.ts';
 import type { Services } from '../services.ts';
 import { isAlive } from '../tree/model.ts';
@@ -14,20 +13,11 @@ import { newSession } from './newSession.ts';
 import { runTask } from './runTask.ts';
 import { connectionFor, sessionFor } from './pick.ts';
 import { confirm, progress } from './progress.ts';
+import { withRuntime } from './withRuntime.ts';
 
 const connectionOf = (services: Services, session: Session) => services.fleet.connections().find((each) => each.connectionId === session.connectionId) ?? null;
 const traitsOf = (services: Services, session: Session) => connectionOf(services, session)?.traits ?? null;
 const alive = (services: Services) => (session: Session): boolean => isAlive(session, connectionOf(services, session)?.system ?? 'local');
-
-/** Runs `work` on the session's runtime, held for as long as that takes. */
-async function withRuntime<T>(services: Services, key: string, work: (runtime: SessionRuntime) => Promise<T>): Promise<T> {
-  const runtime = await services.fleet.open(key);
-  try {
-    return await work(runtime);
-  } finally {
-    runtime.release();
-  }
-}
 
 async function answerFromTree(services: Services, target: unknown, outcome: 'allow' | 'deny'): Promise<void> {
   const node = typeof target === 'string' ? services.tree.node(target) : null;

@@ -101,14 +101,14 @@ describe('moving by prompts', () => {
 describe('the place of a prompt', () => {
   it('says what ended before it and how often it was said again', async () => {
     const transcript = await view(session(100));
-    expect(await placeOfPrompt(transcript, 'p50')).toMatchObject({ prompt: { key: 'p50' }, turnBefore: 't49', first: false, within: false, sameBehind: 24 });
-    expect(await placeOfPrompt(transcript, 'p0')).toMatchObject({ turnBefore: null, first: true, sameBehind: 49 });
-    expect(await placeOfPrompt(transcript, 'p99')).toMatchObject({ turnBefore: 't98', sameBehind: 0 });
+    expect(await placeOfPrompt(transcript, 'p50')).toMatchObject({ prompt: { key: 'p50' }, within: false, point: { row: 'p50', text: 'Go on', turnBefore: 't49', first: false, sameBehind: 24 } });
+    expect(await placeOfPrompt(transcript, 'p0')).toMatchObject({ point: { turnBefore: null, first: true, sameBehind: 49 } });
+    expect(await placeOfPrompt(transcript, 'p99')).toMatchObject({ point: { turnBefore: 't98', sameBehind: 0 } });
   });
 
   it('is none for what is no prompt of the session, and says so of one within a turn', async () => {
     const transcript = await view([...session(3), prompt('steer', 14, 'And this', 't1')]);
     for (const key of ['a1', 'n1', 'nothing']) expect(await placeOfPrompt(transcript, key)).toBeNull();
-    expect(await placeOfPrompt(transcript, 'steer')).toMatchObject({ within: true, turnBefore: null });
+    expect(await placeOfPrompt(transcript, 'steer')).toMatchObject({ within: true });
   });
 });
