@@ -23,6 +23,7 @@ import type { ContextKey } from './contributions.ts';
 import { createLog } from './log.ts';
 import { Notifications } from './notifications.ts';
 import { vscodeProxy } from './proxy.ts';
+import { RemoteFiles } from './remote/remoteFiles.ts';
 import type { Services } from './services.ts';
 import { Settings } from './settings.ts';
 import { offerKey, usableKey } from './storeKey.ts';
@@ -66,11 +67,12 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   const panels = new ChatPanels();
   const documents = new ReadOnlyDocuments();
   const attachments = new AttachmentFiles(path.join(stateDir, 'attachments'), log);
+  const remote = new RemoteFiles(fleet, log.child('remote'));
   const lastEditor = new LastEditor();
   const tree = new SessionsTree(fleet, settings);
   const contextKeys = new Map<ContextKey, boolean>();
   const services: Services = {
-    extensionUri: context.extensionUri, channel, log, settings, store, fleet, connections, accounts, signIns, lostSecrets, panels, documents, attachments, lastEditor, tree,
+    extensionUri: context.extensionUri, channel, log, settings, store, fleet, connections, accounts, signIns, lostSecrets, panels, documents, attachments, remote, lastEditor, tree,
     drafts: store.keep('drafts'),
     ready: connected.promise,
     context: {
@@ -83,7 +85,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   };
   panels.start(services);
   context.subscriptions.push(
-    settings, accounts, connections, signIns, panels, documents, attachments, lastEditor, tree,
+    settings, accounts, connections, signIns, panels, documents, attachments, remote, lastEditor, tree,
     watchAttention(fleet, [tree.view]),
     new ConnectionsTree(fleet, accounts, (id) => connections.agentOf(id) !== null || id === 'local-claude' || id === 'local-codex' || accounts.record(id) !== null),
     new Notifications(services),

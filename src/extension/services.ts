@@ -11,6 +11,7 @@ import type { ReadOnlyDocuments } from './chat/documents.ts';
 import type { ChatTabs } from './chat/tabs.ts';
 import type { Connections } from './connections.ts';
 import type { ContextKey } from './contributions.ts';
+import type { RemoteFiles } from './remote/remoteFiles.ts';
 import type { Settings } from './settings.ts';
 import type { SessionsTree } from './tree/sessions.ts';
 
@@ -29,6 +30,7 @@ export interface Services {
   readonly panels: ChatTabs;
   readonly documents: ReadOnlyDocuments;
   readonly attachments: AttachmentFiles;
+  readonly remote: RemoteFiles;
   readonly lastEditor: LastEditor;
   readonly tree: SessionsTree;
   readonly drafts: Keep;

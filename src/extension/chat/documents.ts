@@ -11,8 +11,6 @@ const KEPT = 60;
 export class ReadOnlyDocuments implements vscode.TextDocumentContentProvider, vscode.Disposable {
   private readonly texts = new Map<string, string>();
   private readonly registration: vscode.Disposable;
-  private readonly changed = new vscode.EventEmitter<vscode.Uri>();
-  readonly onDidChange = this.changed.event;
 
   constructor() {
     this.registration = vscode.workspace.registerTextDocumentContentProvider(SCHEME, this);
@@ -25,31 +23,17 @@ export class ReadOnlyDocuments implements vscode.TextDocumentContentProvider, vs
   /** A document of that name and text; the name's ending chooses the language. */
   add(name: string, text: string): vscode.Uri {
     const uri = vscode.Uri.from({ scheme: SCHEME, path: `/${randomUUID()}/${name.replaceAll(/[\\/?#]/g, '_')}` });
-    this.keep(uri, text);
-    return uri;
-  }
-
-  private keep(uri: vscode.Uri, text: string): void {
-    this.texts.delete(uri.toString());
     this.texts.set(uri.toString(), text);
     for (const key of this.texts.keys()) {
       if (this.texts.size <= KEPT) break;
       this.texts.delete(key);
     }
+    return uri;
   }
 
   async open(name: string, text: string): Promise<void> {
     const document = await vscode.workspace.openTextDocument(this.add(name, text));
     await vscode.window.showTextDocument(document, { preview: true });
-  }
-
-  /** Opens the text of a file of another machine, which is said in its path; another look at it takes its place. */
-  async openRemote(path: string, machine: string, text: string, selection: vscode.Range | undefined): Promise<void> {
-    const uri = vscode.Uri.from({ scheme: SCHEME, authority: 'machine', path: `/${machine.replaceAll(/[\\/?#]/g, '_') || 'other machine'}/${path.replaceAll('\\', '/').replace(/^\/+/, '')}` });
-    const before = this.texts.get(uri.toString());
-    this.keep(uri, text);
-    if (before !== undefined && before !== text) this.changed.fire(uri);
-    await vscode.window.showTextDocument(await vscode.workspace.openTextDocument(uri), { preview: true, ...(selection === undefined ? {} : { selection }) });
   }
 
   /** Opens VS Code's diff editor on a change of a file, whole where both sides are known, else on the changed parts. */
@@ -61,7 +45,6 @@ export class ReadOnlyDocuments implements vscode.TextDocumentContentProvider, vs
 
   dispose(): void {
     this.registration.dispose();
-    this.changed.dispose();
     this.texts.clear();
   }
 }

@@ -1,6 +1,5 @@
 import { PilothouseError } from '../../core/model/errors.ts';
 import { childOf, isAbsolutePath, typedPath } from '../commands/remotePlaces.ts';
-import { oneLine } from '../tree/text.ts';
 
 /** The path on its machine of what an agent wrote there: absolute, from the home folder with `~/`, else from the session's folder. Throws `not_found` where that is not known. */
 export function remotePath(written: string, folder: string, home: string | null): string {
@@ -14,11 +13,4 @@ export function remotePath(written: string, folder: string, home: string | null)
 /** The last part of a path of any machine. */
 export function fileName(path: string): string {
   return path.split(/[\\/]/).findLast((part) => part !== '') ?? path;
-}
-
-/** The text of a file. Throws `invalid_argument` for one that is none. */
-export function textOfFile(bytes: Uint8Array, path: string): string {
-  const text = bytes.subarray(0, 8_000).includes(0) ? null : new TextDecoder('utf-8', { ignoreBOM: false }).decode(bytes);
-  if (text === null) throw new PilothouseError('invalid_argument', `${oneLine(fileName(path), 200)} is no text file.`);
-  return text;
 }

@@ -8,10 +8,11 @@ import type { SessionKey } from '../../core/model/session.ts';
 import type { PageRequest, ReplyValue } from '../../protocol/chat.ts';
 import { commandId } from '../contributions.ts';
 import type { ChatFinding } from './finding.ts';
+import { openCarried, openRemoteFile } from '../remote/opening.ts';
 import type { Services } from '../services.ts';
 import { oneLine, stripAnsi } from '../tree/text.ts';
 import { mentionsFor } from './mentions.ts';
-import { fileName, remotePath, textOfFile } from './remoteFile.ts';
+import { remotePath } from './remoteFile.ts';
 import { placeOf } from './place.ts';
 
 interface RequestContext {
@@ -95,7 +96,7 @@ export async function answerRequest(services: Services, context: RequestContext,
       const row = await runtime.transcript.row(body.row);
       const file = row?.kind === 'file' ? row.file : row?.kind === 'prompt' || row?.kind === 'tool' ? row.attachments[body.index] : undefined;
       if (file === undefined) throw new PilothouseError('not_found', 'This file is not in the transcript any more.');
-      await openAttachment(services, context, file);
+      await openAttachment(services, context, file, body.row);
       return DONE;
     }
     case 'open-file':
@@ -147,8 +148,7 @@ async function openFile(services: Services, context: RequestContext, file: strin
     const session = services.fleet.session(context.key);
     const machine = services.fleet.machinesOf(context.runtime.connectionId).find((each) => each.id === session?.machineId);
     const remote = remotePath(file, session?.folder ?? '', machine?.home ?? null);
-    const text = await vscode.window.withProgress({ location: vscode.ProgressLocation.Window, title: `Fetching ${oneLine(fileName(remote), 80)}…` }, () => context.runtime.reach.readFile(remote));
-    await services.documents.openRemote(remote, machine?.name ?? '', textOfFile(text, remote), at);
+    await whileOpen(context, services, (opener) => openRemoteFile(opener, { path: remote, machine: machine?.name ?? '', at }));
     return;
   }
   const place = await placeOf(file, services.fleet.session(context.key)?.folder ?? '');
@@ -161,10 +161,24 @@ async function openFile(services: Services, context: RequestContext, file: strin
   await vscode.commands.executeCommand('vscode.open', uri, { preview: true, ...(at === undefined ? {} : { selection: at }) });
 }
 
-async function openAttachment(services: Services, context: RequestContext, file: Attachment): Promise<void> {
+/** Opens a file through the session, which stays open until the file is here or the person has said what becomes of it. */
+async function whileOpen({ key, runtime }: RequestContext, { remote, log }: Services, open: (opener: Parameters<typeof openRemoteFile>[0]) => Promise<{ readonly later: Promise<void> }>): Promise<void> {
+  if (!runtime.retain()) throw new PilothouseError('closed', 'This session is being closed. Open it again.');
+  const release = (): void => runtime.release();
+  try {
+    const { later } = await open({ files: remote, log, key, far: runtime.reach });
+    void later.finally(release);
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+async function openAttachment(services: Services, context: RequestContext, file: Attachment, row: string): Promise<void> {
   if (file.data === null) {
-    if (file.path === null) throw new PilothouseError('not_found', 'The contents of this file were not kept.');
-    await openFile(services, context, file.path, null);
+    if (file.path !== null) await openFile(services, context, file.path, null);
+    else if (context.runtime.system === 'local') throw new PilothouseError('not_found', 'The contents of this file were not kept.');
+    else await whileOpen(context, services, (opener) => openCarried(opener, { row, name: file.name, size: file.size }));
     return;
   }
   await vscode.commands.executeCommand('vscode.open', vscode.Uri.file(await services.attachments.write(file.name, file.data)), { preview: true });
