@@ -38,8 +38,12 @@ export interface ChatState {
   readonly turns?: number;
   readonly owner: SessionOwner;
   readonly ownerName: string | null;
+  /** Whether we are in touch with the session: with its connection, and with its machine behind that. */
   readonly connection: 'online' | 'reconnecting' | 'offline';
+  /** Which of them is away, and since when. */
   readonly connectionDetail: string | null;
+  /** While the session's machine is away, though its connection is not: one line that says so. */
+  readonly machineAway?: string | null;
   /** One line and what to do about it, for failures of the session or its agent. `signIn`: the person can sign in from here. */
   readonly problem: { readonly message: string; readonly remedy: Remedy | null; readonly signIn?: boolean } | null;
   readonly controls: SessionControls;

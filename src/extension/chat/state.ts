@@ -4,6 +4,7 @@ import type { OutboxItem } from '../../core/session/store-api.ts';
 import type { ChatState } from '../../protocol/chat.ts';
 import { shortFolder } from '../tree/model.ts';
 import { agentName } from '../tree/text.ts';
+import { contactOf } from './contact.ts';
 
 /** Prompts that are shown beside the rows: one that is on its way and stands there already is not shown twice. */
 function waitingItems(runtime: SessionRuntime): readonly OutboxItem[] {
@@ -35,8 +36,7 @@ export function chatState(fleet: Fleet, runtime: SessionRuntime): ChatState {
     turnStartedAt: runtime.turnStartedAt,
     owner: runtime.followsWindow ? 'window' : (session?.owner ?? 'nobody'),
     ownerName: session?.ownerName ?? null,
-    connection: status === 'ready' ? 'online' : status === 'connecting' ? 'reconnecting' : 'offline',
-    connectionDetail: connection?.state.message ?? null,
+    ...contactOf(connection?.state, machine, session?.state ?? 'unknown', Date.now()),
     problem: connectionProblem ?? sessionProblem,
     controls: runtime.controls(),
     traits: runtime.traits,

@@ -6,7 +6,7 @@ import { commandId, VIEWS } from '../contributions.ts';
 import type { Settings } from '../settings.ts';
 import type { TreeModel, TreeNode } from './model.ts';
 import { buildTree, contextValue, needsPerson } from './model.ts';
-import { age, agentName, belowFolder, describeSession, oneLine, stateWord } from './text.ts';
+import { age, agentName, belowFolder, describeSession, machineAway, oneLine, stateWord } from './text.ts';
 
 /** The Sessions view: VS Code's own tree over the fleet's state. */
 export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Disposable {
@@ -122,6 +122,8 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
     const item = new vscode.TreeItem(title, session.waiting.length > 0 ? Expanded : None);
     const now = Date.now();
     const dormant = connection?.dormant ?? false;
+    const machine = dormant || connection?.system === 'local' ? undefined : this.fleet.machines().find((each) => each.id === session.machineId);
+    const away = machine === undefined ? null : machineAway(machine, now);
     item.description = describeSession(session, session.agent, now, dormant);
     item.iconPath = dormant && session.state === 'unknown' ? new vscode.ThemeIcon('history', new vscode.ThemeColor('disabledForeground')) : sessionIcon(session);
     item.contextValue = connection === undefined ? 'session' : contextValue(session, connection);
@@ -131,7 +133,7 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
     tooltip.appendMarkdown('\n\n');
     tooltip.appendText([
       dormant ? agent : `${agent} · ${stateWord(session)}`, session.folder, session.branch === null ? '' : `branch ${session.branch}`, session.model ?? '', session.error ?? '',
-      `changed ${age(session.updatedAt, now)} ago`,
+      away ?? '', `changed ${age(session.updatedAt, now)} ago`,
     ].filter((line) => line !== '').map((line) => oneLine(line, 300)).join('\n'));
     item.tooltip = tooltip;
     item.accessibilityInformation = { label: `${title}, ${item.description}` };

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import type { Connection } from '../../core/fleet/connection.ts';
 import { describeError, PilothouseError } from '../../core/model/errors.ts';
-import type { Session } from '../../core/model/session.ts';
+import type { Machine, Session } from '../../core/model/session.ts';
 
 // Bidirectional controls, zero-width characters and C0/C1 controls: a title from an agent must not reorder or hide the text around it.
 const CONTROLS = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu;
@@ -44,6 +44,21 @@ export function age(at: number, now: number): string {
   if (hours < 24) return `${hours} h`;
   const days = Math.floor(hours / 24);
   return days < 365 ? `${days} d` : `${Math.floor(days / 365)} y`;
+}
+
+/** `14:05`, on another day `5 Aug, 14:05`, in another year with that: a moment on this computer's clock and in its language. */
+function moment(at: number, now: number): string {
+  const [then, today] = [new Date(at), new Date(now)];
+  const time = { hour: '2-digit', minute: '2-digit' } as const;
+  if (then.toDateString() === today.toDateString()) return then.toLocaleTimeString(undefined, time);
+  return then.toLocaleString(undefined, { ...time, day: 'numeric', month: 'short', ...(then.getFullYear() === today.getFullYear() ? {} : { year: 'numeric' }) });
+}
+
+/** That a machine is away, since when, as a clause; null for one that is there. */
+export function machineAway({ name, state, seenAt }: Pick<Machine, 'name' | 'state' | 'seenAt'>, now: number): string | null {
+  if (state === 'online') return null;
+  const since = seenAt === null ? '' : ` since ${moment(seenAt, now)}`;
+  return state === 'offline' ? `machine “${oneLine(name, 60)}” offline${since}` : `no sign of machine “${oneLine(name, 60)}”${since}`;
 }
 
 const AGENTS: ReadonlyMap<string, string> = new Map([['claude', 'Claude Code'], ['codex', 'Codex'], ['gemini', 'Gemini'], ['openclaw', 'OpenClaw'], ['agy', 'Antigravity'], ['rig', 'Rig']]);

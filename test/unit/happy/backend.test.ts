@@ -21,12 +21,17 @@ describe('the lists of an account', () => {
     expect(new Set(all.map(({ id }) => id))).toEqual(new Set(world.fleet.sessions.map(({ id }) => id)));
     expect(all.map(({ updatedAt }) => updatedAt)).toEqual(all.map(({ updatedAt }) => updatedAt).toSorted((one, other) => other - one));
     const byId = new Map(all.map((session) => [session.id, session]));
+    const { sessions, machines: there } = world.server.rows();
+    const seenAt = new Map([...sessions, ...there].map(({ id, activeAt }) => [id, activeAt]));
+    const seen = (id: string): number => seenAt.get(id) ?? 0;
     for (const { id, state, title, machine, path } of world.fleet.sessions) {
       const shown = byId.get(id);
       if (state === 'unreadable') expect(shown).toMatchObject({ title: 'Cannot be decrypted', machineId: '', folder: '', waiting: [] });
       else expect(shown).toMatchObject({ title, machineId: machine.id, folder: path, connectionId: 'happy' });
       if (state === 'archived') expect(shown).toMatchObject({ state: 'stopped', archived: true });
-      if (state === 'stopped') expect(shown).toMatchObject({ state: 'stopped', archived: false });
+      // Of one that was seen last when its machine was, or after, nobody knows whether it lives on where the machine is.
+      const vanished = !machine.online && seen(id) > seen(machine.id) - 90_000;
+      if (state === 'stopped') expect(shown).toMatchObject({ state: vanished ? 'unknown' : 'stopped', archived: false });
       if (state === 'permission' || state === 'question' || state === 'plan') expect(shown).toMatchObject({ state: 'waiting', waiting: [expect.objectContaining({ ask: state === 'permission' ? 'tool' : state })] });
       if (state === 'local') expect(shown).toMatchObject({ owner: 'foreign', ownerName: `a terminal on ${machine.host}` });
     }

@@ -14,6 +14,7 @@ import type { FleetState } from '../../loopback/happy/conversations.ts';
 import { Phone } from '../../loopback/happy/phone.ts';
 import type { HappyTestServer } from '../../loopback/happy/server.ts';
 import { startHappyServer } from '../../loopback/happy/server.ts';
+import type { HappyTimes } from '../../loopback/happy/times.ts';
 import { happyTimes } from '../../loopback/happy/times.ts';
 import { FakeDaemon } from './fakeDaemon.ts';
 
@@ -77,8 +78,9 @@ export class HappyWorld implements AsyncDisposable {
   readonly #animation: Animation | null;
   readonly #open: (() => Promise<void>)[] = [];
 
-  static async make(options: FleetOptions & { readonly alive?: boolean } = {}): Promise<HappyWorld> {
-    const server = await startHappyServer({ times });
+  /** `times` replaces single ones of the server's. */
+  static async make({ times: replaced = {}, ...options }: FleetOptions & { readonly alive?: boolean; readonly times?: Partial<HappyTimes> } = {}): Promise<HappyWorld> {
+    const server = await startHappyServer({ times: { ...times, ...replaced } });
     const fleet = seedFleet(server, { sessions: 16, ...options });
     const animation = options.alive === false ? null : await animateFleet(server.url, fleet, { stepMs: 15, beatMs: 150 });
     const phone = await Phone.signIn(server.url, fleet.master);

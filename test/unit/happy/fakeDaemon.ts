@@ -284,6 +284,12 @@ export class FakeDaemon {
     this.machine.socket.emit('machine-alive', { machineId: this.machineId, time: Date.now() });
   }
 
+  /** What the daemon says of itself. */
+  async says(status: 'running' | 'shutting-down'): Promise<void> {
+    const version = this.server.rows().machines.find(({ id }) => id === this.machineId)?.daemonStateVersion ?? 0;
+    await this.machine.socket.timeout(2_000).emitWithAck('machine-update-state', { machineId: this.machineId, daemonState: this.machine.cipher.seal({ status, pid: 1 }), expectedVersion: version });
+  }
+
   /** Starts a session's process again when the machine is asked to; `begin` is called with it before anything reaches it. */
   resumes(resumed: Resumed | null, begin: (agent: FakeAgent) => void = () => undefined): void {
     this.machine.on('resume-happy-session', ({ sessionId }) => {

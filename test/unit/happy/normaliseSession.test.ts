@@ -28,6 +28,13 @@ describe('state of a session', () => {
     ['failed with the agent\'s words', { turn: { turn: 't', state: 'failed', at: now, error: 'no key' } }, 'failed'],
     ['idle after a take over, which ends the turn as failed', { turn: { turn: 't', state: 'failed', at: now, error: null } }, 'idle'],
     ['starting before its first state', { row: { ...row, createdAt: now - 2000 }, agentState: null }, 'starting'],
+    ['unknown on a machine that is away, though the flag is fresh', { presence: { connectedAt: now - 5000, heardAt: null, thinking: null }, machine: { state: 'offline', activeAt: now - 2000 } }, 'unknown'],
+    ['unknown on a machine without a sign of life', { presence: { connectedAt: now - 5000, heardAt: null, thinking: null }, machine: { state: 'unknown', activeAt: now - 200_000 } }, 'unknown'],
+    ['by its own word, though the daemon of its machine is away', { machine: { state: 'offline', activeAt: now - 200_000 } }, 'idle'],
+    ['unknown where it vanished with its machine', { row: { ...row, active: false, activeAt: now - 800_000 }, machine: { state: 'offline', activeAt: now - 790_000 } }, 'unknown'],
+    ['stopped where its machine went on without it', { row: { ...row, active: false, activeAt: now - 800_000 }, machine: { state: 'offline', activeAt: now - 300_000 } }, 'stopped'],
+    ['stopped where it said so, wherever its machine is', { metadata: { ...metadata, lifecycleState: 'archived' }, row: { ...row, active: false }, machine: { state: 'offline', activeAt: now - 2000 } }, 'stopped'],
+    ['stopped on a machine that is there', { row: { ...row, active: false }, machine: { state: 'online', activeAt: now - 2000 } }, 'stopped'],
     ['idle in a terminal, where thinking stays false and turns end late', { agentState: { controlledByUser: true }, turn: { turn: 't', state: 'running', at: now - 60_000, error: null } }, 'idle'],
     ['running in a terminal while it says something', { agentState: { controlledByUser: true }, turn: { turn: 't', state: 'running', at: now - 1000, error: null } }, 'running'],
   ])('%s', (_, input, state) => {

@@ -20,6 +20,15 @@ describe('what keeps the person from going on', () => {
   });
 });
 
+describe('a machine that is away', () => {
+  it('is said over the transcript, behind what the person must act on', () => {
+    const away = state({ connection: 'offline', machineAway: 'Machine “studio” offline.' });
+    expect(bannerOf(away)).toMatchObject({ level: 'warning', text: 'Machine “studio” offline.', action: null });
+    expect(bannerOf({ ...away, problem: { message: 'Signed out.', remedy: null, signIn: true } })).toMatchObject({ text: 'Signed out.' });
+    expect(bannerOf({ ...away, machineAway: null })).toBeNull();
+  });
+});
+
 describe('a session that a person runs at its own terminal', () => {
   const traits = { fork: true, resume: true, takeOver: true } as ChatState['traits'];
 

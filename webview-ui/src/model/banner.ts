@@ -33,6 +33,8 @@ export function bannerOf(state: ChatState): BannerWords | null {
     const stopped = state.state === 'failed' || state.state === 'stopped';
     return { level: 'error', icon: 'error', text: state.problem.message, remedy: state.problem.remedy, action: stopped && state.traits.resume ? { label: 'Resume', command: 'resume' } : null };
   }
+  const { machineAway = null } = state;
+  if (machineAway !== null) return { level: 'warning', icon: 'debug-disconnect', text: machineAway, remedy: null, action: null };
   if (state.owner === 'window') return { level: 'info', icon: 'multiple-windows', text: 'Another VS Code window runs this session. What you send here goes through it.', remedy: null, action: null };
   return null;
 }

@@ -4,7 +4,7 @@ import { sleep } from '../../transport/clock.ts';
 import type { HappyAccount } from './account.ts';
 import { ConnectionError, EncryptionError, HappyError, MachineOfflineError, TimeoutError } from './errors.ts';
 import { RpcRefused, SessionUnreachable } from './rpc.ts';
-import type { SessionRow } from './wire/bodies.ts';
+import type { MachineRow, SessionRow } from './wire/bodies.ts';
 
 /** How a session's process ended: it was gone before, it obeyed, or its machine's daemon ended it. */
 interface Stopped {
@@ -14,7 +14,17 @@ interface Stopped {
 /** A living process answers in milliseconds. One that wrote `archived` and then keeps silent this long has ended; the server itself would look for it for 15 s. */
 const SILENT_MS = 3_000;
 const STOP_MS = 60_000;
+/** How long a process and its machine may take to say that they are there, where nothing is known of either. The server itself would look for each for 15 s. */
+const LOOK_MS = 5_000;
 const AGAIN_MS = 300;
+
+export interface StopOptions extends CallOptions {
+  /**
+   * What is known of the session's machine. `there`: it is, or the session's process was heard a moment ago. `away`: it is not, and the process would have been heard: nobody is asked. Absent: nothing is
+   * known, so that both are asked, side by side and for a short time.
+   */
+  readonly machine?: 'there' | 'away';
+}
 
 /**
  * Ends the session's process, marks it inactive, and makes sure (happy.md A, the table of stops): `killSession` until nobody takes calls any more; where it is deaf, the
@@ -22,15 +32,16 @@ const AGAIN_MS = 300;
  * SessionNotFound, `still_running`, MachineOfflineError (nobody answers, and the machine that would know is away: the session is left as it is), and with what keeps us from
  * asking (ConnectionError, EncryptionError).
  */
-export async function stopSession(account: HappyAccount, sessionId: string, options: CallOptions = {}): Promise<Stopped> {
+export async function stopSession(account: HappyAccount, sessionId: string, { machine, ...options }: StopOptions = {}): Promise<Stopped> {
   const row = await account.sessionRow(sessionId, options);
-  const step = await end(account, row, options);
+  if (machine !== 'there') await requireContact(account, row, machine === 'away', options);
+  const step = machine === 'away' ? 'nothing-to-stop' : await end(account, row, options);
   // Gone meanwhile is as good as archived.
   await account.api.archiveSession(sessionId, options);
   return { step };
 }
 
-export interface DeleteOptions extends CallOptions {
+export interface DeleteOptions extends StopOptions {
   /** Removes the record although its machine is away, where a process of the session may live on; the person was asked. False when absent: MachineOfflineError then. */
   readonly removeUnconfirmed?: boolean;
 }
@@ -42,8 +53,39 @@ export async function deleteSession(account: HappyAccount, sessionId: string, { 
   } catch (error) {
     if (!removeUnconfirmed || !(error instanceof MachineOfflineError)) throw error;
   }
-  await account.api.deleteSession(sessionId, options);
-  if ((await account.api.session(sessionId, options)) !== null) throw new HappyError('still_running', `The Happy server still lists session ${sessionId} after its deletion. Try again.`);
+  const call = options.signal === undefined ? {} : { signal: options.signal };
+  await account.api.deleteSession(sessionId, call);
+  if ((await account.api.session(sessionId, call)) !== null) throw new HappyError('still_running', `The Happy server still lists session ${sessionId} after its deletion. Try again.`);
+}
+
+/** Rejects with MachineOfflineError where nobody is there to tell whether the session's process has ended, and it did not say so itself. */
+async function requireContact(account: HappyAccount, row: SessionRow, away: boolean, options: CallOptions): Promise<void> {
+  if (isArchivedBy(account, row)) return;
+  const machineId = machineIdOf(account, row);
+  if (away && machineId !== null) throw notConfirmed(row, machineId);
+  const machine = machineId === null ? null : await account.api.machine(machineId, options);
+  if (machine !== null && !(await someoneAnswers(account, row, machine, options))) throw notConfirmed(row, machine.id);
+}
+
+/** True as soon as the session's process or its machine answers, or our own contact is lost; false when both are not there, or silent for long. The questions do nothing. */
+async function someoneAnswers(account: HappyAccount, row: SessionRow, machine: MachineRow, options: CallOptions): Promise<boolean> {
+  const done = new AbortController();
+  const signal = options.signal === undefined ? done.signal : AbortSignal.any([options.signal, done.signal]);
+  const there = (call: Promise<unknown>): Promise<boolean> => call.then(() => true, (error: unknown) => !(error instanceof SessionUnreachable || error instanceof MachineOfflineError));
+  const questions = [
+    there(account.sessionRpc(row, 'getDirectoryTree', { path: '.', maxDepth: 0 }, { signal })),
+    // Refused without an id by every daemon.
+    there(account.machineRpc(machine, 'stop-session', { sessionId: '' }, { signal })),
+  ];
+  const first = new Promise<boolean>((resolve) => {
+    for (const question of questions) void question.then((is) => (is ? resolve(true) : undefined));
+    void Promise.all(questions).then((all) => resolve(all.includes(true)));
+  });
+  try {
+    return await Promise.race([first, sleep(account.clock, LOOK_MS, signal).then(() => false)]);
+  } finally {
+    done.abort();
+  }
 }
 
 async function end(account: HappyAccount, row: SessionRow, options: CallOptions): Promise<Stopped['step']> {
@@ -76,13 +118,15 @@ async function confirmed(account: HappyAccount, row: SessionRow, step: Stopped['
     const said = await force(account, now, options);
     if (said === 'no-machine' || said === 'refused') return step;
     if (said === 'done') return 'killed';
-    if (said instanceof MachineOfflineError) {
-      const message = `Nothing answers for session ${row.id}, and its machine ${said.machineId} is offline: whether its process has ended could not be confirmed. Try again when the machine is back.`;
-      throw new MachineOfflineError(said.machineId, { message, cause: said });
-    }
+    if (said instanceof MachineOfflineError) throw notConfirmed(row, said.machineId, said);
     if (account.clock.monotonic() >= until) throw new HappyError('still_running', `The machine of session ${row.id} does not say whether its process has ended. Try again.`);
     await sleep(account.clock, AGAIN_MS, options.signal);
   }
+}
+
+function notConfirmed(row: SessionRow, machineId: string, cause?: unknown): MachineOfflineError {
+  const message = `Nothing answers for session ${row.id}, and its machine ${machineId} is offline: whether its process has ended could not be confirmed. Try again when the machine is back.`;
+  return new MachineOfflineError(machineId, { message, ...(cause === undefined ? {} : { cause }) });
 }
 
 /** Asks the process to end. Waits for as long as the server looks for it. */
@@ -148,14 +192,19 @@ function isArchivedBy(account: HappyAccount, row: SessionRow): boolean {
   return isJsonObject(metadata) && metadata['lifecycleState'] === 'archived';
 }
 
+function machineIdOf(account: HappyAccount, row: SessionRow): string | null {
+  const metadata = account.cipherOf(row).open(row.metadata);
+  const id = isJsonObject(metadata) ? metadata['machineId'] : null;
+  return typeof id === 'string' && id !== '' ? id : null;
+}
+
 /**
  * Asks the machine's daemon to end it; it knows only sessions that it started since it runs itself, and refuses others. `no-machine` where the session names none of this account,
  * `no-answer` where it is not known what the daemon did. The server's flag of the machine lags behind both ways, so that it is asked whatever that says.
  */
 async function force(account: HappyAccount, row: SessionRow, options: CallOptions): Promise<'done' | 'refused' | 'no-machine' | 'no-answer' | MachineOfflineError> {
-  const metadata = account.cipherOf(row).open(row.metadata);
-  const machineId = isJsonObject(metadata) ? metadata['machineId'] : null;
-  const machine = typeof machineId === 'string' && machineId !== '' ? await account.api.machine(machineId, options) : null;
+  const machineId = machineIdOf(account, row);
+  const machine = machineId === null ? null : await account.api.machine(machineId, options);
   if (machine === null) return 'no-machine';
   try {
     await account.machineRpc(machine, 'stop-session', { sessionId: row.id }, options);

@@ -10,7 +10,7 @@ import { HappyAccount } from '../account.ts';
 import { inSlices } from '../crypto/slices.ts';
 import { AuthenticationError, ConnectionError, invalid, SessionNotFound } from '../errors.ts';
 import { changeMetadata } from '../metadata.ts';
-import type { MirrorChange } from '../mirrored.ts';
+import type { MirrorChange, MirroredSession } from '../mirrored.ts';
 import { controlsOf, isArchived, isHidden, machineOf, sessionOf } from '../normalise/index.ts';
 import { str } from '../normalise/read.ts';
 import { spawn } from '../spawn.ts';
@@ -239,10 +239,19 @@ export class HappyBackend implements SessionBackend {
     const thinking = risen === null ? row.thinking : risen.restsSince !== null && risen.restsSince >= (handle?.log.workAt ?? 0) ? false : null;
     const session = sessionOf({
       connectionId: this.connectionId, row: { ...row, active: row.active === true || (risen !== null && row.active !== null) }, metadata: told(metadata), agentState: told(row.agentState),
-      presence: { connectedAt: this.#connectedAt, heardAt: risen === null ? this.#signs.heardAt(id) : now, thinking }, now,
+      presence: { connectedAt: this.#connectedAt, heardAt: risen === null ? this.#signs.heardAt(id) : now, thinking }, machine: this.#machineOf(row), now,
       turn: handle?.log.turnHint() ?? null, usage: handle?.log.usage ?? null,
     });
-    return { ...session, archived: this.#marks.archived(id) ?? (session.state === 'stopped' && isArchived(told(row.metadata))) };
+    // What was put away unseen and lives after all is nothing to hide.
+    const mark = this.#marks.putAwayUnseen(id) ? session.state === 'stopped' || session.state === 'unknown' : this.#marks.archived(id);
+    return { ...session, archived: mark ?? (session.state === 'stopped' && isArchived(told(row.metadata))) };
+  }
+
+  #machineOf(session: MirroredSession): { readonly state: Machine['state']; readonly activeAt: number } | null {
+    const id = str(told(session.metadata), 'machineId');
+    const row = id === null ? null : this.#account.mirror.machine(id);
+    const machine = row === null ? null : this.#machine(row.id);
+    return row === null || machine === null ? null : { state: machine.state, activeAt: row.activeAt };
   }
 
   #machine(id: string): Machine | null {
@@ -315,6 +324,9 @@ export class HappyBackend implements SessionBackend {
     if (this.#told.get(`machine:${machine.id}`) === text) return;
     this.#told.set(`machine:${machine.id}`, text);
     this.#events.emit({ type: 'machine', machine });
+    // What is known of its sessions changes with it.
+    for (const { id, metadata } of this.#account.mirror.sessions()) if (str(told(metadata), 'machineId') === machine.id) this.#due.add(id);
+    this.#flushSoon();
   }
 
   #settle(): void {

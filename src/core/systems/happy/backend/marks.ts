@@ -30,15 +30,22 @@ export class Marks {
   /** The person's word on it; null where there is none. */
   archived(id: string): boolean | null {
     const mark = this.#archived.get(`archived:${id}`);
-    return mark === undefined ? null : mark === 'yes';
+    return mark === undefined ? null : mark !== 'no';
   }
 
-  async setArchived(id: string, archived: boolean | null): Promise<void> {
+  /** Whether it was put away while nobody could say that its process has ended. */
+  putAwayUnseen(id: string): boolean {
+    return this.#archived.get(`archived:${id}`) === 'unseen';
+  }
+
+  /** `unseen`: put away while nobody can say that its process has ended. */
+  async setArchived(id: string, archived: boolean | 'unseen' | null): Promise<void> {
+    const mark = archived === null ? null : archived === 'unseen' ? 'unseen' : archived ? 'yes' : 'no';
     const next = new Map(this.#archived);
-    if (archived === null) next.delete(`archived:${id}`);
-    else next.set(`archived:${id}`, archived ? 'yes' : 'no');
+    if (mark === null) next.delete(`archived:${id}`);
+    else next.set(`archived:${id}`, mark);
     this.#archived = next;
-    await this.#keep.set(`archived:${id}`, archived === null ? null : archived ? 'yes' : 'no');
+    await this.#keep.set(`archived:${id}`, mark);
   }
 
   async followed(id: string): Promise<Followed> {

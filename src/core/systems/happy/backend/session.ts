@@ -7,7 +7,7 @@ import type { Session, SessionControls } from '../../../model/session.ts';
 import { abortReason } from '../../../transport/clock.ts';
 import { Emitter } from '../../../transport/emitter.ts';
 import type { Cipher } from '../crypto/cipher.ts';
-import { EncryptionError, HappyError, invalid, SessionNotFound } from '../errors.ts';
+import { EncryptionError, HappyError, invalid, MachineOfflineError, SessionNotFound } from '../errors.ts';
 import { changeMetadata } from '../metadata.ts';
 import type { MirroredSession } from '../mirrored.ts';
 import { answerCall, controlsOf, flavourOf, isTerminal, localSessionOf } from '../normalise/index.ts';
@@ -16,6 +16,7 @@ import { openAsks } from '../normalise/state.ts';
 import { str } from '../normalise/read.ts';
 import { RpcRefused, SessionUnreachable } from '../rpc.ts';
 import { deleteSession, stopSession } from '../stop.ts';
+import type { StopOptions } from '../stop.ts';
 import type { MachineRow } from '../wire/bodies.ts';
 import { requireTaken, uploadAll } from './attachments.ts';
 import type { HappyDesk } from './desk.ts';
@@ -127,18 +128,24 @@ export class HappySessionHandle implements SessionHandle {
     await this.#change((current) => ({ ...current, summary: { ...(isJsonObject(current['summary']) ? current['summary'] : {}), text, updatedAt }, name: text }), options);
   }
 
-  /** An archived session runs no process: it is stopped first. Brought back it is shown again, and resumed by its next prompt. */
+  /** An archived session runs no process: it is stopped first. One whose machine is away is put away until it is heard to live. Brought back it is shown again, and resumed by its next prompt. */
   async archive(archived: boolean, options: CallOptions = {}): Promise<void> {
     await this.#need(options);
-    if (archived) await this.#desk.watched(stopSession(this.#desk.account, this.id, options));
-    await this.#desk.marks.setArchived(this.id, archived);
+    const { account, marks } = this.#desk;
+    const seen = !archived || (await this.#desk.watched(stopSession(account, this.id, this.#stopOptions(options))).then(() => true, (error: unknown) => {
+      if (error instanceof MachineOfflineError) return false;
+      throw error;
+    }));
+    if (!seen) await this.#desk.watched(account.api.archiveSession(this.id, options));
+    await marks.setArchived(this.id, seen ? archived : 'unseen');
     this.#desk.changed(this.id);
   }
 
   async stop(options: CallOptions = {}): Promise<StopReport> {
     // Happy calls whatever was stopped archived; the person has stopped it, not put it away.
     if (this.#desk.describe(this.id)?.archived === false) await this.#desk.marks.setArchived(this.id, false);
-    const { step } = await this.#desk.watched(stopSession(this.#desk.account, this.id, options));
+    await this.#need(options);
+    const { step } = await this.#desk.watched(stopSession(this.#desk.account, this.id, this.#stopOptions(options)));
     this.#desk.changed(this.id);
     if (step === 'nothing-to-stop') return { step, message: 'The session’s process was not running.' };
     return step === 'killed' ? { step, message: 'The session’s process did not answer and was ended by its machine.' } : { step: 'terminated', message: 'The session’s process has ended.' };
@@ -202,7 +209,7 @@ export class HappySessionHandle implements SessionHandle {
   async remove(options: CallOptions = {}): Promise<void> {
     const machineId = str(told(this.#mirrored()?.metadata ?? null), 'machineId');
     const away = machineId === null || this.#desk.machine(machineId)?.state !== 'online';
-    await this.#desk.watched(deleteSession(this.#desk.account, this.id, { ...options, removeUnconfirmed: away }).catch((error: unknown) => {
+    await this.#desk.watched(deleteSession(this.#desk.account, this.id, { ...this.#stopOptions(options), removeUnconfirmed: away }).catch((error: unknown) => {
       // Somebody else was faster: it is gone, as was asked.
       if (!(error instanceof SessionNotFound)) throw error;
     }));
@@ -306,6 +313,16 @@ export class HappySessionHandle implements SessionHandle {
     await this.#need(options);
     const row = await this.#desk.watched(changeMetadata(this.#desk.account, this.id, change, options));
     this.#desk.account.mirror.takeSession(row);
+  }
+
+  /** The call with what is known of the session's machine. A daemon may be away while the session's process goes on: that would have been heard. */
+  #stopOptions(options: CallOptions): StopOptions {
+    const { signs } = this.#desk;
+    const machineId = str(told(this.#mirrored()?.metadata ?? null), 'machineId');
+    const state = machineId === null ? undefined : this.#desk.machine(machineId)?.state;
+    // The flag of a machine that was not heard yet may be of a daemon that has ended.
+    if (signs.lives(this.id) || (state === 'online' && machineId !== null && signs.heardAt(machineId) !== null)) return { ...options, machine: 'there' };
+    return state === 'offline' && signs.complete ? { ...options, machine: 'away' } : options;
   }
 
   async #machine(session: MirroredSession, options: CallOptions): Promise<MachineRow> {

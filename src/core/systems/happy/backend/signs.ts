@@ -21,6 +21,7 @@ export class Signs {
   readonly #alive = new Map<string, number>();
   /** Sessions whose process is known to live although the server is deaf to it, and since when it rests; monotonic milliseconds. */
   readonly #risen = new Map<string, Risen>();
+  #contactAt = Number.NEGATIVE_INFINITY;
   readonly #stopped = new Set<string>();
   readonly #fresh = new Set<string>();
 
@@ -36,6 +37,11 @@ export class Signs {
   /** Whether a sign of life of the session came in a moment ago, or its process was heard otherwise. */
   lives(id: string): boolean {
     return this.risen(id) !== null || this.#clock.monotonic() - (this.#alive.get(id) ?? Number.NEGATIVE_INFINITY) <= LIFE_MS;
+  }
+
+  /** Whether this contact is old enough that every process that lives was heard. */
+  get complete(): boolean {
+    return this.#clock.monotonic() - this.#contactAt > LIFE_MS;
   }
 
   /** Since when a process lives to which the server is deaf, and since when it rests; null for others. */
@@ -91,6 +97,7 @@ export class Signs {
 
   /** Contact came or went: what was heard through the last one is old. */
   contact(): void {
+    this.#contactAt = this.#clock.monotonic();
     this.#heard.clear();
     this.#alive.clear();
   }

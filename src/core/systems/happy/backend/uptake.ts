@@ -110,15 +110,18 @@ export class Uptake implements Disposable {
   later(act: () => void): void {
     const over = this.#desk.account.clock.setTimeout(() => this.dispose(), LATE_MS);
     this.#open.push({ dispose: () => over.cancel() });
-    void this.#seen.promise.then(() => {
-      if (!this.#end.signal.aborted) act();
-      this.dispose();
-    });
+    void this.#told(act);
   }
 
   dispose(): void {
     this.#end.abort();
     for (const each of this.#open.splice(0)) each.dispose();
+  }
+
+  async #told(act: () => void): Promise<void> {
+    await this.#seen.promise;
+    if (!this.#end.signal.aborted) act();
+    this.dispose();
   }
 
   #take(): void {

@@ -15,6 +15,8 @@ const sessionSilenceMs = 15_000;
 const machineSilenceMs = 90_000;
 /** The server goes on ignoring what a session says for a minute after it was archived. */
 const archiveGraceMs = 60_000;
+/** What a machine said this long after a session's last word was said without it: the server keeps both to about 35 s. */
+const apartMs = 90_000;
 /** In a terminal the end of a turn is told with the next prompt only: what was told this long ago is no sign of work. */
 const terminalTurnMs = 15_000;
 
@@ -25,6 +27,8 @@ export interface SessionInput {
   readonly metadata: JsonValue | undefined;
   readonly agentState: JsonValue | undefined;
   readonly presence: PresenceInput;
+  /** Its machine: what is known of it, and when the server heard of it last, on the server's clock; null where it names none that is known. */
+  readonly machine?: { readonly state: Machine['state']; readonly activeAt: number } | null;
   /** Milliseconds since the epoch on this computer's clock. */
   readonly now: number;
   /** What the messages say, where they are followed. */
@@ -97,10 +101,10 @@ function terminalName(metadata: JsonValue | undefined): string {
 }
 
 /**
- * State by what is heard, never by the last flag: without a connection, and in silence, nothing is known. `thinking` false is idle whatever turn ends say; the
- * messages are asked only where the command line does not tell (before the first activity, and under a terminal).
+ * State by what is heard, never by the last flag: without a connection, in silence, and where the machine is away, nothing is known, save that a process has ended which said so, or without which
+ * its machine went on. `thinking` false is idle whatever turn ends say; the messages are asked only where the command line does not tell (before the first activity, and under a terminal).
  */
-function stateOf({ row, metadata, agentState, presence, now, turn = null }: SessionInput): SessionState {
+function stateOf({ row, metadata, agentState, presence, machine = null, now, turn = null }: SessionInput): SessionState {
   const { connectedAt, heardAt, thinking } = presence;
   if (connectedAt === null) return 'unknown';
   const fresh = heardAt !== null && now - heardAt <= sessionSilenceMs;
@@ -108,7 +112,9 @@ function stateOf({ row, metadata, agentState, presence, now, turn = null }: Sess
   // Who was only marked as archived lives on and says so after a minute; a process that ended says nothing more.
   const livesOn = fresh && row.active && endedAt !== null && row.activeAt > endedAt + archiveGraceMs;
   if (isArchived(metadata) && !livesOn) return 'stopped';
-  if (!row.active) return 'stopped';
+  const away = machine !== null && machine.state !== 'online';
+  if (!row.active) return away && machine.activeAt - row.activeAt < apartMs ? 'unknown' : 'stopped';
+  if (!fresh && away) return 'unknown';
   if (!fresh && now - connectedAt > sessionSilenceMs) return 'unknown';
   if (isTerminal(agentState)) return turn?.state === 'running' && now - turn.at < terminalTurnMs ? 'running' : 'idle';
   if (openAsks(agentState).length > 0) return 'waiting';
