@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { Dispatcher, FormData } from 'undici';
 import type { Clock } from '../model/context.ts';
 import { PilothouseError } from '../model/errors.ts';
@@ -20,8 +21,8 @@ interface HttpRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as JSON, with its content type. */
   readonly json?: JsonValue | undefined;
-  /** Sent as it is; not together with `json`. A form is one of undici's own class: it takes no other. */
-  readonly body?: Uint8Array | FormData;
+  /** Sent as it is, a stream as it comes; not together with `json`. A form is one of undici's own class: it takes no other. */
+  readonly body?: Uint8Array | FormData | Readable;
   /** Milliseconds for all of it, the body included; the client's own by default. */
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal | undefined;
@@ -31,11 +32,17 @@ interface HttpRequest {
   readonly onBytes?: ((bytes: number) => void) | undefined;
 }
 
-interface HttpAnswer {
+interface HttpHead {
   readonly status: number;
   /** Names in lower case; repeated ones joined with a comma. */
   readonly headers: ReadonlyMap<string, string>;
+}
+interface HttpAnswer extends HttpHead {
   readonly body: Uint8Array;
+}
+/** An answer whose body is read as it comes. */
+interface HttpStream extends HttpHead {
+  readonly body: AsyncIterable<Uint8Array>;
 }
 
 type HttpFailure = 'network' | 'timeout' | 'status' | 'bad_json' | 'too_large' | 'plain_http' | 'invalid' | 'proxy';
@@ -134,6 +141,15 @@ export class HttpClient implements AsyncDisposable {
 
   /** Whatever the server answers, of any status. */
   async exchange(request: HttpRequest): Promise<HttpAnswer> {
+    const most = request.maxBodyBytes ?? this.#options.maxBodyBytes ?? 64 * 1024 * 1024;
+    return this.streamed(request, async ({ status, headers, body }) => ({ status, headers, body: await bounded(body, most, request) }));
+  }
+
+  /**
+   * Whatever the server answers, of any status: `read` is given its body as it comes, within the request's deadline, and what it gives or throws is the call's own. The bound on the body
+   * is the reader's to keep.
+   */
+  async streamed<T>(request: HttpRequest, read: (answer: HttpStream) => Promise<T>): Promise<T> {
     if (request.signal?.aborted === true) throw abortReason(request.signal);
     if (this.#closed) throw new HttpError('network', `${label(request)} was not sent: this connection is closed.`);
     const url = `${serverAddress(withoutQuery(request.url), this.#options)}${queryOf(request.url)}`;
@@ -160,12 +176,13 @@ export class HttpClient implements AsyncDisposable {
         headers: { ...(request.json === undefined ? {} : { 'content-type': 'application/json' }), ...request.headers },
         body: request.json !== undefined ? JSON.stringify(request.json) : (request.body ?? null),
       });
-      const body = await bounded(answer.body, request.maxBodyBytes ?? this.#options.maxBodyBytes ?? 64 * 1024 * 1024, request, () => stop.abort());
       const headers = new Map(Object.entries(answer.headers).map(([name, value]) => [name.toLowerCase(), Array.isArray(value) ? value.join(', ') : (value ?? '')]));
-      return { status: answer.statusCode, headers, body };
+      return await read({ status: answer.statusCode, headers, body: answer.body });
     } catch (error) {
+      // Whatever is left of the answer is not waited for.
+      stop.abort();
       if (!wanted()) throw abortReason(request.signal);
-      if (error instanceof HttpError) throw error;
+      if (error instanceof PilothouseError) throw error;
       const refusal = proxyTrouble(error, route);
       if (refusal !== null) throw new HttpError('proxy', `${label(request)} failed. ${refusal.message}`, { cause: refusal });
       if (late.signal.aborted || isTimeout(error)) {
@@ -195,15 +212,12 @@ function isTimeout(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'UND_ERR_HEADERS_TIMEOUT' || error.code === 'UND_ERR_BODY_TIMEOUT');
 }
 
-async function bounded(body: AsyncIterable<Uint8Array>, most: number, request: HttpRequest, stop: () => void): Promise<Uint8Array> {
+async function bounded(body: AsyncIterable<Uint8Array>, most: number, request: HttpRequest): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of body) {
     size += chunk.length;
-    if (size > most) {
-      stop();
-      throw new HttpError('too_large', `${label(request)} was answered with more than ${most} bytes.`);
-    }
+    if (size > most) throw new HttpError('too_large', `${label(request)} was answered with more than ${most} bytes.`);
     chunks.push(chunk);
     request.onBytes?.(size);
   }

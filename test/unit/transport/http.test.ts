@@ -47,6 +47,30 @@ describe('requests', () => {
       .toEqual({ method: 'POST', url: '/a?b=c', type: 'application/json', token: 'Bearer x', body: { ü: 1 } });
   });
 
+  it('hands on what comes while it comes, and passes on what its reader throws', async () => {
+    let go: () => void = () => undefined;
+    let ended = false;
+    const url = await serve((_request, response) => {
+      response.on('close', () => (ended = true));
+      response.write('one');
+      go = () => void response.write('two');
+    });
+    const heard: string[] = [];
+    const reading = client().streamed({ method: 'GET', url }, async ({ status, body }) => {
+      for await (const chunk of body) {
+        heard.push(Buffer.from(chunk).toString());
+        if (heard.length === 1) go();
+        else throw new RangeError(`enough of ${status}`);
+      }
+    });
+    // Another's error is no error of ours to reword beyond its kind.
+    expect(await failure(reading)).toMatchObject({ code: 'http_network' });
+    expect(heard).toEqual(['one', 'two']);
+    await expect.poll(() => ended).toBe(true);
+    const own = client().streamed({ method: 'GET', url }, () => Promise.reject(new HttpError('bad_json', 'mine')));
+    expect((await failure(own)).message).toBe('mine');
+  });
+
   it('gives null for an empty body', async () => {
     const url = await serve((_request, response) => response.end());
     expect(await client().json({ method: 'GET', url })).toBeNull();
