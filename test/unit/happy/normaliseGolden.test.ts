@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../../src/core/model/json.ts';
 import { viewOf } from '../../../src/core/session/view.ts';
 import { controlsOf, flavourOf, localSessionOf, sessionOf } from '../../../src/core/systems/happy/normalise/index.ts';
-import { context, entriesOfRecording, readRecording, recordings } from './normaliseRecording.ts';
+import { entriesOfRecording, readRecording, recordings } from './normaliseRecording.ts';
 
 function golden(name: string, value: unknown): void {
   const text = `${JSON.stringify(value, null, 1)}\n`;
@@ -19,8 +19,8 @@ describe('recorded sessions of Happy give the committed views', () => {
 });
 
 describe('recorded rows and metadata give the committed sessions', () => {
-  it.each(['07-turn-text', '13-ask-plan-task-todo-title', '16-rename', '25-legacy-variant', '26-terminal-local-mode'])('%s', (name) => {
-    const { messages, states, metadata } = readRecording(name);
+  it.each(['07-turn-text', '13-ask-plan-task-todo-title', '16-rename', '25-legacy-variant', '26-terminal-local-mode', '30-codex-turn', '32-codex-edits', '40-acp', '42-gemini'])('%s', (name) => {
+    const { messages, states, metadata, context } = readRecording(name);
     const at = messages.at(-1)?.createdAt ?? 0;
     const row = { id: name, createdAt: messages[0]?.createdAt ?? 0, updatedAt: at, active: true, activeAt: at };
     const presence = { connectedAt: at - 60_000, heardAt: at, thinking: false };

@@ -8,7 +8,7 @@ import { viewOf } from '../../../src/core/session/view.ts';
 import type { MessageInput } from '../../../src/core/systems/happy/normalise/index.ts';
 import { plainContext, SessionNormaliser } from '../../../src/core/systems/happy/normalise/index.ts';
 import { checkTranscript, partitioned, randomFrom, repeated, runs, shuffled } from '../session/properties.ts';
-import { context, readRecording, recordings } from './normaliseRecording.ts';
+import { readRecording, recordings } from './normaliseRecording.ts';
 import type { GeneratedSession } from './normaliseSessions.ts';
 import { happySessions } from './normaliseSessions.ts';
 
@@ -67,12 +67,14 @@ describe('P1 and P2: the view of a Happy session follows from the set of its mes
 
   it.each(recordings)('recorded: %s', (name) => {
     const source = readRecording(name);
+    const { context } = source;
     const expected = viewAsItCame(source, context);
     for (let seed = 0; seed < runs(50, 1_000); seed += 1) assert.deepEqual(viewOf(anyhow(source, seed, context).flat()), expected, `seed ${seed}`);
   }, 600_000);
 
-  it.each(['12b-queue-batching', '13-ask-plan-task-todo-title', '26-terminal-local-mode'])('recorded, live: %s', async (name) => {
+  it.each(['12b-queue-batching', '13-ask-plan-task-todo-title', '26-terminal-local-mode', '33-codex-aborts', '38-codex-fork', '42-gemini'])('recorded, live: %s', async (name) => {
     const source = readRecording(name);
+    const { context } = source;
     for (let seed = 0; seed < runs(20, 200); seed += 1) {
       const batches = anyhow(source, seed, context);
       await checkTranscript(batches.flat(), batches, { seed, tailRows: 1 + (seed % 7), keepRows: 1 + (seed % 11), reopen: seed % 3 === 2 });

@@ -92,7 +92,7 @@ describe('machines', () => {
 describe('pickers', () => {
   const ids = (list: readonly { readonly id: string }[]): readonly string[] => list.map((one) => one.id);
   it.each([
-    ['claude', ['default', 'acceptEdits', 'plan', 'dontAsk', 'bypassPermissions'], 6, 5], ['codex', ['default', 'read-only', 'safe-yolo', 'yolo'], 11, 4], ['gemini', ['default', 'auto_edit', 'yolo', 'plan'], 6, 0],
+    ['claude', ['default', 'acceptEdits', 'plan', 'dontAsk', 'bypassPermissions'], 6, 5], ['codex', ['default', 'auto', 'read-only', 'safe-yolo', 'yolo'], 11, 4], ['gemini', ['default', 'auto_edit', 'yolo', 'plan'], 6, 0],
     ['openclaw', ['default', 'bypassPermissions'], 1, 0], ['agy', ['default', 'bypassPermissions'], 11, 0], ['something new', ['default', 'acceptEdits', 'plan', 'dontAsk', 'bypassPermissions'], 6, 5],
   ])('of %s', (flavour, modes, models, efforts) => {
     const controls = controlsOf({ flavor: flavour }, flavour);
@@ -106,6 +106,7 @@ describe('pickers', () => {
     expect([ids(controls.models), ids(controls.efforts), controls.commands.map((one) => one.name)]).toEqual([['m1', 'm9'], ['deep'], ['clear', 'compact', 'mcp', 'skills', 'init']]);
     expect(ids(controlsOf({ models: [{ code: 'gpt', value: 'GPT' }] }, 'codex').models)).toEqual(['default', 'gpt']);
     expect(controlsOf({ dangerouslySkipPermissions: true }, 'claude').mode).toBe('bypassPermissions');
+    expect(controlsOf({ dangerouslySkipPermissions: true }, 'codex').mode).toBe('yolo');
     expect(ids(controlsOf({ operatingModes: [{ code: 'ask', value: 'Ask' }] }, 'gemini').modes)).toEqual(['ask']);
   });
 

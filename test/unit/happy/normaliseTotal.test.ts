@@ -7,7 +7,7 @@ import { isJsonObject } from '../../../src/core/model/json.ts';
 import { entryFromJson } from '../../../src/core/session/normalise.ts';
 import { agentStateEntries, controlsOf, flavourOf, isHidden, localSessionOf, machineOf, normaliseMessage, openAsks, plainContext, SessionNormaliser, sessionOf } from '../../../src/core/systems/happy/normalise/index.ts';
 import { runs } from '../session/properties.ts';
-import { context, readRecording, recordings } from './normaliseRecording.ts';
+import { readRecording, recordings } from './normaliseRecording.ts';
 
 const json = fc.jsonValue({ maxDepth: 4 }) as fc.Arbitrary<JsonValue>;
 const recorded = recordings.flatMap((name) => readRecording(name).messages);
@@ -49,7 +49,7 @@ describe('P6: the normaliser is total', () => {
   it('recorded messages with any part replaced give sound entries, alone and together', () => {
     fc.assert(
       fc.property(fc.array(bent, { minLength: 1, maxLength: 6 }), (list) => {
-        const log = new SessionNormaliser(context);
+        const log = new SessionNormaliser({ ...plainContext, folder: '/home/dev/work/p2', agent: 'claude', sentFrom: 'lab' });
         assertSound(log.messages(list.map((content, index) => input(content, index + 1, 1_800_000_000_000 + index))));
       }),
       { numRuns: runs(3_000, 50_000) },

@@ -1,14 +1,15 @@
 import type { Entry, ResultEntry } from '../../../model/entry.ts';
-import type { JsonObject } from '../../../model/json.ts';
+import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import { callEntries, resultEntry } from './calls.ts';
 import { answerEntries, turnEnd, turnStart } from './envelope.ts';
 import type { MessageInput, NormaliseContext } from './input.ts';
-import { contextEntry, usageEntries } from './notices.ts';
+import { contextEntry, spokenNotice, usageEntries } from './notices.ts';
 import { contentOf } from './output.ts';
 import type { Place } from './place.ts';
 import { placeOf, revs, rowOf, unknownEntry } from './place.ts';
 import { has, num, obj, raw, said, str } from './read.ts';
+import { taskTurn } from './tasks.ts';
 
 /**
  * `{role:'agent', content:{type:'codex' | 'acp', data}}` of any provider: messages, reasoning, calls and results, edits, terminal output, turns. A type that is
@@ -20,23 +21,34 @@ export function acpEntries(content: JsonObject, data: JsonObject, message: Messa
   const type = str(data, 'type') ?? '';
   const unknown = (): Entry[] => [unknownEntry(`${str(content, 'type') ?? ''} ${type}`.trim(), id, content, place)];
   switch (type) {
-    case 'message':
+    case 'message': {
+      const text = str(data, 'message') ?? str(data, 'text');
+      // What the agent says has an id; without one, Gemini's command line speaks for itself: of errors and of its quota.
+      if (text !== null && str(content, 'provider') === 'gemini' && !has(data, 'id')) return [spokenNotice(text, id, place)];
+      return text === null ? unknown() : answerEntries(text, 'text', id, place);
+    }
     case 'reasoning':
     case 'thinking': {
       const text = str(data, 'message') ?? str(data, 'text');
-      return text === null ? unknown() : answerEntries(text, type === 'message' ? 'text' : 'thinking', id, place);
+      return text === null ? unknown() : answerEntries(text, 'thinking', id, place);
     }
-    case 'tool-call':
-    case 'permission-request': {
-      const call = said(data, 'callId') ?? said(data, 'permissionId') ?? said(data, 'id');
+    case 'tool-call': {
+      const call = said(data, 'callId') ?? said(data, 'id');
       if (call === null) return unknown();
-      const input = type === 'tool-call' ? raw(data, 'input') : raw(data, 'options');
-      return callEntries({ call, name: said(data, 'name') ?? said(data, 'toolName') ?? 'tool', input, title: said(data, 'description') }, place, context, type === 'tool-call' ? revs.call.whole : revs.call.asked);
+      return callEntries({ call, name: said(data, 'name') ?? 'tool', input: raw(data, 'input'), title: said(data, 'description') }, place, context);
+    }
+    case 'permission-request': {
+      const asked = askedCall(data);
+      if (asked === null) return unknown();
+      const name = said(data, 'toolName') ?? said(data, 'name') ?? 'tool';
+      return callEntries({ call: asked.call, name, input: asked.input ?? raw(data, 'options'), title: asked.title ?? said(data, 'description') }, place, context, revs.call.asked);
     }
     case 'tool-result':
     case 'tool-call-result': {
       const call = said(data, 'callId');
-      return call === null ? unknown() : [toldResult(call, data, place)];
+      if (call === null) return unknown();
+      // How a request ended, under the request's id: the state of the agent tells that, of the call itself.
+      return said(obj(data, 'output'), 'decision') !== null && said(obj(data, 'output'), 'status') !== null ? [] : [toldResult(call, data, place)];
     }
     case 'file-edit': {
       const call = said(data, 'callId') ?? said(data, 'id') ?? message.id;
@@ -51,8 +63,9 @@ export function acpEntries(content: JsonObject, data: JsonObject, message: Messa
     case 'task_started':
     case 'task_complete':
     case 'turn_aborted': {
-      const turn = said(data, 'id');
-      if (turn === null) return unknown();
+      const own = said(data, 'id');
+      if (own === null) return unknown();
+      const turn = taskTurn(own);
       return [type === 'task_started' ? turnStart(turn, place) : turnEnd(turn, place, type === 'task_complete' ? 'completed' : 'cancelled')];
     }
     case 'token_count': return tokenCount(data, place) ?? unknown();
@@ -60,13 +73,37 @@ export function acpEntries(content: JsonObject, data: JsonObject, message: Messa
   }
 }
 
+/** What a permission is asked for. */
+export interface AskedCall {
+  /** Id of the request in the agent's state, and of the call that it is about: they differ. */
+  readonly request: string;
+  readonly call: string;
+  /** What the agent calls it: of a command its line, which its arguments do not tell. */
+  readonly title: string | null;
+  readonly input: JsonValue | null;
+}
+
+/** The call that a `permission-request` is about; null where it names none. */
+function askedCall(data: JsonObject): AskedCall | null {
+  const told = obj(obj(data, 'options'), 'toolCall');
+  const request = said(data, 'permissionId') ?? said(data, 'callId') ?? said(data, 'id');
+  return request === null ? null : { request, call: said(told, 'toolCallId') ?? said(data, 'callId') ?? request, title: said(told, 'title'), input: told };
+}
+
+/** The same for a message, null for every other one: requests are told in the state of the agent, and what they are about only here. */
+export function askedCallOf(message: MessageInput): AskedCall | null {
+  const content = obj(message.content, 'content');
+  const data = obj(content, 'data');
+  return str(content, 'type') === 'acp' && data !== null && str(data, 'type') === 'permission-request' ? askedCall(data) : null;
+}
+
 function toldResult(call: string, data: JsonObject, place: Place): Entry {
   const output = raw(data, 'output');
-  const { text, attachments } = contentOf(isJsonObject(output) && has(output, 'content') ? raw(output, 'content') : output);
+  const { text, attachments, diffs } = contentOf(isJsonObject(output) && has(output, 'content') ? raw(output, 'content') : output);
   const exitCode = num(output, 'exit_code') ?? num(output, 'exitCode');
   const failed = data['isError'] === true || data['is_error'] === true || (exitCode !== null && exitCode !== 0);
   const status: ResultEntry['status'] = failed ? 'error' : 'ok';
-  return resultEntry(rowOf.call(call), call, place, { status, rev: revs.result.told, output: text, exitCode, attachments });
+  return resultEntry(rowOf.call(call), call, place, { status, rev: revs.result.told, output: text, exitCode, attachments, diffs });
 }
 
 /** Codex' own counts (`info.last_token_usage`, `info.model_context_window`) or plain ones; null where there are none. */

@@ -2,6 +2,7 @@ import type { Decision } from '../../../model/backend.ts';
 import type { AnswerEntry, PermissionEntry, PermissionOption, Question } from '../../../model/entry.ts';
 import { PilothouseError } from '../../../model/errors.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
+import type { AskedCall } from './acp.ts';
 import type { NormaliseContext } from './input.ts';
 import type { Place } from './place.ts';
 import { lastSeq, machineMoment, rowOf } from './place.ts';
@@ -23,6 +24,13 @@ export interface Ask {
   readonly ask: PermissionEntry['ask'];
   /** `kind` of a communication. */
   readonly kind: string | null;
+  /** How the agent names what it asks for, where a message tells it. */
+  readonly title?: string;
+}
+
+/** The request with what a message told of it; the same where none did. */
+export function withAsked(ask: Ask, asked: AskedCall | null): Ask {
+  return asked === null || ask.by !== 'permission' ? ask : { ...ask, callId: asked.call, ...(asked.title === null ? {} : { title: asked.title }) };
 }
 
 export function permissionAsk(id: string, request: JsonValue): Ask {
@@ -53,8 +61,8 @@ export function permissionEntry(ask: Ask, plan: string | null, context: Normalis
   const questions = ask.by === 'communication' ? formQuestions(ask.input) : ask.ask === 'question' ? questionsOf(ask.input) : [];
   const own = ask.ask === 'plan' ? said(ask.input, 'plan') : null;
   return {
-    kind: 'permission', id: ask.row, row: ask.row, ...askPlace(ask.createdAt, context), rev: own === null && plan !== null ? 1 : 0, requestId: requestIdOf(ask), callId: ask.callId, ask: ask.ask,
-    tool: ask.tool, title: ask.by === 'communication' ? oneLine(questions[0]?.text ?? ask.tool) : facts.title, reason: said(ask.input, 'reason'), input: ask.input, command: facts.command,
+    kind: 'permission', id: ask.row, row: ask.row, ...askPlace(ask.createdAt, context), rev: (own === null && plan !== null) || ask.title !== undefined ? 1 : 0, requestId: requestIdOf(ask), callId: ask.callId, ask: ask.ask,
+    tool: ask.tool, title: ask.by === 'communication' ? oneLine(questions[0]?.text ?? ask.tool) : ask.title === undefined ? facts.title : oneLine(ask.title), reason: said(ask.input, 'reason'), input: ask.input, command: facts.command,
     cwd: facts.cwd, diffs: facts.diffs, plan: ask.ask === 'plan' ? (own ?? plan) : null, questions, options: optionsOf(ask, context), takesReason: takesReason(ask, context),
   };
 }
@@ -68,7 +76,7 @@ export function requestIdOf(ask: Pick<Ask, 'id' | 'by'>): string {
 
 /** A flavour that is not known is treated like Claude, as Happy's own app does. */
 function isClaude(context: NormaliseContext): boolean {
-  return context.agent === null || !['codex', 'gemini', 'openclaw', 'agy', 'rig', 'opencode'].includes(context.agent);
+  return context.agent === null || !['codex', 'gemini', 'openclaw', 'agy', 'rig', 'opencode', 'acp'].includes(context.agent);
 }
 
 /** Claude is told why; the other agents' command lines pass no reason on. */
@@ -195,6 +203,9 @@ function formAnswers(ask: Ask, decision: Decision): JsonObject {
   }));
 }
 
+/** Nobody reads and answers this fast: the command line allowed it by a rule of its own. Milliseconds. */
+const ruleMs = 5;
+
 /** How a completed request ended (`status`, `decision`, `mode`, `allowTools` or `allowedTools`: both spellings occur). */
 export function outcomeOf(ask: Ask, completed: JsonValue): Pick<AnswerEntry, 'outcome' | 'by' | 'reason' | 'answers'> {
   const reason = said(completed, 'reason');
@@ -205,6 +216,8 @@ export function outcomeOf(ask: Ask, completed: JsonValue): Pick<AnswerEntry, 'ou
   if (status === 'canceled' || status === 'cancelled') return made('withdrawn', 'agent');
   if (status === 'denied' || decision === 'denied' || decision === 'abort') return made('denied');
   if (ask.ask === 'question') return made('answered');
+  const [asked, answered] = [num(completed, 'createdAt'), num(completed, 'completedAt')];
+  if (asked !== null && answered !== null && answered - asked <= ruleMs) return made('allowed', 'rule');
   const mode = said(completed, 'mode');
   const lasting = decision === 'approved_for_session' || [...texts(completed, 'allowTools'), ...texts(completed, 'allowedTools')].length > 0 || (mode !== null && mode !== 'default');
   return made(lasting ? 'allowed-session' : 'allowed');
@@ -218,5 +231,5 @@ function toldAnswers(completed: JsonValue): AnswerEntry['answers'] {
 /** A waiting request in one line. */
 export function askTitle(ask: Ask, context: NormaliseContext): string {
   if (ask.by === 'communication') return oneLine(formQuestions(ask.input)[0]?.text ?? ask.tool);
-  return firstLine(toolFacts(ask.tool, ask.input, context.folder, null).title);
+  return firstLine(ask.title ?? toolFacts(ask.tool, ask.input, context.folder, null).title);
 }

@@ -43,9 +43,9 @@ export function subagentEntry(subagent: string, title: string, place: Place, con
 }
 
 /** The result of a call. Without output: all that the session protocol tells is that it ended. */
-export function resultEntry(row: string, call: string, place: Place, result: { readonly status: ResultEntry['status']; readonly rev: number } & Partial<Pick<ResultEntry, 'output' | 'exitCode' | 'attachments'>>): ResultEntry {
-  const { status, rev, output = '', exitCode = null, attachments = [] } = result;
+export function resultEntry(row: string, call: string, place: Place, result: { readonly status: ResultEntry['status']; readonly rev: number } & Partial<Pick<ResultEntry, 'output' | 'exitCode' | 'attachments' | 'diffs'>>): ResultEntry {
+  const { status, rev, output = '', exitCode = null, attachments = [], diffs = [] } = result;
   return {
-    kind: 'result', id: `${row}/result`, row, ...place, parent: place.parent === row ? null : place.parent, rev, callId: call, status, output, exitCode, durationMs: null, diffs: [], attachments,
+    kind: 'result', id: `${row}/result`, row, ...place, parent: place.parent === row ? null : place.parent, rev, callId: call, status, output, exitCode, durationMs: null, diffs, attachments,
   };
 }

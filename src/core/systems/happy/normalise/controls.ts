@@ -13,10 +13,12 @@ const claudeModes: readonly Choice[] = [
   bypass,
 ];
 const modes: ReadonlyMap<string, readonly Choice[]> = new Map([
+  // As happy 1.2.5 hands them to Codex: approval policies untrusted, on-request and three times never, in the sandbox that the words say.
   ['codex', [
-    choice('default', 'As Configured', 'Approvals and sandbox as the machine has them configured.'),
-    choice('read-only', 'Read Only', 'Reads; asks before anything else.'),
-    choice('safe-yolo', 'Workspace Write', 'Changes files in its folder and asks before anything beyond.'),
+    choice('default', 'Ask', 'Changes files in its folder; asks before edits and commands that are not known to be safe.'),
+    choice('auto', 'Auto', 'Works in its folder; asks when it wants to go beyond.'),
+    choice('read-only', 'Read Only', 'Reads and never asks: whatever would change something fails.'),
+    choice('safe-yolo', 'Workspace Write', 'Works in its folder and never asks: whatever goes beyond fails.'),
     choice('yolo', 'Full Access', 'Does anything anywhere on its machine and never asks.'),
   ]],
   ['gemini', [choice('default', 'Ask'), choice('auto_edit', 'Accept Edits'), choice('yolo', 'Full Access', 'Never asks.'), choice('plan', 'Plan')]],
@@ -75,7 +77,7 @@ export function controlsOf(metadata: JsonValue | undefined, flavour: string | nu
     efforts: told.efforts.length > 0 ? told.efforts : (efforts.get(known) ?? claudeEfforts),
   };
   const model = rig ? rigModel(metadata) : (said(metadata, 'modelMode') ?? said(metadata, 'currentModelCode'));
-  const standard = isBypassed(metadata) ? 'bypassPermissions' : offered.modes.some((one) => one.id === 'default') ? 'default' : null;
+  const standard = isBypassed(metadata) ? (known === 'codex' ? 'yolo' : 'bypassPermissions') : offered.modes.some((one) => one.id === 'default') ? 'default' : null;
   const mode = said(metadata, 'permissionMode') ?? (fixed ? null : said(metadata, 'currentOperatingModeCode')) ?? said(obj(metadata, 'session'), 'permissionMode') ?? standard;
   const level = said(metadata, 'effortLevel') ?? said(metadata, 'currentThoughtLevelCode') ?? said(obj(metadata, 'reasoning'), 'current');
   return {

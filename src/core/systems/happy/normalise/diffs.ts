@@ -134,3 +134,12 @@ export function diffsOf(tool: string, input: JsonObject): readonly FileDiff[] {
   const edits = list(input, 'edits').length > 0 ? objects(input, 'edits').map(replacement) : [replacement(input)];
   return edits.flatMap((edit) => (edit === null ? [] : [replaced(path, edit.from, edit.to, false)]));
 }
+
+/** Diffs among the content blocks of an ACP tool call: `{type: 'diff', path, oldText?, newText}`, whose texts are whole files. */
+export function blockDiffs(blocks: readonly JsonValue[]): readonly FileDiff[] {
+  return blocks.flatMap((block) => {
+    const [path, from, to] = [str(block, 'path'), str(block, 'oldText'), str(block, 'newText')];
+    if (str(block, 'type') !== 'diff' || path === null || to === null) return [];
+    return [from === null ? created(path, to) : replaced(path, from, to, true)];
+  });
+}

@@ -27,8 +27,19 @@ function envelopeFacts(envelope: JsonObject, message: MessageInput, context: Nor
   const turn = said(envelope, 'turn');
   const subagent = said(envelope, 'subagent');
   const id = rowOf.envelope(said(envelope, 'id') ?? message.id);
-  const place = placeOf(message, context, { time: num(envelope, 'time'), turn, parent: subagent === null ? null : rowOf.subagent(subagent) });
+  const told = placeOf(message, context, { time: num(envelope, 'time'), turn, parent: subagent === null ? null : rowOf.subagent(subagent) });
+  const began = turn === null ? null : momentOfUuid(turn);
+  const place = began === null ? told : { ...told, order: placeOf(message, context, { time: began }).order };
   return { id, place, turn, role: str(envelope, 'role') ?? '', kind: str(ev, 't') ?? '', ev };
+}
+
+/**
+ * When a turn of Codex' own began: its id is a UUID of version 7. Only what its command line replays of a thread has such ids, with times of whole seconds that put what was
+ * said after what was done; all of a turn stands where it began, in the order in which it was sent.
+ */
+function momentOfUuid(id: string): number | null {
+  const hex = /^([\da-f]{8})-([\da-f]{4})-7[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/.exec(id);
+  return hex === null ? null : Number.parseInt(`${hex[1] ?? ''}${hex[2] ?? ''}`, 16);
 }
 
 /** Entries of an envelope; none but figures for what shows nothing (`turn-start`, empty thinking, `service` that only carries usage). */
@@ -45,6 +56,9 @@ function eventEntries(facts: EnvelopeFacts, envelope: JsonObject, context: Norma
     case 'text': {
       const text = str(ev, 'text');
       if (text === null) return unknown();
+      // What a call of a replayed thread gave comes as if the agent thought it.
+      const item = said(envelope, 'codexItemId');
+      if (item !== null && str(envelope, 'id') === `${item}:output`) return [resultEntry(rowOf.call(item), item, place, { status: 'ok', rev: revs.result.told, output: text })];
       return role === 'user' ? saidEntries(text, id, place) : answerEntries(text, ev['thinking'] === true ? 'thinking' : 'text', id, place);
     }
     case 'thinking':
@@ -96,12 +110,14 @@ export function turnStart(turn: string, place: Place): Entry {
   };
 }
 
+const mostKnown = 8_191;
+
 /**
- * Versions of a turn's end: the later of two ends holds, and of one end the version that knows more of its turn (0 to 16383). Whole numbers that a double
- * holds exactly until 2038.
+ * Versions of a turn's end: the later of two ends holds, and of one end the version that knows more of its turn (0 to 8191), and above
+ * those one that knows that it was broken off. Whole numbers that a double holds exactly until 2038.
  */
-export function turnEndRev(at: number, known: number): number {
-  return Math.floor(Math.max(0, at - 1.6e12)) * 16_384 + Math.min(known, 16_383);
+export function turnEndRev(at: number, known: number, broken = false): number {
+  return Math.floor(Math.max(0, at - 1.6e12)) * 16_384 + Math.min(known, mostKnown) + (broken ? mostKnown + 1 : 0);
 }
 
 export function turnEnd(turn: string, place: Place, state: Exclude<TurnState, 'running'>): Extract<Entry, { kind: 'turn' }> {

@@ -2,17 +2,21 @@ import type { Decision } from '../../../model/backend.ts';
 import type { Entry, TurnState } from '../../../model/entry.ts';
 import { compareOrder } from '../../../model/entry.ts';
 import type { JsonValue } from '../../../model/json.ts';
+import { canonicalJson } from '../../../model/json.ts';
+import type { AskedCall } from './acp.ts';
+import { askedCallOf } from './acp.ts';
 import type { Ask } from './asks.ts';
-import { permissionEntry } from './asks.ts';
+import { permissionEntry, withAsked } from './asks.ts';
 import type { Echo } from './echoes.ts';
 import { Echoes } from './echoes.ts';
 import type { MessageInput, NormaliseContext } from './input.ts';
 import { normaliseMessage, sentText } from './message.ts';
 import type { Place } from './place.ts';
-import { nth, placeOf, rowOf, takenBack } from './place.ts';
+import { nth, placeOf, revs, rowOf, takenBack } from './place.ts';
 import { said } from './read.ts';
 import type { KnownRequest, OpenAsk } from './state.ts';
 import { agentStateEntries, openAsks, ownAnswer } from './state.ts';
+import { isTask, TaskBook } from './tasks.ts';
 import { isPlanTool } from './tools.ts';
 import { TurnBook } from './turns.ts';
 
@@ -33,9 +37,16 @@ export interface TurnHint {
 export class SessionNormaliser {
   #context: NormaliseContext;
   readonly #echoes = new Echoes();
-  readonly #turns = new TurnBook();
+  readonly #turns: TurnBook;
+  readonly #tasks = new TaskBook();
+  /** Ends of calls that nothing here tells of: they say nothing, until something does. By call, and by entry and version. */
+  readonly #ends = new Map<string, Map<string, Entry>>();
+  readonly #called = new Set<string>();
+  readonly #asked = new Map<string, AskedCall>();
+  #goal: string | null = null;
   readonly #plans = new Map<string, string>();
-  readonly #planAsks = new Map<string, Ask>();
+  /** Requests that were open and of which a message may tell more. */
+  readonly #asks = new Map<string, Ask>();
   readonly #unread = new Set<string>();
   readonly #completed = new Map<string, KnownRequest>();
   #state: { readonly value: JsonValue | undefined; readonly version: number } | null = null;
@@ -54,6 +65,7 @@ export class SessionNormaliser {
   constructor(context: NormaliseContext, open: readonly OpenAsk[] = []) {
     this.#context = context;
     this.#open = open;
+    this.#turns = new TurnBook(context.agent === null || context.agent === 'claude');
   }
 
   get openRequests(): readonly OpenAsk[] {
@@ -89,7 +101,7 @@ export class SessionNormaliser {
       if (this.#oldest === null || moment < this.#oldest) [this.#oldest, older] = [moment, true];
       entries.push(...this.#message(message));
     }
-    entries.push(...this.#turns.follow());
+    entries.push(...this.#turns.follow(), ...this.#tasks.follow());
     // Requests from before what is here wait until their tool calls are; a plan may complete its request.
     if (this.#state !== null && (older || this.#planned)) entries.push(...this.#stateEntries(this.#state));
     return entries;
@@ -101,7 +113,7 @@ export class SessionNormaliser {
    */
   rests(): Entry[] {
     const last = this.#lastWord;
-    if (last === null || last.at === null || last.at < this.#promptAt || this.#endAt >= this.#promptAt || this.#restedAt >= last.at) return [];
+    if (last === null || last.at === null || isTask(last.turn) || last.at < this.#promptAt || this.#endAt >= this.#promptAt || this.#restedAt >= last.at) return [];
     this.#restedAt = last.at;
     const end = this.#turns.resting(last.turn, nth(last, 15), this.#brokenAt >= this.#promptAt ? 'cancelled' : 'completed');
     return end === null ? [] : [end];
@@ -114,6 +126,12 @@ export class SessionNormaliser {
     return this.#stateEntries(this.#state);
   }
 
+  /** The person here interrupted that turn, and the agent took it. */
+  interrupted(turn: string): Entry[] {
+    this.#turns.interrupt(turn);
+    return this.#turns.follow();
+  }
+
   /** What the person here answered, once the agent has confirmed it; nothing where somebody else's answer holds. */
   answered(ask: Ask, decision: Decision): Entry[] {
     const entry = ownAnswer(ask, decision, this.#state?.value, this.#context);
@@ -121,17 +139,23 @@ export class SessionNormaliser {
   }
 
   #stateEntries({ value, version }: { readonly value: JsonValue | undefined; readonly version: number }): Entry[] {
-    const { entries: own, open } = agentStateEntries(value, version, this.#context, { open: this.#open, since: this.#oldest ?? Number.POSITIVE_INFINITY, planOf: (call) => this.#plans.get(call) ?? null, known: this.#completed });
+    const askedOf = (request: string): AskedCall | null => this.#asked.get(request) ?? null;
+    const { entries: own, open, broken, goal } = agentStateEntries(value, version, this.#context, {
+      open: this.#open, since: this.#oldest ?? Number.POSITIVE_INFINITY, planOf: (call) => this.#plans.get(call) ?? null, askedOf, goal: this.#goal, known: this.#completed,
+    });
     const entries = [...own];
     this.#open = open;
-    for (const ask of openAsks(value)) if (ask.ask === 'plan') this.#planAsks.set(ask.row, ask);
-    // A request that is nowhere any more gets its plan too.
-    for (const ask of this.#planAsks.values()) {
-      const plan = this.#plans.get(ask.callId);
-      if (plan !== undefined) entries.push(permissionEntry(ask, plan, this.#context));
+    this.#goal = goal;
+    for (const ask of openAsks(value)) this.#asks.set(ask.row, ask);
+    // A request that is nowhere any more gets what a message tells of it, too.
+    for (const told of this.#asks.values()) {
+      const ask = withAsked(told, askedOf(told.id));
+      const plan = ask.ask === 'plan' ? this.#plans.get(ask.callId) : undefined;
+      if (plan !== undefined || ask.title !== undefined) entries.push(permissionEntry(ask, plan ?? null, this.#context));
     }
+    for (const call of broken) this.#turns.breakOff(call);
     this.#turns.take(entries, 'agentState');
-    return [...entries, ...this.#turns.follow()];
+    return [...this.#told(entries), ...this.#turns.follow()];
   }
 
   #message(message: MessageInput): Entry[] {
@@ -141,11 +165,37 @@ export class SessionNormaliser {
     else this.#unread.delete(message.id);
     const own = normaliseMessage(retried ? { ...message, retried } : message, this.#context);
     this.#turns.take(own, message.id);
+    this.#tasks.take(own, message.id);
+    const asked = askedCallOf(message);
+    const standIn: Entry[] = [];
+    if (asked !== null && !this.#asked.has(asked.request)) {
+      this.#asked.set(asked.request, asked);
+      this.#planned = true;
+      // Without this message a request that was refused stood in for its call, under an id of its own.
+      const row = rowOf.call(asked.request);
+      if (asked.call !== asked.request) standIn.push(...['call', 'result'].map((part) => takenBack(`${row}/${part}`, row, placeOf(message, this.#context), revs.result.told + 1)));
+    }
     const sent = sentText(message);
     this.#note(own);
     if (sent !== null || own.some((entry) => entry.kind === 'prompt' || (entry.kind === 'notice' && entry.code === 'task_finished'))) this.#turns.mark(own[0]?.at ?? 0);
     if (sent !== null) return [...own, ...this.#echoes.sent(sent, message.seq).map((echo) => this.#hidden(echo))];
-    return own.flatMap((entry) => this.#seen(entry, message));
+    return [...standIn, ...this.#told(own.flatMap((entry) => this.#seen(entry, message)))];
+  }
+
+  /** These entries without the bare ends of calls that nothing tells of (ACP's command line ends permissions so), and with those that waited for a call among them. */
+  #told(entries: readonly Entry[]): Entry[] {
+    return entries.flatMap((entry) => {
+      if (entry.kind === 'tool') {
+        this.#called.add(entry.callId);
+        const ends = this.#ends.get(entry.callId);
+        this.#ends.delete(entry.callId);
+        return [entry, ...(ends?.values() ?? [])];
+      }
+      if (entry.kind !== 'result' || entry.rev !== revs.result.ended || entry.output !== '' || this.#called.has(entry.callId)) return [entry];
+      const ends = this.#ends.get(entry.callId) ?? new Map<string, Entry>();
+      this.#ends.set(entry.callId, ends.set(canonicalJson(entry), entry));
+      return [];
+    });
   }
 
   #note(entries: readonly Entry[]): void {

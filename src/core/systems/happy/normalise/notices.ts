@@ -1,8 +1,8 @@
 import type { Entry, NoticeEntry } from '../../../model/entry.ts';
-import type { JsonObject } from '../../../model/json.ts';
+import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import type { Place } from './place.ts';
 import { nth, revs, rowOf, unknownEntry } from './place.ts';
-import { num, oneLine, said, str } from './read.ts';
+import { num, obj, oneLine, raw, said, str } from './read.ts';
 
 const signIn = 'Sign the agent in again on the machine that runs this session, then send again.';
 
@@ -25,19 +25,41 @@ const kinds: readonly (readonly [RegExp, NoticeEntry['level'], string, string | 
   [/authentication failed|not logged in|Invalid API key|Please run \/login|401 Unauthorized/i, 'error', 'login_failed', signIn],
   [/usage limit|rate limit|quota/i, 'warning', 'usage_limit', null],
   [/^Process exited unexpectedly/, 'error', 'process_died', 'Send the next prompt: the agent is started again.'],
-  [/^(?:Codex error|Error|Failed)\b/, 'error', 'agent_error', null],
+  [/^(?:Codex error|Error|Failed)\b|^\S+ error: |^\{"error":/, 'error', 'agent_error', null],
 ];
+
+/** Something that the command line says itself. */
+export function spokenNotice(said: string, id: string, place: Place): NoticeEntry {
+  const [, level, code, remedy] = kinds.find(([pattern]) => pattern.test(said)) ?? [null, 'info', 'agent_message', null] as const;
+  const text = said.trim() === '' ? '(an empty message of the agent)' : level === 'error' ? withoutJson(said) : said;
+  return noticeEntry(id, place, { level, code, text, remedy });
+}
+
+/** An error that ends with the body of the API's answer: its own words in place of the JSON. */
+function withoutJson(text: string): string {
+  const at = text.indexOf('{"');
+  let told: JsonValue = null;
+  for (let next: JsonValue | undefined = at < 0 ? undefined : text.slice(at), depth = 0; typeof next === 'string' && depth < 3; depth += 1) {
+    try {
+      const body = JSON.parse(next) as JsonValue;
+      next = raw(obj(body, 'error'), 'message') ?? raw(body, 'message');
+      if (typeof next === 'string') told = next;
+    } catch {
+      break;
+    }
+  }
+  return typeof told === 'string' && told.trim() !== '' ? `${text.slice(0, at)}${told.trim()}` : text;
+}
 
 /** Events of the command line: `{type: 'message' | 'switch' | 'ready' | 'limit-reached' | 'permission-mode-changed' …}`. */
 export function eventEntries(data: JsonObject, id: string, place: Place): Entry[] {
-  const notice = (level: NoticeEntry['level'], code: string, text: string, remedy: string | null = null): Entry[] => [noticeEntry(id, place, { level, code, text, remedy })];
+  const notice = (level: NoticeEntry['level'], code: string, text: string): Entry[] => [noticeEntry(id, place, { level, code, text })];
   switch (str(data, 'type')) {
     case 'message': {
       const text = str(data, 'message');
       if (text === null) break;
-      const [, level, code, remedy] = kinds.find(([pattern]) => pattern.test(text)) ?? [null, 'info', 'agent_message', null] as const;
-      const shown = notice(level, code, text.trim() === '' ? '(an empty message of the agent)' : text, remedy);
-      return code === 'context_reset' || code === 'compacted' ? [...shown, contextEntry(0, null, nth(place, 1))] : shown;
+      const shown = spokenNotice(text, id, place);
+      return shown.code === 'context_reset' || shown.code === 'compacted' ? [shown, contextEntry(0, null, nth(place, 1))] : [shown];
     }
     case 'switch': {
       const mode = str(data, 'mode');

@@ -1,7 +1,8 @@
-import type { Attachment, Entry, ResultEntry } from '../../../model/entry.ts';
+import type { Attachment, Entry, FileDiff, ResultEntry } from '../../../model/entry.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import { callEntries, resultEntry } from './calls.ts';
+import { blockDiffs } from './diffs.ts';
 import { answerEntries, saidEntries } from './envelope.ts';
 import type { MessageInput, NormaliseContext } from './input.ts';
 import { usageEntries } from './notices.ts';
@@ -101,7 +102,7 @@ function resultBlock(block: JsonValue, detail: JsonValue, place: Place): Entry[]
   const failed = isJsonObject(block) && (block['is_error'] === true || block['isError'] === true);
   const interrupted = isJsonObject(detail) && detail['interrupted'] === true;
   const status: ResultEntry['status'] = permission === 'denied' ? 'denied' : interrupted || content.text.startsWith('[Request interrupted by user') ? 'cancelled' : failed ? 'error' : 'ok';
-  return [resultEntry(rowOf.call(call), call, place, { status, rev: revs.result.told, output: content.text === '' ? detailText(detail) : content.text, exitCode: num(detail, 'exitCode'), attachments: content.attachments })];
+  return [resultEntry(rowOf.call(call), call, place, { status, rev: revs.result.told, output: content.text === '' ? detailText(detail) : content.text, exitCode: num(detail, 'exitCode'), attachments: content.attachments, diffs: content.diffs })];
 }
 
 /** What a tool left behind beside its content. */
@@ -110,17 +111,28 @@ function detailText(detail: JsonValue): string {
   return [str(detail, 'stdout'), str(detail, 'stderr')].filter((part) => part !== null && part !== '').join('\n');
 }
 
-/** Text and images of a result's content (a text, blocks, or any JSON). */
-export function contentOf(content: JsonValue): { readonly text: string; readonly attachments: readonly Attachment[] } {
-  if (!Array.isArray(content)) return { text: isJsonObject(content) && typeof content['text'] === 'string' ? content['text'] : plain(content), attachments: [] };
+interface Content {
+  readonly text: string;
+  readonly attachments: readonly Attachment[];
+  readonly diffs: readonly FileDiff[];
+}
+
+/** Text, images and diffs of a result's content (a text, blocks of Claude or of ACP, or any JSON). */
+export function contentOf(content: JsonValue): Content {
+  if (!Array.isArray(content)) return { text: isJsonObject(content) && typeof content['text'] === 'string' ? content['text'] : plain(content), attachments: [], diffs: [] };
   const parts: string[] = [];
   const attachments: Attachment[] = [];
-  for (const block of content as readonly JsonValue[]) {
+  const diffs: FileDiff[] = [];
+  for (const told of content as readonly JsonValue[]) {
+    const changed = blockDiffs([told]);
+    diffs.push(...changed);
+    if (changed.length > 0) continue;
+    const block = str(told, 'type') === 'content' ? raw(told, 'content') : told;
     const attachment = attachmentOf(block);
     if (attachment !== null) attachments.push({ ...attachment, name: `${attachment.name} ${attachments.length + 1}` });
     else parts.push(str(block, 'text') ?? plain(block));
   }
-  return { text: parts.join('\n'), attachments };
+  return { text: parts.join('\n'), attachments, diffs };
 }
 
 function attachmentOf(block: JsonValue): Attachment | null {

@@ -1,10 +1,12 @@
+import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Decision } from '../../../model/backend.ts';
 import type { AnswerEntry, Entry } from '../../../model/entry.ts';
-import type { JsonValue } from '../../../model/json.ts';
+import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
+import type { AskedCall } from './acp.ts';
 import type { Ask } from './asks.ts';
-import { answerCall, askPlace, communicationAsk, outcomeOf, permissionAsk, permissionEntry, requestIdOf } from './asks.ts';
+import { answerCall, askPlace, communicationAsk, outcomeOf, permissionAsk, permissionEntry, requestIdOf, withAsked } from './asks.ts';
 import { callEntries, resultEntry } from './calls.ts';
 import type { NormaliseContext } from './input.ts';
 import { momentText, noticeEntry } from './notices.ts';
@@ -22,6 +24,10 @@ export interface StateOptions {
   readonly open?: readonly OpenAsk[];
   /** Plan that a tool call carries; null where that call is not here. */
   readonly planOf?: (callId: string) => string | null;
+  /** What a message told of a request; null where none did. */
+  readonly askedOf?: (requestId: string) => AskedCall | null;
+  /** The goal that the agent was last known to pursue. */
+  readonly goal?: string | null;
   /** Milliseconds on the server's clock: completed requests from before are left out, for their tool calls are not here either. null: none is. */
   readonly since?: number | null;
   /** Completed requests whose entries were given before, by row; kept up to date. One that is as it was gives none again: with diffs they take milliseconds each. */
@@ -30,11 +36,16 @@ export interface StateOptions {
 export interface KnownRequest {
   readonly completed: JsonValue;
   readonly plan: string | null;
+  readonly title: string | null;
 }
 export interface StateEntries {
   readonly entries: readonly Entry[];
   /** Requests that are open by this version. */
   readonly open: readonly OpenAsk[];
+  /** Calls whose answer broke their turn off: the person stopped the agent while it asked. */
+  readonly broken: readonly string[];
+  /** The goal that the agent pursues by this version; null for none. */
+  readonly goal: string | null;
 }
 
 /** Answers by what is known of them: that a request is nowhere any more (from version to version it may come back), how it ended, or what the person here picked. */
@@ -70,20 +81,24 @@ function askedPart(completed: JsonValue): JsonValue {
  * the last is given (see SessionNormaliser).
  */
 export function agentStateEntries(agentState: JsonValue | undefined, version: number, context: NormaliseContext, options: StateOptions = {}): StateEntries {
-  const { open: wereOpen = [], planOf = () => null, since = null, known } = options;
+  const { open: wereOpen = [], planOf = () => null, askedOf = () => null, goal: before = null, since = null, known } = options;
   const plan = (ask: Ask): string | null => (ask.ask === 'plan' ? planOf(ask.callId) : null);
   const entries: Entry[] = [];
   const seen = new Set<string>();
-  for (const { ask, completed } of completedAsks(agentState)) {
+  const broken: string[] = [];
+  for (const { ask: told, completed } of completedAsks(agentState)) {
+    const ask = withAsked(told, askedOf(told.id));
     seen.add(ask.row);
+    if (ask.by === 'permission' && (str(completed, 'decision') === 'abort' || (str(completed, 'reason') ?? '').startsWith('Aborted by user'))) broken.push(ask.callId);
     const wasOpen = wereOpen.some((one) => one.row === ask.row);
     const here = since === null || machineMoment(ask.createdAt ?? num(completed, 'completedAt') ?? since, context) >= since;
     if (!wasOpen && !here) continue;
-    const [before, now] = [known?.get(ask.row), { completed, plan: plan(ask) }];
+    const [given, now] = [known?.get(ask.row), { completed, plan: plan(ask), title: ask.title ?? null }];
     if (here) known?.set(ask.row, now);
-    if (before === undefined || before.plan !== now.plan || !isDeepStrictEqual(before.completed, completed)) entries.push(permissionEntry(ask, now.plan, context), ...completedEntries(ask, completed, context));
+    if (given !== undefined && given.plan === now.plan && given.title === now.title && isDeepStrictEqual(given.completed, completed)) continue;
+    entries.push(...(titleEntries(ask, completed, context) ?? [permissionEntry(ask, now.plan, context), ...completedEntries(ask, completed, context)]));
   }
-  const asks = openAsks(agentState);
+  const asks = openAsks(agentState).map((ask) => withAsked(ask, askedOf(ask.id)));
   const open = asks.map((ask) => ({ row: ask.row, requestId: requestIdOf(ask), createdAt: ask.createdAt }));
   for (const ask of asks) {
     seen.add(ask.row);
@@ -93,7 +108,15 @@ export function agentStateEntries(agentState: JsonValue | undefined, version: nu
   for (const gone of wereOpen) {
     if (!seen.has(gone.row)) entries.push(answerEntry(gone.row, gone.requestId, gone.createdAt, answerRev.gone(version), { outcome: 'withdrawn', by: 'agent', reason: null, answers: {} }, context));
   }
-  return { entries: [...entries, ...goalEntries(obj(agentState, 'agentGoalStatus'), context), ...limitEntries(obj(agentState, 'usageLimits'), context)], open };
+  const { entries: goals, goal } = goalEntries(obj(agentState, 'agentGoalStatus'), before, context);
+  return { entries: [...entries, ...goals, ...limitEntries(obj(agentState, 'usageLimits'), context)], open, broken, goal };
+}
+
+/** The title that the agent gave the session: its command line allows that by itself, and Codex tells of no call. Null for every other request. */
+function titleEntries(ask: Ask, completed: JsonValue, context: NormaliseContext): Entry[] | null {
+  const title = said(ask.input, 'title');
+  if (title === null || !['change_title', 'mcp__happy__change_title'].includes(ask.tool) || outcomeOf(ask, completed).by !== 'rule') return null;
+  return [noticeEntry(ask.row, askPlace(ask.createdAt, context), { level: 'info', code: 'title_changed', text: `Title: ${oneLine(title)}` })];
 }
 
 function answerEntry(row: string, requestId: string, at: number | null, rev: number, answer: Pick<AnswerEntry, 'outcome' | 'by' | 'reason' | 'answers'>, context: NormaliseContext): AnswerEntry {
@@ -131,15 +154,22 @@ function completedEntries(ask: Ask, completed: JsonValue, context: NormaliseCont
   return entries;
 }
 
-/** The goal that the agent pursues (`agentGoalStatus`), a notice for each that it was seen to take up or leave. */
-function goalEntries(goal: ReturnType<typeof obj>, context: NormaliseContext): Entry[] {
-  const observedAt = num(goal, 'observedAt');
-  if (goal === null || observedAt === null) return [];
-  const text = said(goal, 'text');
-  const reason = str(goal, 'reason');
-  const status = str(goal, 'status');
-  const shown = status === 'active' && text !== null ? `Goal: ${text}` : status === 'inactive' && (reason === 'completed' || reason === 'cleared') ? `The goal was ${reason === 'completed' ? 'reached' : 'cleared'}.` : null;
-  return shown === null ? [] : [noticeEntry(`goal:${observedAt}`, askPlace(observedAt, context), { level: 'info', code: 'goal', text: shown })];
+/**
+ * The goal that the agent pursues (`agentGoalStatus`): a notice for each, where it was first seen, and one for its end, where it was known. Every turn tells it again, and a
+ * thread that never had one tells on its resume that it was cleared.
+ */
+function goalEntries(status: JsonObject | null, before: string | null, context: NormaliseContext): { readonly entries: readonly Entry[]; readonly goal: string | null } {
+  const observedAt = num(status, 'observedAt');
+  if (status === null || observedAt === null) return { entries: [], goal: before };
+  const notice = (goal: string, suffix: string, text: string): Entry[] => {
+    const id = `goal:${createHash('sha256').update(goal).digest('hex').slice(0, 16)}${suffix}`;
+    return [noticeEntry(id, askPlace(observedAt, context), { level: 'info', code: 'goal', text, rev: -observedAt })];
+  };
+  const text = said(status, 'text');
+  if (str(status, 'status') === 'active' && text !== null) return { entries: notice(text, '', `Goal: ${text}`), goal: text };
+  const reason = str(status, 'reason');
+  if (str(status, 'status') !== 'inactive' || (reason !== 'completed' && reason !== 'cleared')) return { entries: [], goal: before };
+  return { entries: before === null ? [] : notice(before, `:${reason}`, `The goal was ${reason === 'completed' ? 'reached' : 'cleared'}.`), goal: null };
 }
 
 /** Plan limits that are near or reached (`usageLimits.windows`), a notice for each window and each time that it starts anew, as it was first seen. */

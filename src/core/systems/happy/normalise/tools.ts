@@ -1,8 +1,9 @@
 import type { Location, Question, TodoEntry, ToolEntry, ToolVerb } from '../../../model/entry.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
-import { diffsOf } from './diffs.ts';
-import { firstLine, num, objects, oneLine, said, str, texts } from './read.ts';
+import { blockDiffs, diffsOf } from './diffs.ts';
+import { firstLine, list, num, obj, objects, oneLine, said, str, texts } from './read.ts';
+import { isShell, shellScript } from './shell.ts';
 
 const verbs: ReadonlyMap<string, ToolVerb> = new Map<string, ToolVerb>([
   ...(['Read', 'NotebookRead', 'ReadMcpResource', 'ListMcpResources', 'read', 'read_file', 'read_many_files', 'view_image'] as const).map((name) => [name, 'read'] as const),
@@ -34,11 +35,13 @@ function shortPath(file: string, folder: string): string {
 
 /** A command as one text; of `bash -lc "…"` only what it runs. */
 function commandText(value: JsonValue | undefined): string | null {
-  if (typeof value === 'string') return value.trim() === '' ? null : value;
+  if (typeof value === 'string') return value.trim() === '' ? null : (shellScript(value) ?? value);
   if (!Array.isArray(value)) return null;
   const words = (value as readonly JsonValue[]).filter((one) => typeof one === 'string');
-  const [, option, script] = words;
-  if (words.length === 3 && script !== undefined && option !== undefined && /^-l?c$/.test(option)) return script;
+  const [program = '', option, script] = words;
+  const [only] = words;
+  if (words.length === 1 && only !== undefined) return commandText(only);
+  if (isShell(program) && words.length === 3 && script !== undefined && option !== undefined && /^-l?c$/.test(option)) return script;
   return words.length === 0 ? null : words.join(' ');
 }
 
@@ -52,13 +55,19 @@ type Facts = Pick<ToolEntry, 'verb' | 'title' | 'command' | 'cwd' | 'locations' 
 export function toolFacts(tool: string, input: JsonValue, folder: string, title: string | null): Facts {
   const fields: JsonObject = isJsonObject(input) ? input : {};
   const verb = verbOf(tool);
-  const diffs = diffsOf(tool, fields);
+  const blocks = Array.isArray(input) ? (input as readonly JsonValue[]) : list(fields, 'items');
+  const diffs = [...diffsOf(tool, fields), ...blockDiffs(blocks)];
   const command = commandOf(tool, fields);
   const files = diffs.length > 0 ? [...new Set(diffs.map((diff) => diff.path))] : [fileOf(fields)].filter((file) => file !== null);
   const line = verb === 'read' ? num(fields, 'offset') : null;
   const locations: Location[] = command === null ? files.map((path) => ({ path, line })) : [];
   const cwd = str(fields, 'cwd') ?? (folder === '' ? null : folder);
-  return { verb, command, cwd, diffs, locations, title: oneLine(titleOf(tool, fields, folder, command, files, title)) };
+  return { verb, command, cwd, diffs, locations, title: oneLine(titleOf(tool, fields, folder, command, files, title ?? blockText(blocks))) };
+}
+
+/** Words that an ACP agent puts with its call. */
+function blockText(blocks: readonly JsonValue[]): string | null {
+  return blocks.map((block) => said(obj(block, 'content'), 'text')).find((text) => text !== null) ?? null;
 }
 
 function fileOf(input: JsonObject): string | null {

@@ -5,6 +5,7 @@ import { resultEntry } from './calls.ts';
 import { turnEnd, turnEndRev } from './envelope.ts';
 import type { Place } from './place.ts';
 import { nth, revs, rowOf } from './place.ts';
+import { isTask } from './tasks.ts';
 
 type End = Extract<Entry, { kind: 'turn' }>;
 interface Turn {
@@ -27,6 +28,8 @@ interface Call {
   end: Pick<Place, 'order' | 'at'> | null;
   /** It was refused: it changed nothing. */
   refused: boolean;
+  /** It was refused to stop the agent. */
+  broke: boolean;
 }
 
 /** Something that may follow the end of a turn: what the agent said, the beginning of a turn, or what begins another exchange. */
@@ -35,6 +38,8 @@ interface Word {
   readonly at: number;
   readonly turn: string | null;
   readonly kind: 'said' | 'begun' | 'asked';
+  /** The command line tells what went wrong. */
+  readonly failure: boolean;
 }
 /** Parts of a block stand before this many places after it. */
 const blockEnd = 15;
@@ -61,6 +66,28 @@ export class TurnBook {
   #words: Word[] = [];
   readonly #knownWords = new Set<string>();
   #freshWords: Word[] = [];
+  /** Turns that the person here broke off. */
+  readonly #interrupted = new Set<string>();
+  readonly #saysLate: boolean;
+
+  /** `saysLate`: the last words of a turn may come in another one (Claude's command line). Others end a turn when all is said, and what follows it answers what waited. */
+  constructor(saysLate = true) {
+    this.#saysLate = saysLate;
+  }
+
+  /** The person here interrupted that turn: some command lines tell of it that it was completed (Codex). */
+  interrupt(turn: string): void {
+    this.#interrupted.add(turn);
+    this.#stale.add(turn);
+  }
+
+  /** A call that was refused to stop the agent: its turn was broken off. */
+  breakOff(callId: string): void {
+    const call = this.#call(callId, rowOf.call(callId));
+    if (call.broke) return;
+    call.broke = true;
+    this.#changed(call);
+  }
 
   /** Something was said to the agent at that moment. */
   mark(at: number): void {
@@ -114,7 +141,7 @@ export class TurnBook {
     if (turn === undefined || last.at === null) return null;
     this.#settleMarks();
     const files = new Set([...turn.calls].flatMap((call) => (this.#calls.get(call)?.refused === false ? [...(this.#calls.get(call)?.files ?? [])] : [])));
-    const whole = turnEnd(id, { ...last, turn: id, parent: null }, state);
+    const whole = turnEnd(id, { ...last, turn: id, parent: null }, this.#isBroken(id) && state === 'completed' ? 'cancelled' : state);
     return { ...whole, rev: Math.max(0, last.at) / 1e14, filesChanged: [...files].sort(), durationMs: this.#duration(turn.began, last.at) };
   }
 
@@ -132,13 +159,14 @@ export class TurnBook {
   }
 
   #word(entry: Entry, source: string): void {
-    const said = entry.parent === null && (entry.kind === 'text' || entry.kind === 'thinking' || (entry.kind === 'tool' && entry.rev === revs.call.whole));
+    const failure = entry.kind === 'notice' && entry.level === 'error';
+    const said = entry.parent === null && (failure || entry.kind === 'text' || entry.kind === 'thinking' || (entry.kind === 'tool' && entry.rev === revs.call.whole));
     const asked = entry.kind === 'prompt' || (entry.kind === 'notice' && entry.code === 'task_finished');
     const kind = said ? 'said' : asked ? 'asked' : entry.kind === 'turn' && entry.phase === 'start' ? 'begun' : null;
     const key = `${source} ${entry.id}`;
     if (kind === null || this.#knownWords.has(key)) return;
     this.#knownWords.add(key);
-    this.#freshWords.push({ order: entry.order, at: entry.order[0] ?? 0, turn: entry.turn, kind });
+    this.#freshWords.push({ order: entry.order, at: entry.order[0] ?? 0, turn: entry.turn, kind, failure });
   }
 
   /** Turns whose end may stand elsewhere by what came in: those after which, and before the next prompt, it was said. */
@@ -175,7 +203,8 @@ export class TurnBook {
       open &&= word.kind !== 'asked';
       if (!open) continue;
       if (!begun.has(word.turn)) begun.set(word.turn, word.at);
-      const late = word.turn === id || (!alone && (begun.get(word.turn) ?? 0) <= (end.order[0] ?? 0) + lateMs);
+      const soon = (word.failure ? word.at : (begun.get(word.turn) ?? 0)) <= (end.order[0] ?? 0) + lateMs;
+      const late = word.turn === id || (soon && (word.failure ? end.state === 'failed' : this.#saysLate && !alone));
       // After all parts of the block in which it was said.
       if (word.kind === 'said' && late) order = nth({ ...end, order: word.order }, blockEnd).order;
     }
@@ -193,7 +222,7 @@ export class TurnBook {
   #call(id: string, row: string): Call {
     const known = this.#calls.get(id);
     if (known !== undefined) return known;
-    const made: Call = { row, turns: new Set(), told: new Set(), ends: new Set(), files: new Set(), end: null, refused: false };
+    const made: Call = { row, turns: new Set(), told: new Set(), ends: new Set(), files: new Set(), end: null, refused: false, broke: false };
     this.#calls.set(id, made);
     return made;
   }
@@ -229,8 +258,9 @@ export class TurnBook {
 
   #follow(id: string): Entry[] {
     const turn = this.#turns.get(id);
-    if (turn === undefined || turn.end === null) return [];
-    const { end } = turn;
+    // Tasks are told by their own book.
+    if (turn === undefined || turn.end === null || isTask(id)) return [];
+    const end = this.#isBroken(id) && turn.end.state === 'completed' ? { ...turn.end, state: 'cancelled' as const } : turn.end;
     const endedAt = end.at ?? 0;
     const entries: Entry[] = [];
     const files = new Set<string>();
@@ -242,10 +272,15 @@ export class TurnBook {
       if (!call.refused) for (const file of call.files) files.add(file);
       entries.push(...callOver(callId, call, id, end, turn.ends.size > 1));
     }
+    const broken = this.#isBroken(id);
     const whole = turnEnd(id, end, end.state === 'running' ? 'completed' : end.state);
     const footer = this.#footer(id, end);
-    const rev = turnEndRev(endedAt, footer.known + known + countTo(this.#marks, endedAt) - countTo(this.#marks, endedAt - longestWaitMs));
+    const rev = turnEndRev(endedAt, footer.known + known + countTo(this.#marks, endedAt) - countTo(this.#marks, endedAt - longestWaitMs), broken);
     return [...entries, { ...whole, order: footer.order, rev, filesChanged: [...files].sort(), durationMs: this.#duration(turn.began, endedAt) }];
+  }
+
+  #isBroken(id: string): boolean {
+    return this.#interrupted.has(id) || [...(this.#turns.get(id)?.calls ?? [])].some((call) => this.#calls.get(call)?.broke === true);
   }
 
   #duration(began: number | null, endedAt: number): number | null {
