@@ -88,13 +88,14 @@ export async function setTheme(page: Page, theme: Theme): Promise<void> {
   }), theme);
 }
 
-/** Resolves when the document has not changed for a moment; after three seconds in any case. */
+/** Resolves when the document has not changed for a moment, and what fades in has; after three seconds in any case. */
 export async function settled(page: Page, quietMs = 120): Promise<void> {
   await page.evaluate((quiet) => new Promise<void>((resolve) => {
     const end = (): void => {
       observer.disconnect();
       clearTimeout(timer);
       clearTimeout(limit);
+      for (const animation of document.getAnimations()) if (animation.effect?.getComputedTiming().iterations !== Infinity) animation.finish();
       requestAnimationFrame(() => requestAnimationFrame(() => resolve()));
     };
     let timer = setTimeout(end, quiet);
@@ -112,10 +113,10 @@ export async function fit(page: Page, width: number, most = 2_600): Promise<void
   for (let round = 0; round < 5; round += 1) {
     const { height, wanted } = await page.evaluate(() => {
       const log = document.querySelector('.log');
-      // A page without rows keeps a height of its own.
-      const rows = document.querySelectorAll('.log > .row').length;
+      // A page without rows keeps a height of its own, and so does one that is read further up.
+      const rows = document.querySelector('.jump') === null ? document.querySelectorAll('.log > .row').length : 0;
       const over = log === null || rows === 0 ? 0 : Array.from(log.children).reduce((sum, each) => sum + each.getBoundingClientRect().height, 8) - log.clientHeight;
-      return { height: innerHeight, wanted: rows === 0 ? 480 : Math.ceil(innerHeight + over) };
+      return { height: innerHeight, wanted: rows === 0 ? (document.querySelector('.jump') === null ? 480 : 700) : Math.ceil(innerHeight + over) };
     });
     const next = Math.min(most, Math.max(320, wanted));
     if (next === height && (page.viewportSize()?.width ?? 0) === width) return;

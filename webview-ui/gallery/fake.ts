@@ -12,6 +12,8 @@ export interface FakeSession {
   readonly draft?: string;
   /** In place of a snapshot. */
   readonly unavailable?: { readonly message: string; readonly remedy: string | null };
+  /** True where the host has not answered yet. */
+  readonly silent?: boolean;
   /** Answers requests that are not for rows; without one they are done. Throws to refuse. */
   readonly answer?: (body: PageRequest) => ReplyValue | null;
   /** What a person did, or what came, after the page was first shown. */
@@ -67,6 +69,7 @@ export class FakeHost implements Host {
   }
 
   snapshot(): void {
+    if (this.session.silent === true) return;
     if (this.session.unavailable !== undefined) {
       this.listener({ type: 'unavailable', session: 'gallery', ...this.session.unavailable });
       return;

@@ -1,5 +1,5 @@
 import type { OutboxView } from '../src/types.ts';
-import { figures, prompt, running, state, text } from './make.ts';
+import { figures, notice, prompt, running, state, text, turn } from './make.ts';
 import type { Scene } from './scene.ts';
 import { session } from './scene.ts';
 
@@ -8,6 +8,14 @@ const queued = (clientId: string, words: string, delivery: OutboxView['delivery'
 
 export const states: Record<string, Scene> = {
   thinking: () => session([prompt('Move the totals.')], running('thinking')),
+  starting: () => session([prompt('Move the totals.')], running('starting', { state: 'starting', turnStartedAt: null })),
+  compacting: () => session(said, running('compacting')),
+  reconnecting: () => session(said, state({ connection: 'reconnecting', connectionDetail: 'build-01 was lost 4 s ago', state: 'unknown' })),
+  'machine-offline': () => session(said, state({ state: 'unknown', problem: { message: 'build-01 is offline since 11:20. Nothing is lost: what you send waits for it.', remedy: { text: 'Start its daemon there.', command: 'happy daemon start' } }, outbox: [queued('a', 'Go on with the report.', 'pending')] })),
+  'agent-gone': () => session([...said, notice('error', 'Claude Code ended unexpectedly (signal SIGKILL).', null, 'agent_gone'), turn({ state: 'failed', error: 'The agent ended before the turn did.' })], state({ state: 'stopped', problem: { message: 'Claude Code ended unexpectedly (signal SIGKILL).', remedy: null } })),
+  'rate-limited': () => session([...said, notice('warning', 'The five-hour limit is reached. It is free again at 16:00.', null, 'rate_limit')], running('retrying', {}, { until: Date.now() + 5_220_000, detail: 'five-hour limit' })),
+  'context-full': () => session(said, state({ usage: figures(180_000, 12_000, 2.1, 188_000) })),
+  'stopped': () => session([...said, turn({ state: 'cancelled', durationMs: 31_000 })], state({ state: 'stopped' })),
   stalled: () => session(said, running('stalled')),
   retrying: () => session(said, running('retrying', { connection: 'reconnecting' }, { until: Date.now() + 5_400, detail: '529' })),
   offline: () => session(said, state({ connection: 'offline', connectionDetail: 'build-01 does not answer', state: 'unknown', outbox: [queued('a', 'Go on with the report.', 'queued')] })),
@@ -19,6 +27,7 @@ export const states: Record<string, Scene> = {
   })),
   window: () => session(said, state({ owner: 'window' })),
   untrusted: () => session(said, state({ canRun: false })),
+  opening: () => session([], state(), { silent: true }),
   unavailable: () => session([], state(), { unavailable: { message: 'The connection of this session is not configured any more.', remedy: 'Add it again in the Connections view to use its sessions.' } }),
   failed: () => session(said, state({ state: 'failed', problem: { message: 'Claude Code ended unexpectedly (exit code 1).', remedy: { text: 'Its last words: “API key expired”. Sign in in a terminal, then resume.', command: 'claude auth login' } }, usage: figures(1, 1, 1.2, 188_000) })),
   queue: () => session(said, running('tool', {

@@ -29,10 +29,11 @@ export function App({ page }: { readonly page: ChatPage }): JSX.Element {
         <Header page={page} />
         <Banner page={page} />
         <main class="main">
+          <h1 class="sr-only">{page.state.value?.title ?? 'Session'}</h1>
           <Transcript page={page} control={control} />
           <Empty page={page} draft={draft} />
           {control.following.value ? null : (
-            <button type="button" class={`jump ${asking ? 'asking' : ''}`} aria-label="Jump to Latest" onClick={() => (asking ? control.review() : control.jumpToLatest())}>
+            <button type="button" class={`jump ${asking ? 'asking' : ''}`} aria-label={asking ? 'Waiting for you: Jump to Latest' : 'Jump to Latest'} onClick={() => (asking ? control.review() : control.jumpToLatest())}>
               <Icon name={asking ? 'shield' : 'arrow-down'} />{asking ? 'Waiting for you' : 'Jump to Latest'}
             </button>
           )}

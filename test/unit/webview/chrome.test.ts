@@ -134,7 +134,12 @@ describe('what a row is called', () => {
     [{ verb: 'move', diffs: [diff('new.ts', 'rename')] }, 'Moved old.ts → new.ts, 12 added, 3 removed'],
     [{ verb: 'execute', command: 'npm test', exitCode: 1, status: 'error' }, 'Ran npm test, exit 1'],
     [{ verb: 'execute', command: 'npm test', status: 'running' }, 'Running npm test'],
-    [{ verb: 'execute', command: 'rm x', status: 'denied' }, 'Ran rm x, denied'],
+    [{ verb: 'execute', command: 'rm x', status: 'denied' }, 'Run rm x, denied'],
+    [{ verb: 'execute', command: 'sleep 9', status: 'cancelled' }, 'Ran sleep 9, stopped'],
+    [{ verb: 'edit', title: 'src/a.ts', status: 'waiting' }, 'Edit src/a.ts, waits for you'],
+    [{ verb: 'delete', title: 'src/a.ts', status: 'error' }, 'Delete src/a.ts, failed'],
+    [{ verb: 'fetch', title: 'https://x.test', status: 'cancelled' }, 'Fetch https://x.test, stopped'],
+    [{ verb: 'move', diffs: [{ ...diff('new.ts', 'rename'), added: 0, removed: 0 }] }, 'Moved old.ts → new.ts'],
     [{ verb: 'read', title: 'a.ts', locations: [{ path: 'src/a.ts', line: 4 }] }, 'Read src/a.ts'],
     [{ verb: 'other', name: 'mcp__tracker__list_issues', title: 'open ones' }, 'Used tracker: list_issues · open ones'],
   ])('%#', (extra, label) => {

@@ -128,6 +128,19 @@ describe('markdown that streams in', () => {
   });
 });
 
+describe('what a screen reader and another script ask of markdown', () => {
+  it('goes right to left by whole blocks: a list, a quote and a table with all that they hold', () => {
+    expect(renderMarkdown('1. שלום\n   - עוד')).toMatch(/^<ol dir="auto">\s*<li>שלום\s*<ul>\s*<li>/);
+    expect(renderMarkdown('> שלום')).toMatch(/^<blockquote dir="auto">\s*<p>/);
+    expect(renderMarkdown('|א|\n|---|\n|ב|')).toContain('<table dir="auto">');
+    expect(renderMarkdown('שלום')).toBe('<p dir="auto">שלום</p>\n');
+  });
+
+  it('has headings of one level, which look as they were written', () => {
+    expect(renderMarkdown('## Two\n\n#### Four')).toBe('<h3 class="md-h2" dir="auto">Two</h3>\n<h3 class="md-h4" dir="auto">Four</h3>\n');
+  });
+});
+
 describe('what markdown may not do', () => {
   it.each([
     ['[x](javascript:alert(1))', /data-href|href=/], ['[x](data:text/html,<script>)', /data-href/], ['<img src=x onerror=alert(1)>', /<img/], ['[x](vscode://a)', /data-href/], ['[x](command:a)', /data-path|data-href/],

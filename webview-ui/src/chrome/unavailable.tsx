@@ -16,7 +16,7 @@ export function UnavailablePage({ page }: { readonly page: ChatPage }): JSX.Elem
     <div class="unavailable" role="alert">
       <div class="unavailable-words" ref={words} tabIndex={-1}>
         <Icon name="debug-disconnect" />
-        <h2 dir="auto">{why.message}</h2>
+        <h1 dir="auto">{why.message}</h1>
         {why.remedy === null ? null : <p dir="auto">{why.remedy}</p>}
         <Button label="Try Again" look="primary" disabled={why.trying} busy={why.trying} onPress={() => page.reopen()} />
       </div>

@@ -26,11 +26,11 @@ md.core.ruler.push('pilothouse', (state: StateCore): void => {
   });
 });
 
-/** Each block goes its own way, left to right or right to left. */
+const BLOCKS = new Set(['paragraph_open', 'blockquote_open', 'bullet_list_open', 'ordered_list_open']);
+
+/** Each block goes its own way, left to right or right to left, with all that it holds: what has a direction of its own does not count for that of its list. */
 function directions(token: Token): void {
-  if (token.type === 'paragraph_open' || token.type === 'heading_open' || token.type === 'blockquote_open' || token.type === 'list_item_open' || token.type === 'td_open' || token.type === 'th_open') {
-    token.attrSet('dir', 'auto');
-  }
+  if (token.level === 0 && BLOCKS.has(token.type)) token.attrSet('dir', 'auto');
   // A style attribute would be refused by the content security policy.
   const style = token.attrGet('style');
   if (style !== null) {
@@ -123,15 +123,11 @@ rules['task_box'] = (tokens, place) => {
   const done = (tokens[place]?.meta as { done?: boolean } | null)?.done === true;
   return `<span class="box codicon codicon-${done ? 'check' : 'blank'}" role="checkbox" aria-disabled="true" aria-checked="${done}" aria-label="${done ? 'done' : 'open'}"></span>`;
 };
-rules['table_open'] = () => '<div class="table" tabindex="0" role="region" aria-label="Table"><table>\n';
+rules['table_open'] = () => '<div class="table" tabindex="0" role="region" aria-label="Table"><table dir="auto">\n';
 rules['table_close'] = () => '</table></div>\n';
-// The transcript's own headings are one a turn, of level 2; those of an answer stand below them.
-rules['heading_open'] = (tokens, place) => `<h${headingLevel(tokens[place])} class="md-${tokens[place]?.tag ?? 'h3'}" dir="auto">`;
-rules['heading_close'] = (tokens, place) => `</h${headingLevel(tokens[place])}>\n`;
-
-function headingLevel(token: Token | undefined): number {
-  return Math.min(6, Number(token?.tag.slice(1) ?? 1) + 2);
-}
+// The transcript's own headings are one a turn, of level 2. Those of an answer stand right below them, all of them: agents begin with any level and leave some out, which would mislead who moves by headings.
+rules['heading_open'] = (tokens, place) => `<h3 class="md-${tokens[place]?.tag ?? 'h3'}" dir="auto">`;
+rules['heading_close'] = () => '</h3>\n';
 
 /** A code block as the page's own builder expects it: it puts the buttons and the colours in. */
 function codeHtml(code: string, info: string): string {

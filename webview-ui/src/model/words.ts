@@ -78,7 +78,7 @@ export interface ToolLine {
 }
 
 export function toolLine(row: ToolRow): ToolLine {
-  const running = row.status === 'running' || row.status === 'waiting';
+  const tense = tenseOf(row);
   const base = { path: null, line: null, added: null, removed: null, mono: false, ...toolOutcome(row) };
   const place = row.locations[0];
   const at = place === undefined ? {} : { path: place.path, line: place.line };
@@ -87,24 +87,34 @@ export function toolLine(row: ToolRow): ToolLine {
     case 'edit':
     case 'delete':
     case 'move':
-      return { ...base, ...at, ...editLine(row, running) };
+      return { ...base, ...at, ...editLine(row, tense) };
     case 'execute':
-      return { ...base, icon: 'terminal', verb: running ? 'Running' : 'Ran', subject: oneLine(row.command ?? row.title), mono: true };
+      return { ...base, icon: 'terminal', verb: ['Running', 'Ran', 'Run'][tense] ?? '', subject: oneLine(row.command ?? row.title), mono: true };
     case 'read':
-      return { ...base, ...at, icon: 'file', verb: running ? 'Reading' : 'Read', subject: place === undefined ? title : below(place.path), mono: place !== undefined };
+      return { ...base, ...at, icon: 'file', verb: tense === 0 ? 'Reading' : 'Read', subject: place === undefined ? title : below(place.path), mono: place !== undefined };
     case 'search':
-      return { ...base, icon: 'search', verb: running ? 'Searching' : 'Searched', subject: title, mono: true };
+      return { ...base, icon: 'search', verb: ['Searching', 'Searched', 'Search'][tense] ?? '', subject: title, mono: true };
     case 'fetch':
-      return { ...base, icon: 'globe', verb: running ? 'Fetching' : 'Fetched', subject: title, mono: true };
+      return { ...base, icon: 'globe', verb: ['Fetching', 'Fetched', 'Fetch'][tense] ?? '', subject: title, mono: true };
     case 'think':
-      return { ...base, icon: 'lightbulb', verb: running ? 'Thinking' : 'Thought', subject: title };
+      return { ...base, icon: 'lightbulb', verb: ['Thinking', 'Thought', 'Think'][tense] ?? '', subject: title };
     case 'agent':
-      return { ...base, icon: 'hubot', verb: running ? 'Agent at work' : 'Agent', subject: title };
+      return { ...base, icon: 'hubot', verb: tense === 0 ? 'Agent at work' : 'Agent', subject: title };
     case 'todo':
-      return { ...base, icon: 'checklist', verb: running ? 'Updating the to-do list' : 'Updated the to-do list', subject: '' };
+      return { ...base, icon: 'checklist', verb: ['Updating the to-do list', 'Updated the to-do list', 'Update the to-do list'][tense] ?? '', subject: '' };
     case 'other':
-      return { ...base, icon: 'tools', verb: running ? 'Using' : 'Used', subject: [toolName(row.name), title === row.name || title === toolName(row.name) || row.name.endsWith(`__${title}`) ? '' : title].filter((part) => part !== '').join(' · ') };
+      return { ...base, icon: 'tools', verb: ['Using', 'Used', 'Use'][tense] ?? '', subject: [toolName(row.name), title === row.name || title === toolName(row.name) || row.name.endsWith(`__${title}`) ? '' : title].filter((part) => part !== '').join(' · ') };
   }
+}
+
+/** It happens, it happened, or it did not: what waits, was denied or failed is named by what it would do. */
+type Tense = 0 | 1 | 2;
+
+function tenseOf(row: ToolRow): Tense {
+  if (row.status === 'running') return 0;
+  if (row.status === 'ok') return 1;
+  // A command that was stopped, or that failed, has run.
+  return row.verb === 'execute' && (row.status === 'cancelled' || row.status === 'error') ? 1 : 2;
 }
 
 /** A tool's name as a person reads it: `mcp__tracker__list_issues` is `tracker: list_issues`. */
@@ -113,21 +123,23 @@ export function toolName(name: string): string {
   return match === null ? name : `${match[1] ?? ''}: ${match[2] ?? ''}`;
 }
 
-function editLine(row: ToolRow, running: boolean): Pick<ToolLine, 'icon' | 'verb' | 'subject' | 'mono' | 'path' | 'added' | 'removed'> {
+function editLine(row: ToolRow, tense: Tense): Pick<ToolLine, 'icon' | 'verb' | 'subject' | 'mono' | 'path' | 'added' | 'removed'> {
   const paths = [...new Set(row.diffs.map((diff) => diff.path))];
   const only = row.diffs.length === 1 ? row.diffs[0] : undefined;
   const change = only?.change ?? (row.verb === 'delete' ? 'delete' : row.verb === 'move' ? 'rename' : 'modify');
-  const verbs = { create: ['Creating', 'Created'], modify: ['Editing', 'Edited'], delete: ['Deleting', 'Deleted'], rename: ['Moving', 'Moved'] } as const;
+  const verbs = { create: ['Creating', 'Created', 'Create'], modify: ['Editing', 'Edited', 'Edit'], delete: ['Deleting', 'Deleted', 'Delete'], rename: ['Moving', 'Moved', 'Move'] } as const;
   const path = paths.length === 1 ? (paths[0] ?? null) : paths.length === 0 ? (row.locations[0]?.path ?? null) : null;
   const moved = only !== undefined && only.change === 'rename' && only.oldPath !== null ? `${below(only.oldPath)} → ${below(only.path)}` : null;
+  // Moved as it was: there is nothing to count.
+  const same = moved !== null && sum(row.diffs, 'added') + sum(row.diffs, 'removed') === 0;
   return {
     icon: change === 'delete' ? 'trash' : change === 'create' ? 'new-file' : 'edit',
-    verb: verbs[change][running ? 0 : 1],
+    verb: verbs[change][tense],
     subject: moved ?? (path === null ? null : below(path)) ?? (paths.length > 1 ? plural(paths.length, 'file') : oneLine(row.title)),
     mono: paths.length <= 1,
     path,
-    added: row.diffs.length === 0 ? null : sum(row.diffs, 'added'),
-    removed: row.diffs.length === 0 ? null : sum(row.diffs, 'removed'),
+    added: row.diffs.length === 0 || same ? null : sum(row.diffs, 'added'),
+    removed: row.diffs.length === 0 || same ? null : sum(row.diffs, 'removed'),
   };
 }
 

@@ -53,8 +53,13 @@ export class Line {
 /** A path that opens its file; where it leads nowhere from here, the path alone. */
 export function pathLink(path: string, line: number | null, className = 'subject'): HTMLElement {
   const words = line === null ? below(path) : `${below(path)}:${line}`;
-  if (!opensFiles()) return el('span', `${className} path`, words);
-  const link = el('a', `${className} link path`, words);
+  const shown = el('bdi', '', words);
+  if (!opensFiles()) {
+    const name = el('span', `${className} path`, shown);
+    name.title = path;
+    return name;
+  }
+  const link = el('a', `${className} link path`, shown);
   link.title = path;
   link.setAttribute('role', 'link');
   link.tabIndex = 0;
@@ -82,6 +87,8 @@ export function openDiff(context: RowContext, rowKey: string, index: number): HT
 const SIGNS: Readonly<Record<DiffLine['kind'], string>> = { add: '+', remove: '-', same: ' ', fold: '⋯' };
 const FIRST_LINES = 8;
 const MOST_LINES = 400;
+/** Characters of a line that fit into the narrowest page. */
+const NARROW = 28;
 
 /** Changes of one file: its first lines, all of them on demand, and the whole in VS Code's diff editor. */
 export function diffView(context: RowContext, rowKey: string, diff: FileDiff, index: number, named: boolean): HTMLElement {
@@ -90,9 +97,11 @@ export function diffView(context: RowContext, rowKey: string, diff: FileDiff, in
   const body = el('div', 'diff-lines');
   body.setAttribute('role', 'group');
   body.setAttribute('aria-label', `Changes of ${below(diff.path)}`);
+  // It may scroll sideways, at the narrowest at least.
+  if (lines.some((line) => line.text.length > NARROW)) body.tabIndex = 0;
   const more = el('div', 'more');
   more.hidden = lines.length <= FIRST_LINES + 2;
-  const element = el('div', 'diff', named ? el('div', 'diff-name line', pathLink(diff.path, null, 'mono'), el('span', 'line-end', openDiff(context, rowKey, index), changeFigures(diff.added, diff.removed))) : null, body, more);
+  const element = el('div', 'diff', named ? el('div', 'diff-name line', pathLink(diff.path, null, 'cut-start mono'), el('span', 'line-end', openDiff(context, rowKey, index), changeFigures(diff.added, diff.removed))) : null, body, more);
   const show = (): void => {
     const all = context.page.isOpen(key) || lines.length <= FIRST_LINES + 2;
     const shown = lines.slice(0, all ? MOST_LINES : FIRST_LINES);

@@ -20,7 +20,7 @@ export function toolRow(context: RowContext): RowView {
   let nested: NestedRows | null = null;
   let drawn = '';
 
-  const byDefault = (): boolean => (row?.diffs.length ?? 0) > 0;
+  const byDefault = (): boolean => row?.diffs.some((diff) => diff.patch !== '') ?? false;
   const draw = (): void => {
     if (row === null) return;
     const open = context.page.isOpen(row.key, byDefault());
@@ -101,7 +101,7 @@ function stepLine(row: ToolRow): string {
 
 function subjectOf(line: ToolLine): HTMLElement | null {
   if (line.subject === '') return null;
-  if (line.path !== null && line.subject === below(line.path)) return pathLink(line.path, line.line, 'subject mono');
+  if (line.path !== null && line.subject === below(line.path)) return pathLink(line.path, line.line, 'subject cut-start mono');
   return el('span', line.mono ? 'subject mono' : 'subject', visible(line.subject));
 }
 
@@ -156,7 +156,7 @@ function openParts(context: RowContext, row: ToolRow, fetch: () => void): HTMLEl
   const parts: HTMLElement[] = [];
   if (row.command !== null && (row.command.includes('\n') || row.command.length > 70)) parts.push(el('pre', 'command', visible(row.command)));
   if (row.command !== null && row.cwd !== null) parts.push(el('div', 'cwd dim', `in ${row.cwd}`));
-  row.diffs.forEach((diff, index) => parts.push(diffView(context, row.key, diff, index, row.diffs.length > 1)));
+  row.diffs.forEach((diff, index) => (diff.patch !== '' || row.diffs.length > 1) && parts.push(diffView(context, row.key, diff, index, row.diffs.length > 1)));
   const input = shownInput(row);
   if (row.command === null && row.diffs.length === 0 && row.children.length === 0 && input !== null) parts.push(jsonView(input, 'What it was called with'));
   if (row.output.trim() !== '' && row.diffs.length === 0) {

@@ -1,0 +1,48 @@
+/** What a person does to a page of the gallery before its picture is taken. Each finds what it acts on within a second, or says that it is not there. */
+
+async function find<T extends Element>(selector: string): Promise<T> {
+  for (let tries = 0; tries < 50; tries += 1) {
+    const found = document.querySelector<T>(selector);
+    if (found !== null) return found;
+    await pause(20);
+  }
+  throw new Error(`no ${selector} on the page`);
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Presses a button, which has the focus then. */
+export async function press(selector: string): Promise<void> {
+  const button = await find<HTMLElement>(selector);
+  button.focus();
+  button.click();
+  await pause(60);
+}
+
+/** Opens everything that is folded, and what that brings, three deep. */
+export async function openAll(): Promise<void> {
+  await find('.log > .row');
+  for (let round = 0; round < 3; round += 1) {
+    for (const fold of document.querySelectorAll<HTMLElement>('.log [aria-expanded="false"]')) fold.click();
+    await pause(80);
+  }
+}
+
+/** Puts words into a text box, as if typed. */
+export async function write(selector: string, words: string): Promise<void> {
+  const box = await find<HTMLTextAreaElement>(selector);
+  box.focus();
+  box.value = words;
+  box.setSelectionRange(words.length, words.length);
+  box.dispatchEvent(new InputEvent('input', { bubbles: true }));
+  await pause(120);
+}
+
+/** Reads further up, away from the end. */
+export async function scrollUp(pixels: number): Promise<void> {
+  const log = await find<HTMLElement>('.log');
+  await find('.log > .row');
+  log.dispatchEvent(new WheelEvent('wheel', { deltaY: -pixels, bubbles: true }));
+  log.scrollTop -= pixels;
+  await pause(200);
+}
