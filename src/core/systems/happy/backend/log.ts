@@ -128,6 +128,11 @@ export class Log {
     return entries.length > 0;
   }
 
+  /** The person here interrupted that turn, and the agent took it. */
+  interrupted(turn: string): void {
+    if (this.#normaliser !== null) this.#publish(this.#normaliser.interrupted(turn));
+  }
+
   /** The agent is known to rest. */
   rests(): void {
     if (this.#use !== null && this.#normaliser !== null) this.#publish(this.#normaliser.rests());

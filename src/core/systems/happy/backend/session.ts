@@ -99,7 +99,9 @@ export class HappySessionHandle implements SessionHandle {
     // That an agent works is told within two seconds: what was sent just now may be worked on already.
     if ((state === 'idle' || state === 'failed') && this.#desk.account.clock.monotonic() - this.log.workAt > TOLD_MS) return { step: 'nothing-to-stop', message: 'No turn is running.' };
     const row = await this.#desk.account.sessionRow(this.id, options);
+    const turn = this.log.turnHint();
     await this.#desk.watched(this.#desk.account.sessionRpc(row, 'abort', {}, { ...options, idempotent: true }));
+    if (turn?.state === 'running') this.log.interrupted(turn.turn);
     const ended = await until(this.#desk.account, () => this.#mirrored()?.thinking !== true, INTERRUPT_MS, options.signal);
     if (!ended) throw new HappyError('not_confirmed', 'The agent took the interrupt, but still works. Stop the session to end its process.');
     return { step: 'interrupted', message: 'The agent broke the turn off.' };
