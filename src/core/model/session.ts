@@ -79,6 +79,8 @@ export interface Session {
   readonly waiting: readonly WaitingPermission[];
   /** Last error in one line, for state `failed`. */
   readonly error: string | null;
+  /** Why nothing of it can be read here, in one line: no key of its connection opens it. Absent: it can be read. */
+  readonly locked?: string;
   /** The agent's own session behind one that a system hosts, and the name of the computer that it is on: where that is this one, it is listed once. Absent: it is the agent's own. */
   readonly agentSession?: { readonly agent: string; readonly id: string; readonly host: string };
 }

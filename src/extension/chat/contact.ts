@@ -1,5 +1,6 @@
 import type { ConnectionState } from '../../core/model/backend.ts';
-import type { Machine, SessionState } from '../../core/model/session.ts';
+import type { Connection } from '../../core/fleet/connection.ts';
+import type { Machine, Session, SessionState } from '../../core/model/session.ts';
 import type { ChatState } from '../../protocol/chat.ts';
 import { machineAway } from '../tree/text.ts';
 
@@ -14,4 +15,13 @@ export function contactOf(connection: ConnectionState | undefined, machine: Pick
   if (machine === undefined || away === null) return { connection: 'online', connectionDetail: connection?.message ?? null, machineAway: null };
   if (session !== 'unknown' && session !== 'stopped') return { connection: 'online', connectionDetail: `Connection online, ${away}; the session itself answers.`, machineAway: null };
   return { connection: machine.state === 'offline' ? 'offline' : 'reconnecting', connectionDetail: `Connection online, ${away}.`, machineAway: `${away.charAt(0).toUpperCase()}${away.slice(1)}.` };
+}
+
+/** What keeps the session from being used, the most important of it: its connection, that no key opens it, its own failure; null for nothing. */
+export function problemOf(connection: Pick<Connection, 'state' | 'canSignIn' | 'dormant'> | undefined, session: Pick<Session, 'locked' | 'state' | 'error'> | null): ChatState['problem'] {
+  const dormant = connection?.dormant ?? false;
+  const status = connection?.state.status ?? 'offline';
+  if (!dormant && status !== 'ready' && status !== 'connecting') return { message: connection?.state.message ?? 'This connection is not available.', remedy: connection?.state.remedy ?? null, signIn: connection?.canSignIn ?? false };
+  if (!dormant && session?.locked !== undefined) return { message: session.locked, remedy: null, signIn: true };
+  return session?.state === 'failed' && session.error !== null ? { message: session.error, remedy: null } : null;
 }

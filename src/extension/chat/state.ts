@@ -4,7 +4,7 @@ import type { OutboxItem } from '../../core/session/store-api.ts';
 import type { ChatState } from '../../protocol/chat.ts';
 import { shortFolder } from '../tree/model.ts';
 import { agentName } from '../tree/text.ts';
-import { contactOf } from './contact.ts';
+import { contactOf, problemOf } from './contact.ts';
 
 /** Prompts that are shown beside the rows: one that is on its way and stands there already is not shown twice. */
 function waitingItems(runtime: SessionRuntime): readonly OutboxItem[] {
@@ -19,9 +19,6 @@ export function chatState(fleet: Fleet, runtime: SessionRuntime): ChatState {
   const machine = fleet.machines().find((each) => each.id === session?.machineId);
   const homes = machine?.home === null || machine?.home === undefined ? [] : [machine.home];
   const dormant = connection?.dormant ?? false;
-  const status = connection?.state.status ?? 'offline';
-  const connectionProblem = dormant || status === 'ready' || status === 'connecting' ? null : { message: connection?.state.message ?? 'This connection is not available.', remedy: connection?.state.remedy ?? null, signIn: connection?.canSignIn ?? false };
-  const sessionProblem = session?.state === 'failed' && session.error !== null ? { message: session.error, remedy: null } : null;
   return {
     title: session?.title ?? '',
     agent: session?.agent ?? '',
@@ -37,7 +34,7 @@ export function chatState(fleet: Fleet, runtime: SessionRuntime): ChatState {
     owner: runtime.followsWindow ? 'window' : (session?.owner ?? 'nobody'),
     ownerName: session?.ownerName ?? null,
     ...contactOf(connection?.state, machine, session?.state ?? 'unknown', Date.now()),
-    problem: connectionProblem ?? sessionProblem,
+    problem: problemOf(connection, session),
     controls: runtime.controls(),
     traits: runtime.traits,
     usage: session?.usage ?? null,

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { ConnectionState } from '../../../src/core/model/backend.ts';
 import type { Machine } from '../../../src/core/model/session.ts';
-import { contactOf } from '../../../src/extension/chat/contact.ts';
+import { contactOf, problemOf } from '../../../src/extension/chat/contact.ts';
 import { machineAway } from '../../../src/extension/tree/text.ts';
 
 const now = new Date(2026, 7, 5, 16, 30).getTime();
@@ -32,4 +32,15 @@ it('gives the day where it was another one, and keeps a machine’s name on its 
   expect(machineAway(machine('offline', new Date(2024, 7, 4, 14, 5).getTime()), now)).toMatch(/2024/);
   expect(machineAway({ ...machine('offline', null), name: 'st\nud\u202Eio' }, now)).toBe('machine “st ud io” offline');
   expect(machineAway(machine('online'), now)).toBeNull();
+});
+
+it('offers to sign in where no key opens the session, behind what its connection needs', () => {
+  const locked = { locked: 'This account’s key does not open this session.', state: 'idle', error: null } as const;
+  const connection = { state: ready, canSignIn: false, dormant: false };
+  expect(problemOf(connection, locked)).toEqual({ message: 'This account’s key does not open this session.', remedy: null, signIn: true });
+  expect(problemOf({ ...connection, dormant: true }, locked)).toBeNull();
+  expect(problemOf({ ...connection, state: { ...ready, status: 'offline', message: 'Out of reach.' } }, locked)).toMatchObject({ message: 'Out of reach.', signIn: false });
+  expect(problemOf(connection, { state: 'failed', error: 'no key' })).toEqual({ message: 'no key', remedy: null });
+  expect(problemOf(connection, { state: 'idle', error: null })).toBeNull();
+  expect(problemOf(undefined, null)).toMatchObject({ message: 'This connection is not available.' });
 });

@@ -1,5 +1,5 @@
 import type { BackendEvent, ConnectionState, SessionBackend } from '../../../src/core/model/backend.ts';
-import type { Clock } from '../../../src/core/model/context.ts';
+import type { BackendContext, Clock } from '../../../src/core/model/context.ts';
 import type { Machine, Session } from '../../../src/core/model/session.ts';
 import { happyConnection } from '../../../src/core/systems/happy/connection.ts';
 import { explicitCredentials } from '../../../src/core/systems/happy/credentials.ts';
@@ -24,10 +24,12 @@ export const times = happyTimes(1, { rpcGrace: 500, rpcGracePoll: 20, rpcPresenc
 /** One window on an account, and everything that its watch told. */
 export class HappyWindow {
   readonly backend: SessionBackend;
+  readonly context: BackendContext;
   readonly events: BackendEvent[] = [];
 
-  constructor(backend: SessionBackend) {
+  constructor(backend: SessionBackend, context: BackendContext) {
     this.backend = backend;
+    this.context = context;
     backend.watch((event) => this.events.push(event));
   }
 
@@ -60,6 +62,10 @@ export interface WindowOptions {
   readonly url?: string;
   /** The fleet's, unless given. */
   readonly token?: string;
+  /** The fleet's master, unless given. */
+  readonly secret?: Uint8Array;
+  /** The window of another one, on the same store. */
+  readonly after?: HappyWindow;
   /** How much faster its waits are over than a clock has it. */
   readonly haste?: number;
 }
@@ -98,15 +104,15 @@ export class HappyWorld implements AsyncDisposable {
 
   /** A window that has begun to watch. */
   async window(options: WindowOptions = {}): Promise<HappyWindow> {
-    const { url = this.server.url, token = this.fleet.token, haste = 1 } = options;
-    const { context, end } = await this.world.window('happy');
-    const credentials = explicitCredentials({ token, secret: toBase64(this.fleet.master) }, { serverUrl: url });
+    const { url = this.server.url, token = this.fleet.token, haste = 1, secret = this.fleet.master } = options;
+    const { context, end } = options.after === undefined ? await this.world.window('happy') : { context: options.after.context, end: () => undefined };
+    const credentials = explicitCredentials({ token, secret: toBase64(secret) }, { serverUrl: url });
     const backend = happyConnection({ connectionId: 'happy', name: 'Happy', serverUrl: url, credentials, allowPlainHttp: false, timing: { firstDelay: 300 } }).create({ ...context, clock: hurried(haste) });
     this.#open.push(async () => {
       await backend[Symbol.asyncDispose]();
       end();
     });
-    return new HappyWindow(backend);
+    return new HappyWindow(backend, context);
   }
 
   async connected(options: WindowOptions = {}): Promise<HappyWindow> {

@@ -16,6 +16,7 @@ import { str } from '../normalise/read.ts';
 import { spawn } from '../spawn.ts';
 import type { HappyDesk } from './desk.ts';
 import { told } from './desk.ts';
+import { lockedText } from './locked.ts';
 import { placesOf } from './machine.ts';
 import { Marks } from './marks.ts';
 import { HappySessionHandle } from './session.ts';
@@ -244,7 +245,8 @@ export class HappyBackend implements SessionBackend {
     });
     // What was put away unseen and lives after all is nothing to hide.
     const mark = this.#marks.putAwayUnseen(id) ? session.state === 'stopped' || session.state === 'unknown' : this.#marks.archived(id);
-    return { ...session, archived: mark ?? (session.state === 'stopped' && isArchived(told(row.metadata))) };
+    const locked = row.readable === 'no-key' || handle?.log.locked === true ? lockedText(row, this.#account.credentials) : null;
+    return { ...session, ...(locked === null ? {} : { locked }), archived: mark ?? (session.state === 'stopped' && isArchived(told(row.metadata))) };
   }
 
   #machineOf(session: MirroredSession): { readonly state: Machine['state']; readonly activeAt: number } | null {

@@ -14,6 +14,7 @@ import { SessionNormaliser, toldClockLag } from '../normalise/index.ts';
 import { fetchImage, isShown } from './attachments.ts';
 import type { HappyDesk } from './desk.ts';
 import { contextOf, told } from './desk.ts';
+import { lockedEntry, lockedText, unlockedEntry } from './locked.ts';
 
 /** Messages that are normalised at once. */
 const PORTION = 20;
@@ -42,6 +43,8 @@ export class Log {
   /** Rows of images that wait, are fetched, or were told. */
   readonly #fetched = new Set<string>();
   #workAt = Number.NEGATIVE_INFINITY;
+  /** No key opens it: that was told in the place of its messages. */
+  #locked = false;
   usage: UsageFigures | null = null;
 
   constructor(desk: HappyDesk, id: string, emit: (entries: readonly Entry[]) => void) {
@@ -58,6 +61,11 @@ export class Log {
   /** When a prompt or the beginning of a turn last came in, milliseconds on the monotonic clock. */
   get workAt(): number {
     return this.#workAt;
+  }
+
+  /** Whether one notice stands in the place of all messages. */
+  get locked(): boolean {
+    return this.#locked;
   }
 
   /** From now on what is pushed is told. */
@@ -99,9 +107,11 @@ export class Log {
     await this.#known(call);
     if (page.cursor === undefined) {
       const messages = await this.#newest(call);
+      const locked = await this.#lock(messages);
+      if (locked !== null) return { items: [locked], next: null };
       const normaliser = await this.#ready(messages);
       const [oldest] = messages;
-      return { items: await this.#taken(normaliser, messages, page.signal), next: oldest === undefined || oldest.seq <= 1 ? null : String(oldest.seq) };
+      return { items: [...(await this.#unlocked()), ...(await this.#taken(normaliser, messages, page.signal))], next: oldest === undefined || oldest.seq <= 1 ? null : String(oldest.seq) };
     }
     const before = /^\d{1,12}$/.test(page.cursor) ? Number(page.cursor) : 0;
     if (before < 1) throw invalid('This is no cursor of a session. Start from the newest page.');
@@ -117,6 +127,7 @@ export class Log {
   /** Another version of the session's record. */
   agentState(session: MirroredSession): void {
     this.#begin();
+    if (this.#locked && session.readable === 'yes') this.#unlock();
     if (this.#normaliser !== null) this.#publish(this.#normaliser.agentState(told(session.agentState), session.agentStateVersion));
   }
 
@@ -149,6 +160,33 @@ export class Log {
     if (messages.length > 0) this.#live(messages);
   }
 
+  /** The one notice that stands for all messages, where neither the session's record nor any of its newest messages can be read; null otherwise. */
+  async #lock(messages: readonly MessageInput[]): Promise<Entry | null> {
+    const { account, marks } = this.#desk;
+    const session = account.mirror.session(this.#id);
+    const text = session === null ? null : lockedText(session, account.credentials);
+    this.#locked = text !== null && messages.every(({ content }) => content === undefined);
+    if (session === null || text === null || !this.#locked) return null;
+    await marks.setLocked(this.#id, true);
+    return lockedEntry(session, text, account.credentials);
+  }
+
+  /** A key has come, or another record: what was locked is read, and told. */
+  #unlock(): void {
+    this.#locked = false;
+    this.#use?.sync.rekey(this.#desk.account.mirror.cipher(this.#id));
+    this.page({ limit: PORTION, signal: this.#end.signal })
+      .then(({ items }) => this.#emit(items))
+      .catch((error: unknown) => this.#desk.context.log.debug('a session that was locked could not be read', { session: this.#id, error: describeError(error) }));
+  }
+
+  async #unlocked(): Promise<readonly Entry[]> {
+    const { marks } = this.#desk;
+    if (!(await marks.locked(this.#id))) return [];
+    await marks.setLocked(this.#id, false);
+    return [unlockedEntry()];
+  }
+
   async #newest(call: CallOptions): Promise<readonly MessageInput[]> {
     const use = this.#desk.account.sync(this.#id, this.#desk.account.mirror.cipher(this.#id));
     try {
@@ -158,7 +196,10 @@ export class Log {
     }
   }
 
-  #live(messages: readonly MessageInput[]): void {
+  #live(pushed: readonly MessageInput[]): void {
+    // Of a session that no key opens, one notice tells.
+    const messages = this.#locked || (this.#normaliser === null && this.#desk.account.mirror.session(this.#id)?.readable !== 'yes') ? pushed.filter(({ content }) => content !== undefined) : pushed;
+    if (messages.length === 0) return;
     if (this.#normaliser !== null) {
       this.#learnClock(this.#normaliser, messages);
       this.#publish(this.#normaliser.messages(messages), true);

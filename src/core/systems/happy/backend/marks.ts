@@ -48,6 +48,15 @@ export class Marks {
     await this.#keep.set(`archived:${id}`, mark);
   }
 
+  /** Whether it was told last that no key opens the session. */
+  async locked(id: string): Promise<boolean> {
+    return (await this.#keep.get(`locked:${id}`)) !== null;
+  }
+
+  setLocked(id: string, locked: boolean): Promise<void> {
+    return this.#keep.set(`locked:${id}`, locked ? 'yes' : null);
+  }
+
   async followed(id: string): Promise<Followed> {
     const nothing: Followed = { clockLagMs: null, open: [] };
     const text = await this.#keep.get(`followed:${id}`);
@@ -71,6 +80,7 @@ export class Marks {
   async forget(id: string): Promise<void> {
     await this.setArchived(id, null);
     await this.#keep.set(`followed:${id}`, null);
+    await this.#keep.set(`locked:${id}`, null);
   }
 }
 
