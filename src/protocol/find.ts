@@ -26,7 +26,7 @@ export const FIND_MOST = 1_000;
  * found across the ends of lines.
  */
 export function findPattern(query: FindQuery): RegExp | null {
-  const text = query.text.slice(0, FIND_MOST).toWellFormed();
+  const text = query.text.slice(0, FIND_MOST);
   if (text.trim() === '') return null;
   const words = text.split(/\s+/u).map((word) => word.replaceAll(/[$()*+./?[\\\]^{|}]/g, String.raw`\$&`)).join(String.raw`\s+`);
   const before = query.wholeWord && /^[\p{L}\p{N}_]/u.test(text) ? String.raw`(?<![\p{L}\p{N}_])` : '';

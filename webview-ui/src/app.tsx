@@ -8,12 +8,13 @@ import { Empty } from './chrome/empty.tsx';
 import { Header } from './chrome/header.tsx';
 import { Outbox } from './chrome/outbox.tsx';
 import { UnavailablePage } from './chrome/unavailable.tsx';
+import { FindWidget } from './find/widget.tsx';
 import type { ChatPage } from './page.ts';
 import { createControl, Transcript } from './transcript/transcript.tsx';
 
 export function App({ page }: { readonly page: ChatPage }): JSX.Element {
   const draft = useMemo(() => new Draft(page), [page]);
-  const control = useMemo(createControl, [page]);
+  const control = useMemo(() => createControl(page), [page]);
   useEffect(() => {
     const keep = (): void => page.keepNow();
     window.addEventListener('pagehide', keep);
@@ -32,6 +33,7 @@ export function App({ page }: { readonly page: ChatPage }): JSX.Element {
           <h1 class="sr-only">{page.state.value?.title ?? 'Session'}</h1>
           <Transcript page={page} control={control} />
           <Empty page={page} draft={draft} />
+          <FindWidget page={page} find={control.find} />
           {control.following.value ? null : (
             <button type="button" class={`jump ${asking ? 'asking' : ''}`} aria-label={asking ? 'Waiting for you: Jump to Latest' : 'Jump to Latest'} onClick={() => (asking ? control.review() : control.jumpToLatest())}>
               <Icon name={asking ? 'shield' : 'arrow-down'} />{asking ? 'Waiting for you' : 'Jump to Latest'}

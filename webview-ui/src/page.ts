@@ -75,6 +75,9 @@ export class ChatPage {
   onDraftFiles: (files: readonly Attachment[]) => void = () => undefined;
   onInsert: (text: string) => void = () => undefined;
   onFocus: () => void = () => undefined;
+  onFinding: (message: Extract<HostMessage, { type: 'find' | 'found' | 'do' | 'go' }>) => void = () => undefined;
+  /** Counts the times that folds were opened for a match: what draws by its folds draws anew. */
+  readonly opens = signal(0);
 
   private readonly host: Host;
   private readonly waiting = new Map<number, Waiting>();
@@ -265,6 +268,12 @@ export class ChatPage {
         return;
       case 'focus':
         this.onFocus();
+        return;
+      case 'find':
+      case 'found':
+      case 'do':
+      case 'go':
+        this.onFinding(message);
     }
   }
 

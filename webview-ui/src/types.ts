@@ -1,5 +1,8 @@
 import type { ChatState, HostMessage, PageRequest } from '../../src/protocol/chat.ts';
 
+export { findPattern } from '../../src/protocol/find.ts';
+export type { FindQuery, MatchPlace } from '../../src/protocol/find.ts';
+
 export type { ChatConfig, ChatState, HostMessage, Mention, OutboxView, PageMessage, PageRequest, PatchOp, ReplyValue } from '../../src/protocol/chat.ts';
 
 /** The shapes of the transcript as they cross the channel. */

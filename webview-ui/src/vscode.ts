@@ -25,5 +25,5 @@ export function createHost(): Host {
 /** The host is trusted; what else posts to the window (VS Code's own messages) is told apart by its type. */
 function isHostMessage(value: unknown): value is HostMessage {
   const type = typeof value === 'object' && value !== null && 'type' in value ? value.type : null;
-  return type === 'snapshot' || type === 'patch' || type === 'state' || type === 'config' || type === 'reply' || type === 'insert' || type === 'focus' || type === 'unavailable';
+  return type === 'snapshot' || type === 'patch' || type === 'state' || type === 'config' || type === 'reply' || type === 'insert' || type === 'focus' || type === 'unavailable' || type === 'find' || type === 'found' || type === 'do' || type === 'go';
 }

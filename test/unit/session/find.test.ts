@@ -97,7 +97,7 @@ describe('what is looked for', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 30 }), fc.boolean(), (typed, matchCase) => {
       const made = findPattern({ text: typed, matchCase, wholeWord: false });
       if (made === null) return typed.trim() === '';
-      return made.test(`before ${typed.toWellFormed()} behind`);
+      return made.test(`before ${typed} behind`);
     }));
   });
 });

@@ -1,6 +1,7 @@
 import { below } from '../model/place.ts';
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
+import { useEffect } from 'preact/hooks';
 import { oneLine, outcomeLine } from '../model/words.ts';
 import { visible } from '../rows/parts.ts';
 import type { RowContext } from '../transcript/view.ts';
@@ -12,6 +13,10 @@ import { What } from './what.tsx';
 /** One line of what was decided; opened, what it was about. */
 export function AnsweredLine({ context, row }: { readonly context: RowContext; readonly row: PermissionRow }): JSX.Element {
   const open = useSignal(context.page.isOpen(row.key));
+  const opens = context.page.opens.value;
+  useEffect(() => {
+    if (context.page.isOpen(row.key)) open.value = true;
+  }, [opens]);
   const said = sayAnswer(row);
   const toggle = (): void => {
     context.hold();

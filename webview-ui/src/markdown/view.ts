@@ -212,8 +212,7 @@ export class MarkdownView {
         chunk.shown = false;
         this.letGo(chunk);
         chunk.element.replaceChildren();
-        chunk.element.classList.add('away');
-        chunk.element.style.height = `${height}px`;
+        this.putAway(chunk, height);
       }
     });
   }
@@ -226,9 +225,14 @@ export class MarkdownView {
     chunk.code = this.buildCode(chunk.element, true);
   }
 
-  private estimate(chunk: Chunk): void {
+  private putAway(chunk: Chunk, height: number): void {
+    sources.set(chunk.element, chunk.source);
     chunk.element.classList.add('away');
-    chunk.element.style.height = `${Math.max(24, Math.round(chunk.source.length / 4))}px`;
+    chunk.element.style.height = `${height}px`;
+  }
+
+  private estimate(chunk: Chunk): void {
+    this.putAway(chunk, Math.max(24, Math.round(chunk.source.length / 4)));
   }
 
   private letGo(chunk: Chunk): void {
@@ -247,6 +251,14 @@ export class MarkdownView {
       return block;
     });
   }
+}
+
+/** Sources of chunks that are put away. */
+const sources = new WeakMap<Element, string>();
+
+/** The markdown of a part of a document that only its height stands for now; null for every other element. */
+export function awayText(element: Element): string | null {
+  return element.classList.contains('away') ? (sources.get(element) ?? null) : null;
 }
 
 /** True while the person has the focus or a selection in it. */

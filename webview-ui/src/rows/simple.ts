@@ -31,6 +31,9 @@ export function promptRow(context: RowContext): RowView {
       }));
     }
     if (row.attachments.length > 0) bubble.append(attachmentsView(context, row.key, row.attachments));
+    if (context.page.state.peek()?.forksAt === true) {
+      bubble.append(el('div', 'row-actions', button({ label: 'Fork from Here', icon: 'repo-forked', className: 'tool-button' }, () => void context.page.ask({ ask: 'run-row', command: 'forkFromHere', row: row.key }))));
+    }
     element.replaceChildren(bubble);
     setAttribute(element, 'data-delivery', 'delivered');
   };
@@ -103,7 +106,10 @@ export function turnRow(context: RowContext): RowView {
     }
     const parts: HTMLElement[] = [];
     if (row.error !== null) parts.push(el('div', 'turn-error', icon('error'), el('span', '', row.error)));
-    if (line.childElementCount > 0) parts.push(line);
+    if (line.childElementCount > 0) {
+      line.append(el('span', 'row-actions', button({ label: 'Copy Turn as Markdown', icon: 'copy', className: 'tool-button' }, () => void context.page.ask({ ask: 'run-row', command: 'copyTurn', row: row.key }))));
+      parts.push(line);
+    }
     if (open && row.filesChanged.length > 0) parts.push(el('ul', 'turn-files', ...row.filesChanged.slice(0, 100).map((path) => el('li', '', pathLink(path, null, ''))), ...(row.filesChanged.length > 100 ? [el('li', 'dim', `and ${plural(row.filesChanged.length - 100, 'more file')}`)] : [])));
     element.replaceChildren(...parts);
   };

@@ -11,6 +11,8 @@ import { attachmentsView, changeFigures, diffView, jsonView, Line, openDiff, out
 /** Lines of output at a glance: a little of what went well, more of what did not. */
 const GLANCE = { ok: 3, failed: 8, running: 5 } as const;
 const OPEN_LINES = 200;
+/** Lines of an output in which something was found: all that a row carries. */
+const FOUND_LINES = 20_000;
 
 /** A tool call in one quiet line that says what happened; edits and commands show a little of it at once, the rest opens on demand. */
 export function toolRow(context: RowContext): RowView {
@@ -34,7 +36,7 @@ export function toolRow(context: RowContext): RowView {
 
   const drawBody = (now: ToolRow, open: boolean, line: ToolLine): void => {
     // Children are kept by their own list; everything else of a body is cheap, but not worth drawing when nothing of it changed.
-    const state = JSON.stringify([open, now.diffs.length, now.output.length, now.output.slice(-200), now.status, now.attachments.length, now.children.length === 0, now.command, shownInput(now) !== null, isStreaming(now), context.page.isOpen(`${now.key}:json`), context.page.outputs.get(now.key)]);
+    const state = JSON.stringify([open, now.diffs.length, now.output.length, now.output.slice(-200), now.status, now.attachments.length, now.children.length === 0, now.command, shownInput(now) !== null, isStreaming(now), context.page.isOpen(`${now.key}:json`), context.page.outputs.get(now.key), context.page.opens.peek()]);
     if (state !== drawn) {
       drawn = state;
       const parts: HTMLElement[] = [];
@@ -160,7 +162,7 @@ function openParts(context: RowContext, row: ToolRow, fetch: () => void): HTMLEl
   const input = shownInput(row);
   if (row.command === null && row.diffs.length === 0 && row.children.length === 0 && input !== null) parts.push(jsonView(input, 'What it was called with'));
   if (row.output.trim() !== '' && row.diffs.length === 0) {
-    const { element, hidden } = outputView(row.output, OPEN_LINES);
+    const { element, hidden } = outputView(row.output, context.page.isOpen(`${row.key}:output`) ? FOUND_LINES : OPEN_LINES);
     element.classList.add('whole');
     element.tabIndex = 0;
     element.setAttribute('role', 'group');

@@ -4,6 +4,7 @@ import { buildItems } from '../model/items.ts';
 import type { Item } from '../model/items.ts';
 import type { RowChanges } from '../model/rows.ts';
 import type { ChatPage } from '../page.ts';
+import { topOf } from './anchor.ts';
 import { el } from './dom.ts';
 import { GapFiller } from './gaps.ts';
 import { heightOf } from './heights.ts';
@@ -76,8 +77,7 @@ export class TranscriptList {
 
   /** Everything is another: after a snapshot. `anchor`: where to stand; null to follow the bottom. */
   reset(anchor: Anchor | null): void {
-    this.dirty = true;
-    for (const key of this.shown.keys()) this.updated.add(key);
+    this.refold();
     this.appended.clear();
     this.gaps.forget();
     this.setFollowing(anchor === null);
@@ -129,22 +129,41 @@ export class TranscriptList {
     this.settle();
   }
 
+  /** Brings a row to the view at once, with the folds that were opened for it. */
+  stand(anchor: Anchor): void {
+    this.setFollowing(false);
+    this.refold();
+    this.frame();
+    this.standAt(anchor);
+  }
+
+  /** Key of the line that the row at an index is folded into; null where it stands by itself. */
+  groupAt(index: number): string | null {
+    if (this.dirty) this.rebuild();
+    const key = this.items.findLast((item) => item.index <= index)?.key ?? '';
+    return key.startsWith('group:') ? key : null;
+  }
+
+  /** The element of the item that shows the row at an index; null while it is not in the page. */
+  elementAt(index: number): HTMLElement | null {
+    const key = this.items.findLast((item) => item.index <= index)?.key;
+    return key === undefined ? null : (this.shown.get(key)?.view.element ?? null);
+  }
+
+  /** Keys of the rows that an item shows. */
+  rowsOf(key: string): readonly string[] {
+    const item = this.shown.get(key)?.item;
+    return item?.type === 'group' ? item.rows.map((row) => row.key) : [key.replace(/^group:/, '')];
+  }
+
   /** Where the reader is; null at the bottom. */
   anchor(): Anchor | null {
-    if (this.following) return null;
-    const top = this.element.getBoundingClientRect().top;
-    for (const key of this.order) {
-      const shown = this.shown.get(key);
-      if (shown === undefined) continue;
-      const rect = shown.view.element.getBoundingClientRect();
-      if (rect.bottom <= top + 1) continue;
-      const { item } = shown;
-      const offset = top - rect.top;
-      if (item.type !== 'gap') return { key, index: item.index, offset };
-      const into = Math.max(0, Math.floor((offset / Math.max(1, rect.height)) * item.count));
-      return { key, index: item.index + into, offset: 0 };
-    }
-    return null;
+    return this.following ? null : this.top();
+  }
+
+  /** What stands at the top of the view. */
+  top(): Anchor | null {
+    return topOf(this.element, this.order.flatMap((key) => this.shown.get(key) ?? []));
   }
 
   private options(): ConstructorParameters<typeof Virtualizer<HTMLElement, HTMLElement>>[0] {
@@ -246,7 +265,7 @@ export class TranscriptList {
     const before = known.item;
     known.item = item;
     if (item.type === 'group') {
-      if (before.type !== 'group' || item.rows.length !== before.rows.length || item.rows.some((row, place) => row !== before.rows[place])) known.view.update(item);
+      if (this.updated.has(key) || before.type !== 'group' || item.rows.length !== before.rows.length || item.rows.some((row, place) => row !== before.rows[place])) known.view.update(item);
     } else if (item.type === 'row') {
       const pieces = this.appended.get(key);
       const fits = pieces !== undefined && !this.updated.has(key) && item.row.kind !== 'tool' && pieces.every((piece) => known.view.append?.(piece.from, piece.text) === true);

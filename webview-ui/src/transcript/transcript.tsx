@@ -7,6 +7,8 @@ import { Icon } from '../cards/parts.tsx';
 import { useClock } from '../clock.ts';
 import { Highlighter } from '../code/highlight.ts';
 import { activityLine } from '../model/words.ts';
+import { PageFind } from '../find/find.ts';
+import { Jumps } from '../find/jump.ts';
 import type { ChatPage } from '../page.ts';
 import { createItem } from '../rows/index.ts';
 import type { ChatConfig } from '../types.ts';
@@ -14,6 +16,7 @@ import { el } from './dom.ts';
 import { Lazy } from './lazy.ts';
 import { followLinks } from './links.ts';
 import { TranscriptList } from './list.ts';
+import { rowMenus } from './menu.ts';
 import type { RowContext } from './view.ts';
 
 /** What the rest of the page may do with the transcript. */
@@ -22,12 +25,26 @@ interface TranscriptControl {
   readonly jumpToLatest: () => void;
   /** Shows the first card that waits and puts the focus on its first answer; false when none waits. */
   readonly review: () => boolean;
+  readonly find: PageFind;
+  /** What the host says of finding, and what the person chose there. */
+  readonly act: (message: Finding) => void;
 }
 
-export function createControl(): TranscriptControl & { list: TranscriptList | null } {
-  const control = {
+type Finding = Parameters<ChatPage['onFinding']>[0];
+
+export function createControl(page: ChatPage): TranscriptControl & { list: TranscriptList | null } {
+  const jumps = new Jumps(page, () => control.list);
+  const control: TranscriptControl & { list: TranscriptList | null } = {
     following: signal(true),
-    list: null as TranscriptList | null,
+    list: null,
+    find: new PageFind(page, jumps, () => control.list),
+    act: (message: Finding): void => {
+      if (message.type === 'go') void jumps.toRow(message.index, message.row);
+      else if (message.type !== 'do') control.find.receive(message);
+      else if (message.what === 'find') control.find.start();
+      else if (message.what === 'find-next' || message.what === 'find-previous') control.find.step(message.what === 'find-next' ? 1 : -1);
+      else void jumps.toPrompt(message.what === 'next-prompt' ? 1 : -1);
+    },
     jumpToLatest: () => control.list?.jumpToLatest(),
     review: () => {
       control.list?.jumpToLatest();
@@ -62,10 +79,15 @@ export function Transcript({ page, control }: TranscriptProps): JSX.Element {
     element.append(tail);
     render(<ActivityTail page={page} />, tail);
     followLinks(document.body, page);
+    rowMenus(page, list);
     page.onRows = (changes, first) => {
       if (changes !== null) list.changed(changes);
-      else list.reset(first ? page.keptAnchor : list.anchor());
+      else {
+        list.reset(first ? page.keptAnchor : list.anchor());
+        control.find.again();
+      }
     };
+    page.onFinding = (message) => control.act(message);
     let thinking: ChatConfig['thinking'] = page.config.peek().thinking;
     return page.config.subscribe((config) => {
       if (config.thinking !== thinking) list.refold();

@@ -1,0 +1,62 @@
+import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import { Icon, isComposing } from '../cards/parts.tsx';
+import type { ChatPage } from '../page.ts';
+import type { PageFind } from './find.ts';
+
+/** Find in chat: a box over the transcript, as VS Code's own find has it. */
+export function FindWidget({ page, find }: { readonly page: ChatPage; readonly find: PageFind }): JSX.Element | null {
+  const box = useRef<HTMLInputElement>(null);
+  const asked = find.asked.value;
+  const open = find.open.value;
+  useEffect(() => {
+    if (!open) return;
+    box.current?.focus();
+    box.current?.select();
+  }, [asked, open]);
+  if (!open) return null;
+  const { text, matchCase, wholeWord } = find.query.value;
+  const words = statusWords(find, text);
+  const none = find.status.value?.total === 0 && !find.status.value.searching;
+  const mac = page.config.value.mac;
+  const chord = mac ? '⌥⌘' : 'Alt+';
+  const onKey = (event: KeyboardEvent): void => {
+    if (isComposing(event)) return;
+    const toggles = mac ? event.altKey && event.metaKey : event.altKey && !event.ctrlKey;
+    if (event.key === 'Enter') find.step(event.shiftKey ? -1 : 1);
+    else if (event.key === 'Escape') find.close();
+    else if (toggles && event.code === 'KeyC') find.set({ matchCase: !matchCase });
+    else if (toggles && event.code === 'KeyW') find.set({ wholeWord: !wholeWord });
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  return (
+    <div class="find" role="search" aria-label="Find in Chat" onKeyDown={onKey}>
+      <div class={`find-box ${none && text !== '' ? 'none' : ''}`}>
+        <input ref={box} type="text" class="find-text" aria-label="Find" placeholder="Find" value={text} spellcheck={false} autocomplete="off" maxLength={1_000} onInput={(event) => find.set({ text: event.currentTarget.value })} />
+        <Toggle label={`Match Case (${chord}C)`} icon="case-sensitive" on={matchCase} onPress={() => find.set({ matchCase: !matchCase })} />
+        <Toggle label={`Match Whole Word (${chord}W)`} icon="whole-word" on={wholeWord} onPress={() => find.set({ wholeWord: !wholeWord })} />
+      </div>
+      <span class="find-count" role="status" aria-label="Find results">{words}</span>
+      <span class="find-buttons">
+        <button type="button" class="tool-button" aria-label="Previous Match" title={`Previous Match (${mac ? '⇧⏎' : 'Shift+Enter'})`} disabled={none} onClick={() => find.step(-1)}><Icon name="arrow-up" /></button>
+        <button type="button" class="tool-button" aria-label="Next Match" title={`Next Match (${mac ? '⏎' : 'Enter'})`} disabled={none} onClick={() => find.step(1)}><Icon name="arrow-down" /></button>
+        <button type="button" class="tool-button" aria-label="Close Find" title={`Close (${mac ? '⎋' : 'Escape'})`} onClick={() => find.close()}><Icon name="close" /></button>
+      </span>
+    </div>
+  );
+}
+
+function statusWords(find: PageFind, text: string): string {
+  const status = find.status.value;
+  if (text.trim() === '' || status === null) return '';
+  const { total, position, searching, failed } = status;
+  const more = searching ? ' · searching…' : failed ? ' · not all could be read' : '';
+  if (total === 0) return searching ? 'searching…' : `No results${more}`;
+  return `${position ?? '?'} of ${total.toLocaleString('en')}${more}`;
+}
+
+function Toggle({ label, icon, on, onPress }: { readonly label: string; readonly icon: string; readonly on: boolean; readonly onPress: () => void }): JSX.Element {
+  return <button type="button" class={`find-toggle ${on ? 'on' : ''}`} aria-label={label} title={label} aria-pressed={on} onClick={onPress}><Icon name={icon} /></button>;
+}
