@@ -9,6 +9,7 @@ import { HttpClient, serverAddress } from '../../transport/http.ts';
 import { silentLogger } from '../../transport/logger.ts';
 import type { ProxySource } from '../../transport/proxy.ts';
 import { backoff } from '../../transport/retry.ts';
+import { Ages } from './ages.ts';
 import type { Credentials } from './credentials.ts';
 import type { Cipher } from './crypto/cipher.ts';
 import { Keyring } from './crypto/keyring.ts';
@@ -70,6 +71,7 @@ export class HappyAccount implements AsyncDisposable {
   readonly spawned = new Set<string>();
   readonly #options: AccountOptions;
   readonly #http: HttpClient;
+  readonly #ages: Ages;
   readonly #syncs = new Map<string, { readonly sync: SessionSync; uses: number }>();
   readonly #end = new AbortController();
   #uses = 0;
@@ -102,6 +104,7 @@ export class HappyAccount implements AsyncDisposable {
     const failed = (error: unknown): void => log.error('a listener of the account failed', { error });
     this.onUpdate = new Emitter(failed);
     this.onEphemeral = new Emitter(failed);
+    this.#ages = new Ages(this.mirror, this.api, log);
     this.socket.onState.on(({ status }) => this.#contact(status === 'online'));
     this.socket.onUpdate.on((raw) => this.#pushed(readUpdate(raw)));
     this.socket.onEphemeral.on((raw) => {
@@ -301,5 +304,6 @@ export class HappyAccount implements AsyncDisposable {
   async #loaded(): Promise<void> {
     await this.mirror.load({ signal: this.#end.signal });
     this.#failures = 0;
+    await this.#ages.look(this.#end.signal);
   }
 }

@@ -121,6 +121,11 @@ export class Mirror {
   takeSession(row: SessionRow): MirroredSession {
     return this.#takeSession(row, this.#keyring.cipherFor({ id: row.id, dataEncryptionKey: row.dataEncryptionKey, sample: row.metadata }));
   }
+  /** Its last message, the one of that seq, is from then (milliseconds since the epoch). A later change stands. */
+  said(id: string, seq: number, at: number): void {
+    const held = this.#sessions.get(id);
+    if (held?.row.seq === seq) this.#putSession(held, { ...held.row, updatedAt: Math.max(held.row.createdAt, at) });
+  }
   takeMachine(row: MachineRow): MirroredMachine {
     return this.#takeMachine(row, this.#keyring.cipherFor({ id: row.id, dataEncryptionKey: row.dataEncryptionKey, sample: row.metadata }));
   }
@@ -250,8 +255,11 @@ export class Mirror {
       return session;
     }
     const late = held.row.active !== null && row.activeAt < held.row.activeAt;
+    // Where nothing but presence was written in between, the earlier time is the nearer one.
+    const alike = row.seq === held.row.seq && row.metadataVersion === held.row.metadataVersion && row.agentStateVersion === held.row.agentStateVersion;
+    const updatedAt = Math[alike ? 'min' : 'max'](held.row.updatedAt, row.updatedAt);
     const presence = !this.#online || late ? {} : { active: row.active, activeAt: row.activeAt, ...(row.active ? {} : { thinking: false }) };
-    this.#putSession(held, { ...held.row, seq: Math.max(held.row.seq, row.seq), updatedAt: Math.max(held.row.updatedAt, row.updatedAt), createdAt: row.createdAt, dataEncryptionKey: row.dataEncryptionKey ?? held.row.dataEncryptionKey, ...presence });
+    this.#putSession(held, { ...held.row, seq: Math.max(held.row.seq, row.seq), updatedAt, createdAt: row.createdAt, dataEncryptionKey: row.dataEncryptionKey ?? held.row.dataEncryptionKey, ...presence });
     this.#changeSession(held, { value: row.metadata, version: row.metadataVersion }, { value: row.agentState, version: row.agentStateVersion }, null);
     return held.row;
   }
