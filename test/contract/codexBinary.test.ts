@@ -59,7 +59,7 @@ describe('a session', () => {
     expect(await one.connect()).toMatchObject({ status: 'ready', message: null });
     const watched = new Watched(one);
     const session = await spawn(one);
-    expect(session).toMatchObject({ folder: work, agent: 'codex', state: 'idle', owner: 'this', title: 'New session' });
+    expect(session).toMatchObject({ folder: work, agent: 'codex', state: 'idle', owner: 'this', title: 'Untitled session' });
     const handle = one.session(session.id);
     const heard = new Heard(handle);
     const clientId = randomUUID();
@@ -76,7 +76,7 @@ describe('a session', () => {
     const page = await handle.history({ limit: 200 });
     expect(page.next).toBeNull();
     expect(shown(page.items)).toEqual(shown(heard.entries));
-    const named = await watched.session(session.id, (now) => now.state === 'idle' && now.usage !== null && now.title !== 'New session');
+    const named = await watched.session(session.id, (now) => now.state === 'idle' && now.usage !== null && now.title !== 'Untitled session');
     expect(named.title).toMatch(/^Look around/);
     expect(named.usage?.contextWindow).toBeGreaterThan(1000);
     watched.dispose();

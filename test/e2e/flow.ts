@@ -47,7 +47,7 @@ export function describeAgent(start: () => Promise<AgentCase>): void {
       await chat.say(agent.prompts.allowed);
       await chat.permission().last().waitFor({ timeout: 30_000 });
       expect(existsSync(join(code.folder, 'allowed.txt'))).toBe(false);
-      await (await session()).waitUntil((row) => /waiting for you/.test(row.description));
+      await (await session()).waitUntil((row) => row.description.startsWith('asks'));
       await window.screenshot(`${agent.agent}-permission`);
       await chat.answer('Allow');
       await chat.idle();

@@ -112,7 +112,7 @@ describe('a Happy account', () => {
     const chat = await Chat.of(window, TITLE);
     await chat.say('Write denied');
     await chat.permission().last().waitFor({ timeout: 30_000 });
-    await (await item(TITLE)).waitUntil((row) => /waiting for you/.test(row.description));
+    await (await item(TITLE)).waitUntil((row) => row.description.startsWith('asks'));
     await (await window.openView('Sessions')).item(/^Permission: echo denied/).inlineAction('Deny');
     // The agent's turn ends with a refusal: the tool's row says so.
     await chat.saw('tool', /denied\.txt.*denied/s);

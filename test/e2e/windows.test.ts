@@ -139,7 +139,7 @@ describe('a session in two windows', () => {
   test('a prompt and a permission of the other window take effect once', async () => {
     const follower = await Chat.of(two, title);
     await follower.say('Please write a note');
-    await (await item(two, title)).waitUntil((row) => /waiting for you/.test(row.description));
+    await (await item(two, title)).waitUntil((row) => row.description.startsWith('asks'));
     await until('the badge', async () => (await two.badge()) === '1');
     expect(existsSync(join(code.folder, 'note.txt'))).toBe(false);
     await follower.answer('Allow');

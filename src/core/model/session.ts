@@ -54,6 +54,9 @@ export interface Activity {
 /** Who runs a session: this window, another window of ours, a program that is not ours, or nobody. */
 export type SessionOwner = 'this' | 'window' | 'foreign' | 'nobody';
 
+/** In place of a title that a session has not got. */
+export const UNTITLED = 'Untitled session';
+
 export interface Session {
   readonly id: string;
   readonly connectionId: string;

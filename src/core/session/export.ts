@@ -1,5 +1,6 @@
 import type { Attachment } from '../model/entry.ts';
 import type { Row, ToolRow } from '../model/row.ts';
+import { UNTITLED } from '../model/session.ts';
 
 export interface ExportHead {
   readonly title: string;
@@ -20,7 +21,7 @@ export interface ExportFormat {
 
 /** Markdown. Fences are made longer than any run of backticks inside. */
 export const markdownFormat: ExportFormat = {
-  head: (head) => `# ${flat(head.title) || 'Untitled session'}\n\n${flat(head.agent)} on ${flat(head.machine)} in \`${flat(head.folder)}\`, exported ${new Date(head.exportedAt).toISOString()}\n`,
+  head: (head) => `# ${flat(head.title) || UNTITLED}\n\n${flat(head.agent)} on ${flat(head.machine)} in \`${flat(head.folder)}\`, exported ${new Date(head.exportedAt).toISOString()}\n`,
   row: (row) => `\n${markdownOf(row, 0).join('\n').trimEnd()}\n`,
   tail: () => '',
 };

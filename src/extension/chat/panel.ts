@@ -6,7 +6,8 @@ import type { SessionKey } from '../../core/model/session.ts';
 import { sessionKey } from '../../core/model/session.ts';
 import type { HostMessage, PageMessage } from '../../protocol/chat.ts';
 import type { Services } from '../services.ts';
-import { failureText, oneLine } from '../tree/text.ts';
+import { titleOf } from '../tree/line.ts';
+import { failureText } from '../tree/text.ts';
 import { ChatChannel } from './channel.ts';
 import { ChatFinding } from './finding.ts';
 import { chatHtml } from './html.ts';
@@ -230,7 +231,7 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
   }
 
   private retitle(): void {
-    const title = oneLine(this.fleet.session(this.key)?.title ?? '', 60) || 'Session';
+    const title = titleOf({ title: this.fleet.session(this.key)?.title ?? '' }, 60);
     if (this.panel.title !== title) this.panel.title = title;
   }
 

@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import type { SessionKey } from '../../core/model/session.ts';
-import { parseSessionKey } from '../../core/model/session.ts';
+import { parseSessionKey, UNTITLED } from '../../core/model/session.ts';
 import { VIEWS } from '../contributions.ts';
 import type { Services } from '../services.ts';
 import { ChatPanel } from './panel.ts';
@@ -25,7 +25,7 @@ export class ChatPanels implements ChatTabs, vscode.WebviewPanelSerializer<unkno
       return known;
     }
     const column = options.beside === true ? vscode.ViewColumn.Beside : vscode.ViewColumn.Active;
-    const panel = vscode.window.createWebviewPanel(VIEWS.chat, 'Session', { viewColumn: column, preserveFocus: false }, { enableScripts: true, retainContextWhenHidden: false, enableFindWidget: false });
+    const panel = vscode.window.createWebviewPanel(VIEWS.chat, UNTITLED, { viewColumn: column, preserveFocus: false }, { enableScripts: true, retainContextWhenHidden: false, enableFindWidget: false });
     const opened = this.adopt(key, panel);
     opened.focus();
     return opened;

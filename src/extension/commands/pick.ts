@@ -4,6 +4,7 @@ import { PilothouseError } from '../../core/model/errors.ts';
 import type { Session, SessionKey } from '../../core/model/session.ts';
 import { parseSessionKey, sessionKey } from '../../core/model/session.ts';
 import type { Services } from '../services.ts';
+import { titleOf } from '../tree/line.ts';
 import { age, pickText, stateWord } from '../tree/text.ts';
 import { shortFolder } from '../tree/model.ts';
 import { statusWord } from '../tree/connections.ts';
@@ -49,7 +50,7 @@ export async function pickSession(services: Services, placeHolder: string, fits:
   const now = Date.now();
   const homes = homesOf(services);
   const items = sessions.map((session) => ({
-    label: pickText(session.title) || 'Untitled session', description: `${stateWord(session)} · ${pickText(session.agent, 30)} · ${age(session.updatedAt, now)}`, detail: pickText(shortFolder(session.folder, homes), 200), session,
+    label: pickText(titleOf(session)), description: `${stateWord(session)} · ${pickText(session.agent, 30)} · ${age(session.updatedAt, now)}`, detail: pickText(shortFolder(session.folder, homes), 200), session,
   }));
   const picked = await vscode.window.showQuickPick(items, { placeHolder, matchOnDescription: true, matchOnDetail: true });
   if (picked === undefined) throw new Dismissed();

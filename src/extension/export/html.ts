@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import MarkdownIt from 'markdown-it';
 import type { Attachment, FileDiff } from '../../core/model/entry.ts';
 import type { PermissionRow, Row, ToolRow } from '../../core/model/row.ts';
+import { UNTITLED } from '../../core/model/session.ts';
 import type { ExportFormat } from '../../core/session/export.ts';
 import { stripAnsi } from '../tree/text.ts';
 import { STYLE } from './style.ts';
@@ -47,12 +48,12 @@ export const htmlFormat: ExportFormat = {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
 <meta name="color-scheme" content="light dark">
-<title>${escape(head.title || 'Untitled session')}</title>
+<title>${escape(head.title || UNTITLED)}</title>
 <style>${STYLE}</style>
 </head>
 <body>
 <header>
-<h1 dir="auto">${escape(head.title || 'Untitled session')}</h1>
+<h1 dir="auto">${escape(head.title || UNTITLED)}</h1>
 <p>${escape(head.agent)} on ${escape(head.machine)} in <code>${escape(head.folder)}</code>, exported <time datetime="${time(head.exportedAt)}">${time(head.exportedAt)}</time></p>
 </header>
 <main>

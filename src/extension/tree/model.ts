@@ -33,6 +33,11 @@ export function needsPerson(session: Session): boolean {
   return !session.archived && session.waiting.length > 0;
 }
 
+/** How many requests wait for the person: each once, wherever it stands in the tree. */
+export function waitingFor(sessions: readonly Session[]): number {
+  return sessions.reduce((sum, session) => sum + (needsPerson(session) ? session.waiting.length : 0), 0);
+}
+
 /** The whole tree, from the fleet's state; pure. */
 export function buildTree(input: TreeInput): TreeModel {
   const children = new Map<string, TreeNode[]>();
@@ -52,7 +57,7 @@ export function buildTree(input: TreeInput): TreeModel {
 
   const waiting = input.sessions.filter(needsPerson);
   if (waiting.length > 0) {
-    add(null, { kind: 'needs', id: 'needs', count: waiting.reduce((sum, session) => sum + session.waiting.length, 0) });
+    add(null, { kind: 'needs', id: 'needs', count: waitingFor(waiting) });
     for (const session of waiting) {
       const key = sessionKey(session);
       for (const permission of session.waiting) add('needs', { kind: 'permission', id: `needs/${key}/${permission.requestId}`, key, session, permission, inNeeds: true });

@@ -5,7 +5,8 @@ import type { Session } from '../../core/model/session.ts';
 import { commandId, VIEWS } from '../contributions.ts';
 import type { Settings } from '../settings.ts';
 import type { TreeModel, TreeNode } from './model.ts';
-import { buildTree, contextValue, needsPerson } from './model.ts';
+import { buildTree, contextValue, waitingFor } from './model.ts';
+import { askLine, sessionLine, titleOf } from './line.ts';
 import { age, agentName, belowFolder, describeSession, machineAway, oneLine, stateWord } from './text.ts';
 
 /** The Sessions view: VS Code's own tree over the fleet's state. */
@@ -87,7 +88,10 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
         item.iconPath = new vscode.ThemeIcon(GROUP_ICONS[node.group], offline ? new vscode.ThemeColor('disabledForeground') : undefined);
         item.contextValue = offline ? 'offline' : node.group;
         if (offline) item.resourceUri = vscode.Uri.from({ scheme: OFFLINE, path: `/${node.machineId ?? ''}` });
-        if (node.folder !== null) item.tooltip = node.folder;
+        if (node.folder === '') {
+          item.tooltip = 'The folder of these sessions is not known.';
+          item.accessibilityInformation = { label: 'No folder' };
+        } else if (node.folder !== null) item.tooltip = node.folder;
         else if (node.detail !== null) item.tooltip = [oneLine(node.label), oneLine(node.detail)].join('\n');
         return item;
       }
@@ -99,14 +103,15 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
       }
       case 'permission': {
         const asked = oneLine(belowFolder(node.permission.title, node.session.folder), 200);
-        const item = new vscode.TreeItem(node.inNeeds ? oneLine(node.session.title) : asked, None);
-        item.description = node.inNeeds ? asked : PERMISSION_WORDS[node.permission.ask];
+        const line = node.inNeeds ? askLine(node.session, asked, this.levelOf(node.id)) : { label: asked, description: PERMISSION_WORDS[node.permission.ask] };
+        const item = new vscode.TreeItem(line.label, None);
+        item.description = line.description;
         item.iconPath = new vscode.ThemeIcon(node.permission.ask === 'question' ? 'question' : 'shield', new vscode.ThemeColor('list.warningForeground'));
-        item.tooltip = `${node.permission.tool}: ${oneLine(node.permission.title, 900)}`;
+        item.tooltip = [titleOf(node.session, 300), `${PERMISSION_WORDS[node.permission.ask]}: ${oneLine(node.permission.title, 900)}`, `asked ${age(node.permission.askedAt, Date.now())} ago`].join('\n');
         const quick = this.fleet.connections().some((each) => each.connectionId === node.session.connectionId && !each.dormant) && node.permission.ask === 'tool' && node.permission.title.length <= 200 && !node.permission.title.includes('\n');
         item.contextValue = `permission:${node.permission.ask}${quick ? ':allow:deny' : ''}`;
         item.command = { command: commandId('openSession'), title: 'Open Session', arguments: [node.id] };
-        item.accessibilityInformation = { label: `${PERMISSION_WORDS[node.permission.ask]}: ${asked}, session ${oneLine(node.session.title)}` };
+        item.accessibilityInformation = { label: `${PERMISSION_WORDS[node.permission.ask]}: ${asked}, session ${titleOf(node.session)}` };
         return item;
       }
       case 'session':
@@ -115,16 +120,18 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
   }
 
   private sessionItem(session: Session, id: string): vscode.TreeItem {
-    const { Expanded, None } = vscode.TreeItemCollapsibleState;
+    const { Collapsed, None } = vscode.TreeItemCollapsibleState;
     const connection = this.fleet.connections().find((each) => each.connectionId === session.connectionId);
     const agent = agentName(session, connection);
-    const title = oneLine(session.title) || 'Untitled session';
-    const item = new vscode.TreeItem(title, session.waiting.length > 0 ? Expanded : None);
+    const title = titleOf(session);
     const now = Date.now();
     const dormant = connection?.dormant ?? false;
     const machine = dormant || connection?.system === 'local' ? undefined : this.fleet.machines().find((each) => each.id === session.machineId);
     const away = machine === undefined ? null : machineAway(machine, now);
-    item.description = describeSession(session, session.agent, now, dormant);
+    const line = sessionLine(session, { now, dormant, level: this.levelOf(id) });
+    // What it asks stands under Needs You already: here it is a child that opens.
+    const item = new vscode.TreeItem(line.label, session.waiting.length > 0 ? Collapsed : None);
+    item.description = line.description;
     item.iconPath = dormant && session.state === 'unknown' ? new vscode.ThemeIcon('history', new vscode.ThemeColor('disabledForeground')) : sessionIcon(session);
     item.contextValue = connection === undefined ? 'session' : contextValue(session, connection);
     item.command = { command: commandId('openSession'), title: 'Open Session', arguments: [id] };
@@ -136,7 +143,7 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
       away ?? '', `changed ${age(session.updatedAt, now)} ago`,
     ].filter((line) => line !== '').map((line) => oneLine(line, 300)).join('\n'));
     item.tooltip = tooltip;
-    item.accessibilityInformation = { label: `${title}, ${item.description}` };
+    item.accessibilityInformation = { label: `${title}, ${describeSession(session, session.agent, now, dormant)}` };
     return item;
   }
 
@@ -181,6 +188,12 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
     return search(this.model.roots);
   }
 
+  private levelOf(id: string): number {
+    let level = 1;
+    for (let parent = this.model.parent(id); parent !== null; parent = this.model.parent(parent.id)) level += 1;
+    return level;
+  }
+
   private rebuild(): void {
     this.stale = false;
     this.model = this.build();
@@ -201,10 +214,10 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
   }
 
   private badge(): void {
-    const count = this.fleet.sessions().filter(needsPerson).length;
+    const count = waitingFor(this.fleet.sessions());
     const before = this.view.badge?.value ?? 0;
     if (before === count) return;
-    this.view.badge = count === 0 ? undefined : { value: count, tooltip: count === 1 ? '1 session needs you' : `${count} sessions need you` };
+    this.view.badge = count === 0 ? undefined : { value: count, tooltip: count === 1 ? '1 request waits for you' : `${count} requests wait for you` };
   }
 }
 

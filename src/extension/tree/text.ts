@@ -95,11 +95,17 @@ function activityWord(session: Session): string {
   }
 }
 
-/** `running · claude · 4 m`. Of a session whose connection is not run here nothing but what was stored is known. */
+/** Who else runs a session; empty where nobody does. */
+export function ownerWord(session: Pick<Session, 'owner' | 'ownerName'>): string {
+  if (session.owner === 'foreign') return `run by ${oneLine(session.ownerName ?? 'another program', 30)}`;
+  return session.owner === 'window' ? 'in another window' : '';
+}
+
+/** `running · claude · 4 m`, as it is read out. Of a session whose connection is not run here nothing but what was stored is known. */
 export function describeSession(session: Session, agentName: string, now: number, dormant = false): string {
-  const owner = session.owner === 'foreign' ? ` · run by ${oneLine(session.ownerName ?? 'another program', 30)}` : session.owner === 'window' ? ' · in another window' : '';
+  const owner = ownerWord(session);
   const state = dormant && session.state === 'unknown' ? 'stored' : stateWord(session);
-  return `${state} · ${oneLine(agentName, 30)} · ${age(session.updatedAt, now)}${owner}`;
+  return `${state} · ${oneLine(agentName, 30)} · ${age(session.updatedAt, now)}${owner === '' ? '' : ` · ${owner}`}`;
 }
 
 /** Text without terminal control sequences. */

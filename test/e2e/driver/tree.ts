@@ -19,7 +19,7 @@ export interface TreeRow {
 /** The list's own rows: those that stick to its top while it is scrolled are copies. */
 const ROWS = '.monaco-list-rows > .monaco-list-row';
 
-/** How an item is looked up: by its label (a string: exactly), or by what a screen reader reads (a pattern); below a parent, if one is given. */
+/** How an item is looked up: by its label (a string: exactly; what does not fit is cut, and read out whole), or by what a screen reader reads (a pattern); below a parent, if one is given. */
 export type ItemName = string | RegExp;
 
 /** A tree view of the side bar, by the title of its section. */
@@ -148,7 +148,7 @@ async function scrollToRow(list: Element, wanted: { readonly rows: string; reado
 }
 
 function find(rows: readonly TreeRow[], name: ItemName, under: ItemName | undefined): TreeRow | undefined {
-  const wanted = (row: TreeRow, by: ItemName): boolean => (typeof by === 'string' ? row.label === by : matches(row.name, by));
+  const wanted = (row: TreeRow, by: ItemName): boolean => (typeof by === 'string' ? row.label === by || (row.label.endsWith('…') && row.name.startsWith(`${by}, `)) : matches(row.name, by));
   if (under === undefined) return rows.find((row) => wanted(row, name));
   let parentLevel = 0;
   for (const row of rows) {

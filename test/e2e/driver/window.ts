@@ -131,7 +131,8 @@ export class VSCodeWindow {
     const header = view.pane.locator('.pane-header').first();
     await until(`the view ${title}`, async () => {
       if (await header.isVisible()) return true;
-      await this.page.locator(`.activitybar a[aria-label^="${CONTAINER}"]`).first().click();
+      // Its badge lies over the whole of it, and passes clicks on.
+      await this.page.locator(`.activitybar a[aria-label^="${CONTAINER}"]`).first().click({ force: true });
       await header.waitFor({ timeout: 3000 });
       return true;
     });

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Connection } from '../../../src/core/fleet/connection.ts';
 import type { Machine, Session, Traits } from '../../../src/core/model/session.ts';
-import { buildTree, contextValue, shortFolder } from '../../../src/extension/tree/model.ts';
+import { buildTree, contextValue, shortFolder, waitingFor } from '../../../src/extension/tree/model.ts';
 import type { TreeModel, TreeNode } from '../../../src/extension/tree/model.ts';
+import { askLine, sessionLine, titleOf } from '../../../src/extension/tree/line.ts';
 import { PilothouseError } from '../../../src/core/model/errors.ts';
 import { age, belowFolder, describeSession, failureText, noticeText, oneLine, pickText, stripAnsi } from '../../../src/extension/tree/text.ts';
 
@@ -165,5 +166,45 @@ describe('untrusted text where VS Code reads a syntax', () => {
     expect(failureText(new PilothouseError('not_found', 'There is no file a.ts.', { cause }))).toBe('There is no file a.ts.');
     expect(failureText(new Error('It broke', { cause }))).toBe('It broke: ENOENT: no such file');
     expect(failureText(new PilothouseError('refused', 'Agent: [fix](command:x)'))).toBe('Agent: [fix] (command:x)');
+  });
+});
+
+describe('the line of a session', () => {
+  const line = (over: Partial<Session>, level = 3, dormant = false) => sessionLine(session(over), { now: 180_001, dormant, level });
+
+  it('says state and age before all else', () => {
+    expect(line({ state: 'waiting', waiting: [permission] })).toEqual({ label: 'Dark mode', description: 'asks · 3 m · claude' });
+    expect(line({ state: 'running', owner: 'window' }).description).toBe('running · 3 m · claude · in another window');
+    expect(line({ state: 'running', activity: { phase: 'stalled', since: 1, detail: null, until: null } }).description).toBe('stalled · 3 m · claude');
+    expect(line({ owner: 'foreign', ownerName: 'a terminal on studio' }).description).toBe('idle · 3 m · claude · run by a terminal on studio');
+    expect(line({ state: 'unknown' }, 3, true).description).toBe('stored · 3 m · claude');
+  });
+
+  it('cuts a title only where state and age would not be seen, later where there is more room', () => {
+    const title = 'Keyboard access to the date picker';
+    const short = line({ title, state: 'idle' }).label;
+    expect(short).toMatch(/^Keyboard access.*…$/);
+    expect(line({ title, state: 'unknown' }).label.length).toBeLessThan(short.length);
+    expect(line({ title, state: 'idle' }, 2).label.length).toBeGreaterThanOrEqual(short.length);
+    expect(line({ title: 'lilli lilli lilli lilli' }).label).toBe('lilli lilli lilli lilli');
+    expect(line({ title: '鍵盤で日付を選べるようにする作業' }).label.length).toBeLessThan(13);
+    expect(line({ title: 'W'.repeat(40) }).label).toMatch(/^W{8,11}…$/);
+  });
+
+  it('leaves what is asked some room beside its title', () => {
+    const asked = 'rm -rf dist && npm run build';
+    const { label, description } = askLine(session({ title: 'Keyboard access to the date picker' }), asked, 2);
+    expect([label.endsWith('…'), description]).toEqual([true, asked]);
+    expect(askLine(session({ title: 'Keyboard access' }), 'ls', 2).label).toBe('Keyboard access');
+  });
+
+  it('has one word for a session without a title', () => {
+    expect([titleOf({ title: '' }), titleOf({ title: ' \u202e ' }), line({ title: '' }).label]).toEqual(['Untitled session', 'Untitled session', 'Untitled session']);
+  });
+
+  it('counts what waits once, archived sessions not at all', () => {
+    const two = session({ waiting: [permission, { ...permission, requestId: 'r2' }] });
+    expect(waitingFor([two, session({ id: 's2' }), session({ id: 's3', waiting: [permission] }), session({ id: 's4', waiting: [permission], archived: true })])).toBe(3);
+    expect(buildTree({ ...input, sessions: [two] }).node('needs')).toMatchObject({ count: 2 });
   });
 });

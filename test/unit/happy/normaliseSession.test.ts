@@ -54,7 +54,7 @@ describe('what a session is called and where it is', () => {
     expect(titleOf({ ...metadata, name: 'n', summary: { text: '  ' } })).toBe('n');
     expect(titleOf(metadata)).toBe('app');
     expect(titleOf({ path: 'C:\\code\\app\\' })).toBe('app');
-    expect(titleOf({})).toBe('Session');
+    expect(titleOf({})).toBe('Untitled session');
   });
 
   it('without a key it is still there, and says so', () => {

@@ -2,6 +2,7 @@ import type { UsageFigures } from '../../../model/entry.ts';
 import type { JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { Activity, Machine, Session, SessionState } from '../../../model/session.ts';
+import { UNTITLED } from '../../../model/session.ts';
 import { askTitle, requestIdOf } from './asks.ts';
 import { controlsOf, flavourOf } from './controls.ts';
 import type { MachineRowInput, NormaliseContext, PresenceInput, SessionRowInput } from './input.ts';
@@ -82,7 +83,7 @@ export function sessionOf(input: SessionInput): Session {
 export function titleOf(metadata: JsonValue | undefined): string {
   if (!isJsonObject(metadata)) return 'Cannot be decrypted';
   const folder = (said(metadata, 'path') ?? '').split(/[\\/]/).findLast((part) => part !== '');
-  return oneLine(said(obj(metadata, 'summary'), 'text') ?? said(metadata, 'name') ?? folder ?? 'Session');
+  return oneLine(said(obj(metadata, 'summary'), 'text') ?? said(metadata, 'name') ?? folder ?? UNTITLED);
 }
 
 export function isArchived(metadata: JsonValue | undefined): boolean {

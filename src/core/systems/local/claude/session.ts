@@ -3,6 +3,7 @@ import type { Entry } from '../../../model/entry.ts';
 import { describeError, isAbort, PilothouseError } from '../../../model/errors.ts';
 import type { JsonObject } from '../../../model/json.ts';
 import type { Session, SessionControls, WaitingPermission } from '../../../model/session.ts';
+import { UNTITLED } from '../../../model/session.ts';
 import { sleep } from '../../../transport/clock.ts';
 import { Emitter } from '../../../transport/emitter.ts';
 import { thisComputerId } from '../machine.ts';
@@ -28,7 +29,6 @@ import { holdsUuid, removalFiles } from './removal.ts';
 
 /** How long a transcript is waited for that the agent must have begun, in milliseconds. */
 const savedMs = 3000;
-const untitled = 'New session';
 
 interface Found {
   readonly record: SessionRecord;
@@ -119,7 +119,7 @@ export class ClaudeSession implements SessionHandle {
     const kept = facts === null ? null : { ...noFigures, contextTokens: facts.contextTokens, costUsd: facts.costUsd };
     return {
       id: this.id, connectionId: this.#desk.context.connectionId, machineId: thisComputerId, folder: facts?.folder ?? record?.folder ?? '', agent: 'claude',
-      title: record?.title ?? this.#title ?? facts?.title ?? untitled, state, createdAt, updatedAt: known.file?.changedAt ?? createdAt, archived: record?.archived ?? false,
+      title: record?.title ?? this.#title ?? facts?.title ?? UNTITLED, state, createdAt, updatedAt: known.file?.changedAt ?? createdAt, archived: record?.archived ?? false,
       owner: this.#seen.owner, ownerName: this.#seen.name, branch: facts?.branch ?? null, activity: reader?.activity ?? null, usage: reader?.usage ?? kept,
       model: reader?.model ?? facts?.model ?? null, waiting, error: state === 'failed' ? this.life.failure : null,
     };

@@ -7,6 +7,7 @@ import { describeError, PilothouseError } from '../../../model/errors.ts';
 import type { JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { Machine, Session, SessionControls, Traits } from '../../../model/session.ts';
+import { UNTITLED } from '../../../model/session.ts';
 import { Emitter } from '../../../transport/emitter.ts';
 import { createClaims } from '../claims.ts';
 import { agentEnv } from '../environment.ts';
@@ -170,7 +171,7 @@ class Backend implements SessionBackend {
     // A thread is on disk only once it has a name or a turn; without that it would be lost with the process.
     const name = oneLine(options.title ?? '');
     if (name === '') await keep.set(`untitled:${id}`, '1');
-    await this.#ask('thread/name/set', { threadId: id, name: name === '' ? 'New session' : name }, options.signal);
+    await this.#ask('thread/name/set', { threadId: id, name: name === '' ? UNTITLED : name }, options.signal);
     return this.#adopt(answer);
   }
 

@@ -1,13 +1,13 @@
 import type { Page } from '../../../model/backend.ts';
 import { PilothouseError } from '../../../model/errors.ts';
 import type { Session, SessionState } from '../../../model/session.ts';
+import { UNTITLED } from '../../../model/session.ts';
 import { thisComputerId } from '../machine.ts';
 import { throwIfAborted } from '../wait.ts';
 import type { CodexDisk } from './disk.ts';
 import type { RolloutFile } from './rolloutFiles.ts';
 import type { CodexSession } from './session.ts';
 
-const unnamed = 'New session';
 /** How long the files that a first page found serve the pages that follow, in milliseconds. */
 const pagesMs = 60_000;
 
@@ -20,7 +20,7 @@ export async function describeSession(disk: CodexDisk, session: CodexSession, fi
   const [{ owner, name }, names, tail] = await Promise.all([presence.owner(), disk.names(), thread?.log.figures == null ? disk.tail(file) : null]);
   const model = presence.model ?? tail?.model ?? null;
   const shared = {
-    id: file.id, connectionId, machineId: thisComputerId, folder: head.folder, agent: 'codex', title: names.get(file.id) ?? head.preview ?? unnamed, createdAt: head.createdAt === 0 ? file.changedAt : head.createdAt,
+    id: file.id, connectionId, machineId: thisComputerId, folder: head.folder, agent: 'codex', title: names.get(file.id) ?? head.preview ?? UNTITLED, createdAt: head.createdAt === 0 ? file.changedAt : head.createdAt,
     updatedAt: file.changedAt, archived: file.archived, owner, ownerName: name, branch: head.branch, model,
   };
   if (thread === null) {
