@@ -8,7 +8,7 @@ import type { Keyring } from './crypto/keyring.ts';
 import { inSlices } from './crypto/slices.ts';
 import type { SessionsPage } from './http.ts';
 import type { Mirrored, MirrorChange, MirroredMachine, MirroredSession, MirrorSource, Readable, Sealed } from './mirrored.ts';
-import { keyed, newer, objectOf, readableOf, same } from './mirrored.ts';
+import { changedAt, keyed, newer, objectOf, readableOf, same } from './mirrored.ts';
 import type { MachineRow, SessionRow } from './wire/bodies.ts';
 import type { Ephemeral, Update, UpdateBody } from './wire/pushes.ts';
 
@@ -255,9 +255,7 @@ export class Mirror {
       return session;
     }
     const late = held.row.active !== null && row.activeAt < held.row.activeAt;
-    // Where nothing but presence was written in between, the earlier time is the nearer one.
-    const alike = row.seq === held.row.seq && row.metadataVersion === held.row.metadataVersion && row.agentStateVersion === held.row.agentStateVersion;
-    const updatedAt = Math[alike ? 'min' : 'max'](held.row.updatedAt, row.updatedAt);
+    const updatedAt = changedAt(held.row, row);
     const presence = !this.#online || late ? {} : { active: row.active, activeAt: row.activeAt, ...(row.active ? {} : { thinking: false }) };
     this.#putSession(held, { ...held.row, seq: Math.max(held.row.seq, row.seq), updatedAt, createdAt: row.createdAt, dataEncryptionKey: row.dataEncryptionKey ?? held.row.dataEncryptionKey, ...presence });
     this.#changeSession(held, { value: row.metadata, version: row.metadataVersion }, { value: row.agentState, version: row.agentStateVersion }, null);

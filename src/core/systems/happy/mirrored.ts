@@ -80,3 +80,9 @@ export function readableOf(cipher: Cipher | null, metadata: JsonObject | null): 
 export function same<T extends object>(one: T, other: T): boolean {
   return one === other || (Object.keys(one) as (keyof T)[]).every((key) => Object.is(one[key], other[key]));
 }
+
+/** When a session changed last, by what is held of it and what is listed: where nothing but its presence was written in between, the earlier time is the nearer one. */
+export function changedAt(held: MirroredSession, listed: Pick<MirroredSession, 'seq' | 'metadataVersion' | 'agentStateVersion' | 'updatedAt'>): number {
+  const alike = listed.seq === held.seq && listed.metadataVersion === held.metadataVersion && listed.agentStateVersion === held.agentStateVersion;
+  return Math[alike ? 'min' : 'max'](held.updatedAt, listed.updatedAt);
+}
