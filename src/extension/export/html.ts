@@ -54,7 +54,7 @@ export const htmlFormat: ExportFormat = {
 <body>
 <header>
 <h1 dir="auto">${escape(head.title || UNTITLED)}</h1>
-<p>${escape(head.agent)} on ${escape(head.machine)} in <code>${escape(head.folder)}</code>, exported <time datetime="${time(head.exportedAt)}">${time(head.exportedAt)}</time></p>
+<p>${escape(head.agent)} on ${escape(head.machine)} in <code>${escape(head.folder)}</code>, exported ${moment(head.exportedAt)}</p>
 </header>
 <main>
 `,
@@ -65,7 +65,7 @@ export const htmlFormat: ExportFormat = {
 function rowHtml(row: Row, top: boolean): string {
   switch (row.kind) {
     case 'prompt': {
-      const at = row.at === null ? '' : ` <time datetime="${time(row.at)}">${time(row.at)}</time>`;
+      const at = row.at === null ? '' : ` ${moment(row.at)}`;
       const heading = top ? `<h2>Prompt${at}</h2>` : `<p class="dim">Prompt${at}</p>`;
       return `<section class="prompt">${heading}<div class="said" dir="auto">${escape(row.text)}</div>${files(row.attachments)}</section>`;
     }
@@ -136,9 +136,12 @@ function pre(text: string): string {
   return `<pre dir="ltr">${escape(text)}</pre>`;
 }
 
-function time(at: number): string {
+/** A moment, in ms since the epoch, as one that reads the same everywhere. */
+function moment(at: number): string {
   const date = new Date(at);
-  return Number.isNaN(date.getTime()) ? '' : date.toISOString();
+  if (Number.isNaN(date.getTime())) return '';
+  const iso = date.toISOString();
+  return `<time datetime="${iso}">${iso.slice(0, 16).replace('T', ' ')} UTC</time>`;
 }
 
 /** Untrusted text, fit for an element and for a quoted attribute. */

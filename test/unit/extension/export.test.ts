@@ -52,6 +52,7 @@ describe('an HTML document', () => {
   it('shows what was said, with markdown, folds and figures', () => {
     const document = html([prompt('Raise it <now>'), text('It is **15 %**, see [the docs](https://example.org/a?b=1&c=2).\n\n| a |\n|--:|\n| 1 |'), tool({ title: 'src/fees.ts', output: '\u001B[31mred\u001B[0m', diffs: [] })]);
     expect(document).toContain('<div class="said" dir="auto">Raise it &lt;now&gt;</div>');
+    expect(document).toContain('<h2>Prompt <time datetime="1970-01-01T00:00:00.000Z">1970-01-01 00:00 UTC</time></h2>');
     expect(document).toContain('<strong>15 %</strong>');
     expect(document).toContain('<a rel="noopener noreferrer" href="https://example.org/a?b=1&amp;c=2">the docs</a>');
     expect(document).toContain('<summary>Bash <span class="mono" dir="auto">src/fees.ts</span>');
