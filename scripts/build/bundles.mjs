@@ -24,15 +24,13 @@ export function bundles({ root, dist, dev = false }) {
   // zod asks for `navigator` to recognise Cloudflare; VS Code's extension host logs an error whenever an extension touches that global.
   /** @type {import('esbuild').BuildOptions} */
   const node = { ...shared, platform: 'node', target: 'node22', define: { navigator: 'undefined' } };
-  // VS Code's extension host replaces agents of `http` and `https` by its own, which know less of the proxy settings than ours (transport/tunnel.ts); under these names it leaves them alone.
-  const unpatched = { http: 'node:http', https: 'node:https' };
   const commonJs = { ...node.define, 'import.meta.url': '"file:///bundled"' };
   // Bundled CommonJS dependencies call require() for Node's own modules, which an ES module does not have by itself.
   const requireShim = "import{createRequire as pilothouseRequire}from'node:module';const require=pilothouseRequire(import.meta.url);";
   // Before anything of the bundle runs: some of it asks for what an older Node does not have.
   const nodeCheck = "if(Number(process.versions.node.split('.')[0])<22){process.stderr.write('pilothouse needs Node 22 or later; this is '+process.version+'.\\n');process.exit(1);}";
   return {
-    extension: { ...node, entryPoints: ['src/extension/activate.ts'], outfile: `${dist}/extension.cjs`, format: 'cjs', external: ['vscode'], define: commonJs, alias: unpatched },
+    extension: { ...node, entryPoints: ['src/extension/activate.ts'], outfile: `${dist}/extension.cjs`, format: 'cjs', external: ['vscode'], define: commonJs },
     'store-worker': { ...node, entryPoints: ['src/core/session/store/worker.ts'], outfile: `${dist}/store-worker.cjs`, format: 'cjs', define: commonJs },
     core: { ...node, entryPoints: ['src/core/index.ts'], outfile: `${dist}/core.js`, format: 'esm', banner: { js: requireShim } },
     cli: { ...node, entryPoints: ['src/cli/main.ts'], outfile: `${dist}/cli.js`, format: 'esm', banner: { js: `#!/usr/bin/env node\n${nodeCheck}${requireShim}` } },

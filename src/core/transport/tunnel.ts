@@ -1,24 +1,37 @@
 import http from 'node:http';
-import https from 'node:https';
+import net from 'node:net';
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
+import { NodeWebSocket } from 'socket.io-client';
 import type { ProxyRoute } from './proxy.ts';
 import { ProxyError, proxyRefusal, proxyUnreachable } from './proxy.ts';
 
 /** A proxy that has not answered by then does not. */
 const TUNNEL_MS = 15_000;
 
-/** A way through a proxy (CONNECT) to `host:port`: the socket behind it. Rejects with ProxyError. */
-function openTunnel(route: ProxyRoute, host: string, port: number, timeoutMs = TUNNEL_MS): Promise<Socket> {
+/** The other end of a way. */
+interface Target {
+  readonly secure: boolean;
+  /** Without the brackets of IPv6. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A way through a proxy (CONNECT): the socket behind it. Rejects with ProxyError. */
+function openTunnel(route: ProxyRoute, { host, port }: Target): Promise<Socket> {
   const target = `${host.includes(':') ? `[${host}]` : host}:${port}`;
   const { url, authorization, strictTls } = route;
-  const options: https.RequestOptions = {
-    host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port), method: 'CONNECT', path: target, agent: false,
-    headers: { host: target, ...(authorization === null ? {} : { 'proxy-authorization': authorization }) }, rejectUnauthorized: strictTls,
-  };
+  const proxy = targetOf(url);
   return new Promise((resolve, reject) => {
-    const request = (url.protocol === 'https:' ? https : http).request(options);
-    request.setTimeout(timeoutMs, () => request.destroy(new ProxyError('proxy_failed', `The proxy ${url.host} of ${route.named} did not answer. Check ${route.named}, and the network.`)));
+    // Not by `http.request`: VS Code's extension host patches it, and would look for a proxy on the way to the proxy.
+    const request = new http.ClientRequest({
+      host: proxy.host, port: proxy.port, method: 'CONNECT', path: target, headers: { host: target, ...(authorization === null ? {} : { 'proxy-authorization': authorization }) },
+      createConnection: () => {
+        const to = { host: proxy.host, port: proxy.port };
+        return proxy.secure ? tls.connect({ ...to, ...(net.isIP(proxy.host) === 0 ? { servername: proxy.host } : {}), rejectUnauthorized: strictTls }) : net.connect(to);
+      },
+    });
+    request.setTimeout(TUNNEL_MS, () => request.destroy(new ProxyError('proxy_failed', `The proxy ${url.host} of ${route.named} did not answer. Check ${route.named}, and the network.`)));
     request.once('error', (error: Error & { readonly code?: string }) => reject(error instanceof ProxyError ? error : proxyUnreachable(route, error.code ?? 'no reason given')));
     request.once('connect', (response, socket, head) => {
       request.setTimeout(0);
@@ -35,32 +48,57 @@ function openTunnel(route: ProxyRoute, host: string, port: number, timeoutMs = T
   });
 }
 
-/**
- * An agent of node:http for one server, which asks `routeOf` at every connection for the way there: through a proxy, or directly (null). For what speaks over node:http, as
- * WebSockets do. VS Code's extension host puts an agent of its own in the place of ours, unless `node:http` is imported under that name: see scripts/build/bundles.mjs.
- */
-export function routedAgent(secure: boolean, routeOf: () => ProxyRoute | null): http.Agent {
-  const agent = secure ? new https.Agent() : new http.Agent();
-  const direct = agent.createConnection.bind(agent);
-  agent.createConnection = (options, callback) => {
+/** An agent of node:http whose connections are ways through a proxy to one server, whatever address a request has; each fails with the error where there is no way. */
+function tunnelAgent(route: ProxyRoute | Error, target: Target): http.Agent {
+  const agent = new http.Agent();
+  // What node:https asks of an agent that is given to it.
+  Object.assign(agent, { protocol: target.secure ? 'https:' : 'http:' });
+  agent.createConnection = (_options, callback) => {
     const made = (error: Error | null, socket?: Socket): void => (callback as ((error: Error | null, socket?: Socket) => void) | undefined)?.(error, socket);
-    let route: ProxyRoute | null;
-    try {
-      route = routeOf();
-    } catch (error) {
-      queueMicrotask(() => made(error instanceof Error ? error : new Error('no way')));
+    if (route instanceof Error) {
+      queueMicrotask(() => made(route));
       return undefined;
     }
-    if (route === null) return direct(options, callback);
-    const host = options.host ?? 'localhost';
-    const { strictTls } = route;
-    openTunnel(route, host, Number(options.port ?? (secure ? 443 : 80))).then(
-      (socket) => made(null, secure ? tls.connect({ ...(options as tls.ConnectionOptions), socket, rejectUnauthorized: strictTls }) : socket),
+    openTunnel(route, target).then(
+      (socket) => made(null, target.secure ? tls.connect({ socket, ...(net.isIP(target.host) === 0 ? { servername: target.host } : { host: target.host }), rejectUnauthorized: route.strictTls }) : socket),
       (error: unknown) => made(error instanceof Error ? error : new Error('no way')),
     );
     return undefined;
   };
   return agent;
+}
+
+/** What is thrown while a transport is made is lost by socket.io: it has to come later. */
+function found(look: () => ProxyRoute | null): ProxyRoute | Error | null {
+  try {
+    return look();
+  } catch (error) {
+    return error instanceof Error ? error : new Error('no way');
+  }
+}
+
+function targetOf({ hostname, port, protocol }: URL): Target {
+  const secure = protocol === 'https:' || protocol === 'wss:';
+  return { secure, host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? (secure ? 443 : 80) : Number(port) };
+}
+
+/**
+ * socket.io's WebSocket transport, which asks `routeOf` at every connection for the proxy on the way (null: none). VS Code's extension host puts an agent of its own in the place of every
+ * one that is given to a request, and that agent knows nothing of `http.proxyAuthorization`; requests to this computer it leaves to the agent they came with. So a socket that takes a
+ * proxy is addressed to `localhost`, says whom it means in its `Host` header, and its agent goes where it is meant to.
+ */
+export function routedWebSocket(routeOf: (url: string) => ProxyRoute | null): typeof NodeWebSocket {
+  return class RoutedWebSocket extends NodeWebSocket {
+    override createSocket(uri: string, protocols: string | string[] | undefined, options: Record<string, unknown>): unknown {
+      const route = found(() => routeOf(uri));
+      if (route === null) return super.createSocket(uri, protocols, options) as unknown;
+      const url = new URL(uri);
+      const target = targetOf(url);
+      const headers = { ...(options['headers'] as Record<string, string> | undefined), host: url.host };
+      url.hostname = 'localhost';
+      return super.createSocket(url.href, protocols, { ...options, agent: tunnelAgent(route, target), headers }) as unknown;
+    }
+  };
 }
 
 /** The proxy's refusal behind an error of a socket of socket.io, which wraps it twice; null where no proxy is to blame. */

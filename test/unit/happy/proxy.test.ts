@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import http from 'node:http';
 import { createServer } from 'node:tls';
 import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -68,6 +69,22 @@ describe('an account behind a proxy', () => {
     expect(server.sockets()).toHaveLength(1);
     using.dispose();
     expect(lines.join('\n')).not.toContain(PASSWORD);
+  });
+
+  it('does so where every request gets another agent, as in VS Code’s extension host', async () => {
+    const { request } = http;
+    const patched = ((...given: readonly unknown[]) => {
+      const options = given.find((each): each is http.RequestOptions => typeof each === 'object' && each !== null && !(each instanceof URL)) ?? {};
+      const host = options.hostname ?? options.host;
+      return request({ ...options, ...(host === 'localhost' || host === '127.0.0.1' ? {} : { agent: new http.Agent() }) });
+    }) as typeof http.request;
+    http.request = patched;
+    closers.push(() => (http.request = request));
+    const through = await proxy({ authorization: BASIC });
+    const { account: happy } = account(() => proxyRules({ ...off, proxy: through.url.replace('127.0.0.1', 'localhost'), proxyAuthorization: BASIC }, {}));
+    await happy.socket.online({ timeoutMs: 5_000 });
+    expect(through.opened).toEqual([named]);
+    expect(server.sockets()).toHaveLength(1);
   });
 
   it('signs in by http.proxyAuthorization', async () => {

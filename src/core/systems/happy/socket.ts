@@ -1,5 +1,5 @@
-import { io } from 'socket.io-client';
-import type { ManagerOptions, Socket, SocketOptions as IoOptions } from 'socket.io-client';
+import { io, NodeWebSocket } from 'socket.io-client';
+import type { Socket } from 'socket.io-client';
 import type { CallOptions, Disposable } from '../../model/backend.ts';
 import type { Clock, Logger } from '../../model/context.ts';
 import { abortReason, systemClock } from '../../transport/clock.ts';
@@ -8,7 +8,7 @@ import { silentLogger } from '../../transport/logger.ts';
 import type { ProxyError, ProxySource } from '../../transport/proxy.ts';
 import { routeTo } from '../../transport/proxy.ts';
 import { backoff } from '../../transport/retry.ts';
-import { proxyErrorOf, routedAgent } from '../../transport/tunnel.ts';
+import { proxyErrorOf, routedWebSocket } from '../../transport/tunnel.ts';
 import { waitFor } from '../../transport/wait.ts';
 import type { Credentials } from './credentials.ts';
 import { AuthenticationError, ConnectionError, HappyError, TimeoutError } from './errors.ts';
@@ -25,6 +25,8 @@ export interface SocketState {
 export interface Attention {
   readonly active: boolean;
   readonly visible: boolean;
+  /** Sessions whose chats can be seen. */
+  readonly sessions?: readonly string[];
 }
 export interface SocketOptions {
   readonly credentials: Pick<Credentials, 'serverUrl' | 'token'>;
@@ -109,19 +111,22 @@ export class HappySocket {
     const { credentials, client } = this.#options;
     const url = new URL(credentials.serverUrl);
     const { proxy } = this.#options;
-    const options: Partial<ManagerOptions & IoOptions> = {
-      path: `${url.pathname.replace(/\/$/, '')}/v1/updates`, transports: ['websocket'], reconnection: false, autoConnect: false, forceNew: true, timeout: this.#timing.connect,
+    let said = this.#appState();
+    const socket = io(url.origin, {
+      path: `${url.pathname.replace(/\/$/, '')}/v1/updates`, transports: [proxy === undefined ? NodeWebSocket : routedWebSocket((to) => routeTo(to, proxy()))], reconnection: false, autoConnect: false, forceNew: true, timeout: this.#timing.connect,
       // A callback: what the person looks at is said anew at every connection. Saying `active` when nobody looks would silence the owner's phone.
-      auth: (give) => give({ token: credentials.token, clientType: 'user-scoped', happyClient: client, appState: this.#appState() }),
-    };
-    // The types know the browser's way only, where an agent is a flag.
-    if (proxy !== undefined) Object.assign(options, { agent: routedAgent(url.protocol === 'https:', () => routeTo(url.origin, proxy())) });
-    const socket = io(url.origin, options);
+      auth: (give) => {
+        said = this.#appState();
+        give({ token: credentials.token, clientType: 'user-scoped', happyClient: client, appState: said });
+      },
+    });
     this.#socket = socket;
     this.#tries = 0;
     socket.on('connect', () => {
       this.#heard();
       this.#tries = 0;
+      // It may have changed since the handshake.
+      if (said !== this.#appState()) socket.emit('app-state', { state: this.#appState() });
       this.#move({ status: 'online', refusal: null });
     });
     socket.on('disconnect', (reason: string) => {
