@@ -288,9 +288,10 @@ export class SessionRuntime {
     else this.close().catch((error: unknown) => this.options.log.warn('a session could not be closed', { error: describeError(error) }));
   }
 
-  /** Brings what the system's own record has beyond ours into the transcript, behind what is being read already. Never rejects. */
+  /** There is contact: brings what the system's own record has beyond ours into the transcript, behind what is being read already, and sends what waits. Never rejects. */
   readHistory(): void {
     if (this.isClosed) return;
+    this.outbox.poke();
     const first = Promise.withResolvers<void>();
     this.firstPage = first.promise;
     const signal = AbortSignal.any([this.abort.signal, AbortSignal.timeout(HISTORY_DEADLINE_MS)]);

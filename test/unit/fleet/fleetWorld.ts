@@ -27,13 +27,13 @@ export class FleetWindow {
   private readonly world: FleetWorld;
   private ended = false;
 
-  constructor(world: FleetWorld, name: string, store: OwnedStore) {
+  constructor(world: FleetWorld, name: string, store: OwnedStore, clock: Clock) {
     this.world = world;
     this.name = name;
     this.store = store;
     const { log, lines } = recordingLog();
     this.lines = lines;
-    this.fleet = new Fleet({ store, log, clock: hurried, stateDir: path.join(world.folder, 'state') });
+    this.fleet = new Fleet({ store, log, clock, stateDir: path.join(world.folder, 'state') });
   }
 
   get backend(): FakeBackend {
@@ -88,8 +88,8 @@ export class FleetWorld implements AsyncDisposable {
   readonly folder = mkdtempSync(path.join(os.tmpdir(), 'pilothouse-fleet-'));
   private readonly windows: FleetWindow[] = [];
 
-  async window(name = `window ${this.windows.length + 1}`): Promise<FleetWindow> {
-    const window = new FleetWindow(this, name, await openAt(path.join(this.folder, 'store'), { clock: hurried }));
+  async window(name = `window ${this.windows.length + 1}`, clock: Clock = hurried): Promise<FleetWindow> {
+    const window = new FleetWindow(this, name, await openAt(path.join(this.folder, 'store'), { clock }), clock);
     this.windows.push(window);
     return window;
   }

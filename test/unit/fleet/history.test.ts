@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Clock } from '../../../src/core/model/context.ts';
 import type { Entry } from '../../../src/core/model/entry.ts';
-import { until } from '../store/support.ts';
+import { systemClock } from '../../../src/core/transport/clock.ts';
+import { outboxItem, until } from '../store/support.ts';
 import type { FleetWindow } from './fleetWorld.ts';
 import { FleetWorld, keyOf, texts } from './fleetWorld.ts';
 
@@ -70,6 +72,22 @@ describe('the history of a session', () => {
     window.backend.world.write('a', ...many(1_500, 1_510));
     state('ready');
     await until(() => runtime.transcript.total === 1_510);
+    runtime.release();
+  });
+
+  it('is not all that contact brings: what waits for its next attempt goes out at once', async () => {
+    // A wait of half a minute never ends here.
+    const patient: Clock = { ...systemClock, setTimeout: (callback, ms) => (ms > 5_000 ? { cancel: () => undefined } : systemClock.setTimeout(callback, ms / 5)) };
+    const other = await (await world.window('patient', patient)).connect();
+    const handle = other.backend.session('a');
+    handle.sending = () => Promise.reject(new Error('nobody answers'));
+    await other.store.saveOutbox({ ...outboxItem('c1'), session: keyOf('a'), attempts: 20 });
+    const runtime = await other.open('a');
+    await until(() => runtime.outboxItems()[0]?.attempts === 21 && runtime.outboxItems()[0]?.delivery === 'queued');
+    handle.sending = () => Promise.resolve();
+    for (const status of ['offline', 'ready'] as const) other.backend.events.emit({ type: 'connection', state: { status, message: null, remedy: null, version: null } });
+    await until(() => runtime.outboxItems().length === 0);
+    expect(world.system.delivered.map(({ clientId }) => clientId)).toEqual(['c1']);
     runtime.release();
   });
 

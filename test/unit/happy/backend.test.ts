@@ -129,6 +129,16 @@ describe('contact', () => {
     await expect.poll(() => window.session(id)?.state, patient).toBe('idle');
   });
 
+  it('that comes back brings the state of every session, though nothing else has changed and no page was asked for', async () => {
+    world = await HappyWorld.make({ alive: false });
+    const window = await world.connected();
+    await expect.poll(() => new Set(window.events.flatMap((event) => (event.type === 'session' ? [event.session.id] : []))).size, patient).toBe(16);
+    window.events.length = 0;
+    world.server.dropSockets(({ happyClient }) => happyClient === 'pilothouse/0');
+    await expect.poll(() => window.events.filter((event) => event.type === 'session').length, patient).toBe(16);
+    expect(window.events.flatMap((event) => (event.type === 'machine' ? [event.machine.state] : []))).toContain('unknown');
+  });
+
   it('is made in the end although the server was away when it began, and says so meanwhile', async () => {
     world = await HappyWorld.make({ alive: false });
     await world.server.down();

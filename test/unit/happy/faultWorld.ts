@@ -46,7 +46,12 @@ process.on('unhandledRejection', (reason) => unhandled.push(String(reason instan
 /** A hurried clock that counts the timers that wait, and can be set. */
 export class FaultClock implements Clock {
   offset = 0;
-  waiting = 0;
+  /** Where each timer that waits was set. */
+  readonly #waiting = new Set<{ readonly stack?: string | undefined }>();
+
+  get waiting(): readonly string[] {
+    return [...this.#waiting].map(({ stack = '' }) => stack.split('\n').slice(2, 6).map((line) => line.trim().replace(/^at /, '').replace(/file:.*\/|\/.*\//, '')).join(' < '));
+  }
 
   now(): number {
     return systemClock.now() + this.offset;
@@ -55,12 +60,9 @@ export class FaultClock implements Clock {
     return systemClock.monotonic() * HASTE;
   }
   setTimeout(callback: () => void, ms: number): { cancel(): void } {
-    let waits = true;
-    this.waiting += 1;
-    const over = (): void => {
-      if (waits) this.waiting -= 1;
-      waits = false;
-    };
+    const set = new Error('set');
+    this.#waiting.add(set);
+    const over = (): void => void this.#waiting.delete(set);
     const timer = systemClock.setTimeout(() => {
       over();
       callback();
@@ -257,7 +259,7 @@ export class FaultWorld implements AsyncDisposable {
     clearInterval(this.#looking);
     this.#looking = null;
     await this.fleet[Symbol.asyncDispose]();
-    if (this.clock.waiting > 0) this.wrong.add(`${this.clock.waiting} timers are left`);
+    for (const timer of this.clock.waiting) this.wrong.add(`a timer is left: ${timer}`);
     const own = (): number => this.server.sockets().filter(({ happyClient }) => happyClient === CLIENT).length + this.proxy.connections;
     await until(() => own() === 0, 3_000).catch(() => this.wrong.add(`${own()} connections are left`));
     clearInterval(this.#beat);

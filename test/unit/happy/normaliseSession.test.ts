@@ -35,6 +35,8 @@ describe('state of a session', () => {
     ['stopped where its machine went on without it', { row: { ...row, active: false, activeAt: now - 800_000 }, machine: { state: 'offline', activeAt: now - 300_000 } }, 'stopped'],
     ['stopped where it said so, wherever its machine is', { metadata: { ...metadata, lifecycleState: 'archived' }, row: { ...row, active: false }, machine: { state: 'offline', activeAt: now - 2000 } }, 'stopped'],
     ['stopped on a machine that is there', { row: { ...row, active: false }, machine: { state: 'online', activeAt: now - 2000 } }, 'stopped'],
+    ['not starting by a clock that is a day behind', { row: { ...row, createdAt: now + 86_400_000 }, agentState: null }, 'idle'],
+    ['not running in a terminal by a clock that is a day behind', { agentState: { controlledByUser: true }, turn: { turn: 't', state: 'running', at: now + 86_400_000, error: null } }, 'idle'],
     ['idle in a terminal, where thinking stays false and turns end late', { agentState: { controlledByUser: true }, turn: { turn: 't', state: 'running', at: now - 60_000, error: null } }, 'idle'],
     ['running in a terminal while it says something', { agentState: { controlledByUser: true }, turn: { turn: 't', state: 'running', at: now - 1000, error: null } }, 'running'],
   ])('%s', (_, input, state) => {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { CallOptions } from '../../model/backend.ts';
+import { describeError } from '../../model/errors.ts';
 import { isJsonObject } from '../../model/json.ts';
 import type { JsonObject } from '../../model/json.ts';
 import { sleep } from '../../transport/clock.ts';
@@ -55,15 +56,22 @@ export async function spawn(account: HappyAccount, request: SpawnRequest): Promi
   } catch (error) {
     const unknown = !(error instanceof NotSentError) && (error instanceof TimeoutError || error instanceof ConnectionError || error instanceof EncryptionError);
     if (!unknown) throw error;
-    const candidates = await lookFor(account, request, before);
+    const { candidates, seen } = await lookFor(account, request, before);
     const [only] = candidates;
     if (adopt && only !== undefined && candidates.length === 1) {
       account.spawned.add(only);
       return only;
     }
-    const appeared = candidates.length === 0 ? 'none has appeared' : `${candidates.join(', ')} appeared there meanwhile, which may be it or somebody else's`;
+    const appeared = candidates.length > 0 ? `${candidates.join(', ')} appeared there meanwhile, which may be it or somebody else's`
+      : seen ? 'none has appeared' : 'the Happy server could not be asked for it';
     throw new SpawnError('spawn_unknown', `Machine ${machineId} did not say whether it started a session in ${directory}, and ${appeared}. Look before you try again.`, { machineId, directory, candidates, cause: error });
   }
+}
+
+/** It runs, and nobody could read it. `cause` is why. */
+export function startedUnread(sessionId: string, machineId: string, directory: string, cause: unknown): SpawnError {
+  const message = `Session ${sessionId} was started in ${directory}, but cannot be read at the moment. It will be in the list: do not start another one.`;
+  return new SpawnError('spawn_unknown', message, { machineId, directory, sessionId, candidates: [sessionId], cause });
 }
 
 async function call(account: HappyAccount, machine: MachineRow, request: SpawnRequest): Promise<string> {
@@ -104,24 +112,33 @@ async function call(account: HappyAccount, machine: MachineRow, request: SpawnRe
   }
 }
 
-/** Ids of the sessions of that machine and folder that were made since; the look goes on for a little after the first, for a second one. */
-async function lookFor(account: HappyAccount, request: SpawnRequest, before: readonly SessionRow[]): Promise<readonly string[]> {
+/**
+ * Ids of the sessions of that machine and folder that were made since; the look goes on for a little after the first, for a second one. `seen` is false where the server could not be asked
+ * in all that time: what took the answer takes the look as well. Rejects with the signal's reason alone, so that whoever asked is always told that a session may have been started.
+ */
+async function lookFor(account: HappyAccount, request: SpawnRequest, before: readonly SessionRow[]): Promise<{ readonly candidates: readonly string[]; readonly seen: boolean }> {
   const { signal } = request;
   const options = signal === undefined ? {} : { signal };
   const known = new Set(before.map((row) => row.id));
   // A deletion moves older sessions into the page.
   const since = Math.max(0, ...before.map((row) => row.createdAt));
   let until = account.clock.monotonic() + LOOK_MS;
-  for (let found = 0; ;) {
-    const page = await account.api.sessions({ ...options, limit: 100 });
-    const candidates = page.rows.filter((row) => {
+  let candidates: readonly string[] = [];
+  for (let seen = false; ;) {
+    const rows = await account.api.sessions({ ...options, limit: 100 }).then((page) => page.rows, (error: unknown) => {
+      if (signal?.aborted === true) throw error;
+      account.log.debug('whether a session was started could not be looked for', { error: describeError(error) });
+      return null;
+    });
+    seen ||= rows !== null;
+    const found = candidates.length;
+    if (rows !== null) candidates = rows.filter((row) => {
       if (known.has(row.id) || row.createdAt < since || account.spawned.has(row.id)) return false;
       const metadata = account.keyring.cipherFor({ id: row.id, dataEncryptionKey: row.dataEncryptionKey, sample: row.metadata })?.open(row.metadata);
       return isJsonObject(metadata) && metadata['machineId'] === request.machineId && samePath(metadata, request.directory);
-    });
+    }).map(({ id }) => id);
     if (found === 0 && candidates.length > 0) until = Math.min(until, account.clock.monotonic() + SECOND_MS);
-    found = candidates.length;
-    if (account.clock.monotonic() >= until) return candidates.map((row) => row.id);
+    if (account.closed || account.clock.monotonic() >= until) return { candidates, seen };
     await sleep(account.clock, LOOK_EVERY_MS, signal);
   }
 }

@@ -13,7 +13,7 @@ import { changeMetadata } from '../metadata.ts';
 import type { MirrorChange, MirroredSession } from '../mirrored.ts';
 import { controlsOf, isArchived, isHidden, machineOf, sessionOf } from '../normalise/index.ts';
 import { str } from '../normalise/read.ts';
-import { spawn } from '../spawn.ts';
+import { spawn, startedUnread } from '../spawn.ts';
 import type { HappyDesk } from './desk.ts';
 import { told } from './desk.ts';
 import { lockedText } from './locked.ts';
@@ -27,6 +27,8 @@ import { until } from './until.ts';
 const changeMs = 60;
 const silenceMs = 5_000;
 const contactMs = 8_000;
+/** How long a session that was just made may take to be read, where the server is away in that moment. Milliseconds. */
+const adoptMs = 20_000;
 
 const traits: Traits = {
   spawn: true, interrupt: true, steer: false, stop: true, resume: true, fork: true, rename: 'system', archive: 'ours', remove: true, images: true, permissions: true, takeOver: true,
@@ -70,7 +72,7 @@ export class HappyBackend implements SessionBackend {
       machine: (id) => this.#machine(id),
       signs: this.#signs,
       changed: (id) => this.#change(id),
-      adopt: (id, call) => this.#adopt(id, call),
+      adopt: (id, where, call) => this.#adopt(id, where, call),
       watched: (call) => this.#watched(call),
     };
   }
@@ -92,7 +94,9 @@ export class HappyBackend implements SessionBackend {
 
   machines(options: CallOptions = {}): Promise<readonly Machine[]> {
     if (options.signal?.aborted === true) return Promise.reject(abortReason(options.signal));
-    return Promise.resolve(this.#account.mirror.machines().flatMap(({ id }) => this.#machine(id) ?? []));
+    const machines = this.#account.mirror.machines().flatMap(({ id }) => this.#machine(id) ?? []);
+    for (const machine of machines) this.#noteMachine(machine);
+    return Promise.resolve(machines);
   }
 
   /** From the mirror. Without the lists nothing is known to be gone: then it rejects. */
@@ -149,7 +153,7 @@ export class HappyBackend implements SessionBackend {
       await changeMetadata(this.#account, id, (current) => ({ ...current, summary: { ...(isJsonObject(current['summary']) ? current['summary'] : {}), text, updatedAt }, name: text }), call)
         .catch((error: unknown) => this.#context.log.warn('a session could not be named', { session: id, error: describeError(error) }));
     }
-    return this.#adopt(id, call);
+    return this.#adopt(id, { machineId, directory: folder }, call);
   }
 
   session(id: string): HappySessionHandle {
@@ -166,9 +170,10 @@ export class HappyBackend implements SessionBackend {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const each of this.#watching.splice(0)) each.dispose();
+    // What ends tells that it does: the last of that sets no timer that stays.
     this.#flush?.cancel();
     this.#silence?.cancel();
-    for (const each of this.#watching.splice(0)) each.dispose();
     for (const handle of this.#handles.values()) handle.dispose();
     this.#handles.clear();
     this.#events.clear();
@@ -213,7 +218,11 @@ export class HappyBackend implements SessionBackend {
       case 'presence':
         this.#connectedAt = change.online ? this.#context.clock.now() : null;
         this.#signs.contact();
-        if (!change.online) this.#loaded = false;
+        if (!change.online) {
+          this.#loaded = false;
+          // Whoever was told takes it for unknown from now on: all of it is news again with the next contact.
+          this.#told.clear();
+        }
         this.#settle();
         for (const { id } of this.#account.mirror.machines()) {
           const machine = this.#machine(id);
@@ -265,8 +274,16 @@ export class HappyBackend implements SessionBackend {
     });
   }
 
-  async #adopt(id: string, call: CallOptions): Promise<Session> {
-    this.#account.mirror.takeSession(await this.#watched(this.#account.sessionRow(id, call)));
+  async #adopt(id: string, where: { readonly machineId: string; readonly directory: string }, call: CallOptions): Promise<Session> {
+    const { mirror, socket } = this.#account;
+    try {
+      mirror.takeSession(await this.#watched(this.#account.sessionRow(id, call)));
+    } catch (error) {
+      if (call.signal?.aborted === true || error instanceof SessionNotFound) throw error;
+      // It runs, and the next contact brings it by itself.
+      await until(this.#account, () => mirror.session(id) !== null || socket.state.refusal !== null, adoptMs, call.signal);
+      if (mirror.session(id) === null) throw startedUnread(id, where.machineId, where.directory, error);
+    }
     await until(this.#account, () => this.#describe(id) !== null, 2_000, call.signal);
     const session = this.#describe(id);
     if (session === null) throw new SessionNotFound(id);
@@ -322,13 +339,17 @@ export class HappyBackend implements SessionBackend {
 
   /** The time of the last sign of life alone is no news. */
   #announceMachine(machine: Machine): void {
-    const text = canonicalJson({ ...machine, seenAt: null });
-    if (this.#told.get(`machine:${machine.id}`) === text) return;
-    this.#told.set(`machine:${machine.id}`, text);
-    this.#events.emit({ type: 'machine', machine });
-    // What is known of its sessions changes with it.
+    if (this.#noteMachine(machine)) this.#events.emit({ type: 'machine', machine });
+  }
+
+  /** Whether it is otherwise than it was told last; what is known of its sessions changes with it. */
+  #noteMachine(machine: Machine): boolean {
+    const [name, text] = [`machine:${machine.id}`, canonicalJson({ ...machine, seenAt: null })];
+    if (this.#told.get(name) === text) return false;
+    this.#told.set(name, text);
     for (const { id, metadata } of this.#account.mirror.sessions()) if (str(told(metadata), 'machineId') === machine.id) this.#due.add(id);
     this.#flushSoon();
+    return true;
   }
 
   #settle(): void {

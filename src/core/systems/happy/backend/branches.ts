@@ -114,7 +114,7 @@ export async function forkSession(desk: HappyDesk, id: string, options: CallOpti
   const updatedAt = desk.account.clock.now();
   await changeMetadata(desk.account, made, (current) => ({ ...current, summary: { ...(isJsonObject(current['summary']) ? current['summary'] : {}), text: title, updatedAt }, name: title }), options)
     .catch((error: unknown) => desk.account.log.warn('a fork could not be named', { session: made, error: describeError(error) }));
-  return desk.adopt(made, options);
+  return desk.adopt(made, { machineId: machine.id, directory }, options);
 }
 
 async function find(desk: HappyDesk, id: string, options: CallOptions): Promise<Found> {

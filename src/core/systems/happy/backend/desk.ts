@@ -21,8 +21,8 @@ export interface HappyDesk {
   readonly signs: Signs;
   /** Something of the session is otherwise: the fleet is told soon. */
   changed(id: string): void;
-  /** A session that a call of ours just made: read, and in the list from now on. */
-  adopt(id: string, options: { readonly signal?: AbortSignal }): Promise<Session>;
+  /** A session that a call of ours just made there: read, and in the list from now on. Rejects with SpawnError `spawn_unknown` where it cannot be read in time: it runs all the same. */
+  adopt(id: string, where: { readonly machineId: string; readonly directory: string }, options: { readonly signal?: AbortSignal }): Promise<Session>;
   /** The call with its rejection looked at: a token that is not taken any more changes the connection's state. */
   watched<T>(call: Promise<T>): Promise<T>;
 }

@@ -117,7 +117,7 @@ function stateOf({ row, metadata, agentState, presence, machine = null, now, tur
   if (!row.active) return away && machine.activeAt - row.activeAt < apartMs ? 'unknown' : 'stopped';
   if (!fresh && away) return 'unknown';
   if (!fresh && now - connectedAt > sessionSilenceMs) return 'unknown';
-  if (isTerminal(agentState)) return turn?.state === 'running' && now - turn.at < terminalTurnMs ? 'running' : 'idle';
+  if (isTerminal(agentState)) return turn?.state === 'running' && Math.abs(now - turn.at) < terminalTurnMs ? 'running' : 'idle';
   if (openAsks(agentState).length > 0) return 'waiting';
   if (thinking === true) return 'running';
   if (thinking === null && turn?.state === 'running') return 'running';
@@ -125,9 +125,9 @@ function stateOf({ row, metadata, agentState, presence, machine = null, now, tur
   return agentState === undefined || agentState === null ? startingOr(row, now) : 'idle';
 }
 
-/** A session says of its agent's state that it has one as soon as the agent can be spoken to. */
+/** A session says of its agent's state that it has one as soon as the agent can be spoken to. By a clock that is far behind, nothing was made just now either. */
 function startingOr(row: SessionRowInput, now: number): SessionState {
-  return now - row.createdAt < 60_000 ? 'starting' : 'idle';
+  return Math.abs(now - row.createdAt) < 60_000 ? 'starting' : 'idle';
 }
 
 function activityOf({ presence, turn = null, agentState, row }: SessionInput, state: SessionState): Activity | null {
