@@ -86,7 +86,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   panels.start(services);
   context.subscriptions.push(
     settings, accounts, connections, signIns, panels, documents, attachments, remote, lastEditor, tree,
-    watchAttention(fleet, [tree.view]),
+    watchAttention(fleet, [tree.view], panels),
     new ConnectionsTree(fleet, accounts, (id) => connections.agentOf(id) !== null || id === 'local-claude' || id === 'local-codex' || accounts.record(id) !== null),
     new Notifications(services),
     registerCommands(services),

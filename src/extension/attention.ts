@@ -1,13 +1,14 @@
 import * as vscode from 'vscode';
 import type { Fleet } from '../core/fleet/fleet.ts';
+import type { ChatPanels } from './chat/panels.ts';
 import { VIEWS } from './contributions.ts';
 
-/** Tells the fleet whether the person looks: systems that ring a phone when nobody does must hear the truth. */
-export function watchAttention(fleet: Pick<Fleet, 'attention'>, views: readonly Pick<vscode.TreeView<unknown>, 'visible' | 'onDidChangeVisibility'>[]): vscode.Disposable {
-  const tell = (): void => fleet.attention({ focused: vscode.window.state.focused, visible: views.some((view) => view.visible) || chatVisible() });
+/** Tells the fleet whether the person looks, and at what: systems that ring a phone when nobody does must hear the truth, and what is looked at is asked for more often. */
+export function watchAttention(fleet: Pick<Fleet, 'attention'>, views: readonly Pick<vscode.TreeView<unknown>, 'visible' | 'onDidChangeVisibility'>[], chats: Pick<ChatPanels, 'visible' | 'onDidChangeVisible'>): vscode.Disposable {
+  const tell = (): void => fleet.attention({ focused: vscode.window.state.focused, visible: views.some((view) => view.visible) || chatVisible(), chats: chats.visible() });
   tell();
   return vscode.Disposable.from(
-    vscode.window.onDidChangeWindowState(tell), vscode.window.tabGroups.onDidChangeTabs(tell), vscode.window.tabGroups.onDidChangeTabGroups(tell), ...views.map((view) => view.onDidChangeVisibility(tell)),
+    vscode.window.onDidChangeWindowState(tell), vscode.window.tabGroups.onDidChangeTabs(tell), vscode.window.tabGroups.onDidChangeTabGroups(tell), chats.onDidChangeVisible(tell), ...views.map((view) => view.onDidChangeVisibility(tell)),
   );
 }
 

@@ -37,7 +37,7 @@ export class Fleet implements AsyncDisposable {
   private settingConnections: Promise<void> = Promise.resolve();
   /** Ids of the connections that there should be; null before they were set. */
   private wanted: ReadonlySet<string> | null = null;
-  private looked: Looking = { focused: false, visible: false };
+  private looked: Omit<Looking, 'sessions'> & { readonly chats: readonly SessionKey[] } = { focused: false, visible: false, chats: [] };
 
   constructor(options: FleetOptions) {
     this.options = options;
@@ -134,11 +134,13 @@ export class Fleet implements AsyncDisposable {
     return session;
   }
 
-  /** What the person looks at, told to every backend that wants to know, and to those that are made later. */
-  attention(attention: Looking): void {
-    if (attention.focused === this.looked.focused && attention.visible === this.looked.visible) return;
-    this.looked = attention;
-    for (const live of this.live.values()) live.backend.attention?.(attention);
+  /** What the person looks at, `chats` among it, told to every backend that wants to know, and to those that are made later. */
+  attention(attention: Omit<Looking, 'sessions'> & { readonly chats?: readonly SessionKey[] }): void {
+    const before = this.looked;
+    const { focused, visible, chats = [] } = attention;
+    if (focused === before.focused && visible === before.visible && chats.join('\n') === before.chats.join('\n')) return;
+    this.looked = { focused, visible, chats };
+    for (const live of this.live.values()) this.tellAttention(live);
   }
 
   /** A session that a backend just made, before the backend's own event tells of it. */
@@ -246,7 +248,7 @@ export class Fleet implements AsyncDisposable {
       returned: () => this.runtimes.tellAll(spec.connectionId, (runtime) => runtime.readHistory()),
     });
     this.live.set(spec.connectionId, live);
-    backend.attention?.(this.looked);
+    this.tellAttention(live);
     live.add(backend.watch((event) => this.onBackendEvent(live, event)));
     this.touch({ connections: true });
     try {
@@ -350,6 +352,14 @@ export class Fleet implements AsyncDisposable {
     const parsed = parseSessionKey(key);
     if (parsed === null) throw new PilothouseError('invalid_argument', 'This is not the key of a session.');
     return { live: this.need(parsed.connectionId), id: parsed.id };
+  }
+
+  private tellAttention({ backend }: LiveConnection): void {
+    const { focused, visible, chats } = this.looked;
+    backend.attention?.({ focused, visible, sessions: chats.flatMap((key) => {
+      const parsed = parseSessionKey(key);
+      return parsed?.connectionId === backend.connectionId ? [parsed.id] : [];
+    }) });
   }
 
   private need(connectionId: string): LiveConnection {

@@ -86,6 +86,8 @@ export interface ForkPoint {
 export interface Looking {
   readonly focused: boolean;
   readonly visible: boolean;
+  /** Ids of the connection's sessions whose chats can be seen; none when absent. */
+  readonly sessions?: readonly string[];
 }
 
 export type BackendEvent =

@@ -160,6 +160,7 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
       this.finding?.dispose();
     }
     this.channel?.setVisible(this.panel.visible);
+    this.services.panels.viewed();
     void this.services.context.set('pilothouse.chatFocused', this.services.panels.active() !== null);
     if (this.panel.active && this.panel.visible) this.services.panels.touched(this);
   }

@@ -9,6 +9,9 @@ import type { ChatTab, ChatTabs } from './tabs.ts';
 /** All chat tabs of this window: one a session; restored after a reload by the session's key, which is all that is stored for a tab. */
 export class ChatPanels implements ChatTabs, vscode.WebviewPanelSerializer<unknown>, vscode.Disposable {
   private readonly panels = new Map<SessionKey, ChatPanel>();
+  private readonly visibleChanged = new vscode.EventEmitter<void>();
+  /** Chats were shown or hidden. */
+  readonly onDidChangeVisible = this.visibleChanged.event;
   private services: Services | null = null;
   private last: ChatTab | null = null;
   private registration: vscode.Disposable | null = null;
@@ -57,6 +60,15 @@ export class ChatPanels implements ChatTabs, vscode.WebviewPanelSerializer<unkno
     return this.panels.get(key)?.panel.visible ?? false;
   }
 
+  /** The sessions whose chats can be seen. */
+  visible(): readonly SessionKey[] {
+    return [...this.panels].flatMap(([key, { panel }]) => (panel.visible ? [key] : []));
+  }
+
+  viewed(): void {
+    this.visibleChanged.fire();
+  }
+
   touched(panel: ChatTab): void {
     this.last = panel;
   }
@@ -64,10 +76,12 @@ export class ChatPanels implements ChatTabs, vscode.WebviewPanelSerializer<unkno
   forget(panel: ChatTab): void {
     if (this.panels.get(panel.key) === panel) this.panels.delete(panel.key);
     if (this.last === panel) this.last = null;
+    this.viewed();
   }
 
   dispose(): void {
     this.registration?.dispose();
+    this.visibleChanged.dispose();
     // The tabs stay: VS Code brings them back with the extension. What they hold is the fleet's, which is closed with us.
     for (const panel of this.panels.values()) panel.detach();
     this.panels.clear();
@@ -78,6 +92,7 @@ export class ChatPanels implements ChatTabs, vscode.WebviewPanelSerializer<unkno
     const made = new ChatPanel(this.services, key, panel);
     this.panels.set(key, made);
     this.last = made;
+    this.viewed();
     return made;
   }
 }

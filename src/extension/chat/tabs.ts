@@ -23,6 +23,8 @@ export interface ChatTabs {
   /** The chat that had the focus last, while it is open. */
   recent(): ChatTab | null;
   isVisible(key: SessionKey): boolean;
+  /** A tab tells that it was shown or hidden. */
+  viewed(): void;
   /** A tab tells that it has the focus. */
   touched(tab: ChatTab): void;
   /** A tab tells that it is closed. */

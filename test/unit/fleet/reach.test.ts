@@ -3,6 +3,7 @@ import type { ConnectionState } from '../../../src/core/model/backend.ts';
 import type { Entry } from '../../../src/core/model/entry.ts';
 import { PilothouseError } from '../../../src/core/model/errors.ts';
 import type { SessionRuntime } from '../../../src/core/fleet/runtime.ts';
+import { sessionKey } from '../../../src/core/model/session.ts';
 import { until } from '../store/support.ts';
 import type { FakeBackend } from './fakeBackend.ts';
 import { READY } from './fakeBackend.ts';
@@ -132,6 +133,20 @@ describe('what the person looks at', () => {
     await account(listens('second'), '2');
     window.fleet.attention({ focused: false, visible: true });
     expect(told).toEqual(['first false false', 'first true false', 'second true false', 'second false true']);
+  });
+
+  it('hears which of its own chats can be seen, as often as that changes', async () => {
+    const told: unknown[] = [];
+    let own = '';
+    await account((backend) => {
+      own = backend.connectionId;
+      Object.assign(backend, { attention: ({ sessions }: { sessions: readonly string[] }) => told.push(sessions) });
+    });
+    const looks = (...chats: readonly { readonly connectionId: string; readonly id: string }[]): void => window.fleet.attention({ focused: true, visible: true, chats: chats.map(sessionKey) });
+    for (const _ of [1, 2]) looks({ connectionId: own, id: 'a' }, { connectionId: 'other', id: 'b' });
+    looks({ connectionId: own, id: 'a' }, { connectionId: own, id: 'c' });
+    looks();
+    expect(told).toEqual([[], ['a'], ['a', 'c'], []]);
   });
 });
 

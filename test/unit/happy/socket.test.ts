@@ -67,6 +67,18 @@ describe('the socket', () => {
     expect(server.sockets()[0]).toMatchObject({ clientType: 'user-scoped', happyClient: 'test/1' });
   });
 
+  it('says what changed while it connected', async () => {
+    const proxy = await startProxy(server.url);
+    closers.push(() => proxy.close());
+    proxy.add({ kind: 'latency', ms: 300 }, { direction: 'down' });
+    const { socket } = socketTo(proxy.url, { timing: { ...quick, connect: 5_000 } });
+    socket.start();
+    await until(() => server.sockets().length === 1, 'the handshake');
+    expect(socket.state.status).toBe('reconnecting');
+    socket.setAttention({ active: true, visible: true });
+    await until(() => server.sockets()[0]?.appState === 'active', 'active');
+  });
+
   it('comes back after a restart, and says so', async () => {
     const { socket, states } = socketTo(server.url);
     await socket.online({ timeoutMs: 3_000 });

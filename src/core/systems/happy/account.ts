@@ -18,6 +18,7 @@ import { HappyHttp } from './http.ts';
 import { Mirror } from './mirror.ts';
 import type { MirrorChange } from './mirrored.ts';
 import { keyed } from './mirrored.ts';
+import { Rounds } from './rounds.ts';
 import { callRpc } from './rpc.ts';
 import type { RpcCallOptions } from './rpc.ts';
 import type { Attention, SocketOptions } from './socket.ts';
@@ -74,6 +75,8 @@ export class HappyAccount implements AsyncDisposable {
   readonly #ages: Ages;
   readonly #syncs = new Map<string, { readonly sync: SessionSync; uses: number }>();
   readonly #end = new AbortController();
+  readonly #rounds: Rounds;
+  #attention: Attention = { active: false, visible: false };
   #uses = 0;
   #watchers = 0;
   #idle: { cancel(): void } | null = null;
@@ -101,6 +104,7 @@ export class HappyAccount implements AsyncDisposable {
       probe: (call) => this.api.probe(call), onBreak: () => this.#http.reset(),
     });
     this.mirror = new Mirror(this.api, this.keyring, log);
+    this.#rounds = new Rounds(clock, { list: (signal) => this.mirror.refresh({ signal }), session: (id, signal) => this.#ask(id, signal) }, (error) => log.debug('what is looked at could not be asked for', { error }));
     const failed = (error: unknown): void => log.error('a listener of the account failed', { error });
     this.onUpdate = new Emitter(failed);
     this.onEphemeral = new Emitter(failed);
@@ -152,6 +156,7 @@ export class HappyAccount implements AsyncDisposable {
         watching = false;
         this.#watchers -= 1;
         if (this.#watchers === 0) this.mirror.setOnline(false);
+        this.#look();
         listening.dispose();
         using.dispose();
       },
@@ -166,6 +171,7 @@ export class HappyAccount implements AsyncDisposable {
       const { random } = this.#options;
       held = { sync: new SessionSync(sessionId, { source: { messages: (range, options) => this.api.messages(sessionId, range, options) }, cipher, clock: this.clock, log: this.log, ...(random === undefined ? {} : { random }) }), uses: 0 };
       this.#syncs.set(sessionId, held);
+      this.#look();
     }
     const shared = held;
     shared.uses += 1;
@@ -179,15 +185,18 @@ export class HappyAccount implements AsyncDisposable {
         if (shared.uses === 0) {
           this.#syncs.delete(sessionId);
           shared.sync.dispose();
+          this.#look();
         }
         using.dispose();
       },
     };
   }
 
-  /** What the person looks at: told to the server, and used to notice a dead connection sooner. */
+  /** What the person looks at: told to the server, and used to notice a dead connection and lost pushes sooner. */
   setAttention(attention: Attention): void {
+    this.#attention = attention;
     this.socket.setAttention(attention);
+    this.#look();
   }
 
   /** The row of one session. Rejects with SessionNotFound. */
@@ -254,6 +263,7 @@ export class HappyAccount implements AsyncDisposable {
     this.#end.abort();
     this.#idle?.cancel();
     this.#reload?.cancel();
+    this.#rounds.dispose();
     for (const { sync } of this.#syncs.values()) sync.dispose();
     this.#syncs.clear();
     this.socket.close();
@@ -275,13 +285,34 @@ export class HappyAccount implements AsyncDisposable {
 
   #pushed(update: Update): void {
     if (this.#watchers > 0) this.mirror.apply(update);
-    if (update.kind === 'known' && update.body.t === 'new-message') this.#syncs.get(update.body.sid)?.sync.push(update.body.message);
+    if (update.kind === 'known' && update.body.t === 'new-message') {
+      this.#syncs.get(update.body.sid)?.sync.push(update.body.message);
+      this.#rounds.heard(update.body.sid);
+    }
     this.onUpdate.emit(update);
+  }
+
+  /** Asks for what can be seen, while it is, and as long as there is contact: what a contact brings is read anyway. */
+  #look(): void {
+    const { active, visible, sessions = [] } = this.#attention;
+    const looks = active && visible && this.#watchers > 0 && this.socket.state.status === 'online';
+    this.#rounds.look(looks ? sessions.filter((id) => this.#syncs.has(id)) : null);
+  }
+
+  /** The messages of a session that is in use, after what is here of them. */
+  async #ask(id: string, signal: AbortSignal): Promise<boolean> {
+    const sync = this.#syncs.get(id)?.sync;
+    if (sync === undefined || sync.watermark === null) return false;
+    const before = sync.watermark;
+    await sync.catchUp({ signal });
+    return sync.watermark !== before;
   }
 
   /** Missed pushes are not sent again: whatever is shown is read anew after each contact. */
   #contact(online: boolean): void {
     if (this.#watchers > 0) this.mirror.setOnline(online);
+    this.#rounds.read();
+    this.#look();
     if (!online) return;
     this.#failures = 0;
     if (this.#watchers > 0) this.#load();

@@ -7,6 +7,7 @@ import type { Cipher } from './crypto/cipher.ts';
 import type { Keyring } from './crypto/keyring.ts';
 import { inSlices } from './crypto/slices.ts';
 import type { SessionsPage } from './http.ts';
+import { Looks } from './looks.ts';
 import type { Mirrored, MirrorChange, MirroredMachine, MirroredSession, MirrorSource, Readable, Sealed } from './mirrored.ts';
 import { changedAt, keyed, newer, objectOf, readableOf, same } from './mirrored.ts';
 import type { MachineRow, SessionRow } from './wire/bodies.ts';
@@ -14,6 +15,9 @@ import type { Ephemeral, Update, UpdateBody } from './wire/pushes.ts';
 
 /** Requests at a time, for sessions that a list lacks. */
 const ASKED_AT_ONCE = 6;
+/** How far before the last list what changed since is asked for, as rows that were being written then bear an earlier time, milliseconds; and most pages of it. */
+const OVERLAP_MS = 5_000;
+const MOST_PAGES = 5;
 
 interface Held<T> {
   row: T;
@@ -36,8 +40,9 @@ export class Mirror {
   readonly #deleted = new Set<string>();
   /** Heard of by push while a list was being read, which may not have them yet. */
   readonly #fresh = new Set<string>();
-  /** Rows that are being looked at; `gone` where a push said meanwhile that it was deleted: what the look brings is older. */
-  readonly #fetching = new Map<string, { gone: boolean }>();
+  readonly #looks: Looks;
+  /** The latest change of what was listed, on the server's clock. */
+  #listedAt = 0;
   #online = false;
   #loading: AbortController | null = null;
   #version = 0;
@@ -46,6 +51,7 @@ export class Mirror {
     this.#source = source;
     this.#keyring = keyring;
     this.#log = log;
+    this.#looks = new Looks(log);
     this.onChange = new Emitter((error) => log.error('a listener of the account failed', { error }));
   }
 
@@ -95,6 +101,22 @@ export class Mirror {
     const stop = new AbortController();
     this.#loading = stop;
     await this.#load(options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]));
+  }
+
+  /**
+   * Reads the sessions that changed since they were listed last, and takes them in; what was deleted is not told so. True where something of them was not known. Rejects as the source does.
+   */
+  async refresh(options: CallOptions = {}): Promise<boolean> {
+    const [before, changedSince] = [this.#version, this.#listedAt - OVERLAP_MS];
+    // Before the lists were read all of it is new, and on its way.
+    for (let cursor: string | null = null, pages = changedSince > 0 ? 0 : MOST_PAGES; pages < MOST_PAGES; pages += 1) {
+      const page: SessionsPage = await this.#source.sessions({ ...options, cursor, changedSince });
+      for (const row of page.rows) this.takeSession(row);
+      this.#listed(page.rows);
+      if (page.next === null) break;
+      cursor = page.next;
+    }
+    return this.#version !== before;
   }
 
   /** One pushed update; messages are not looked at but for their seq. Unknown sessions and machines are fetched. */
@@ -168,6 +190,7 @@ export class Mirror {
         listed.add(row.id);
         this.#takeSession(row, ciphers.get(row.id) ?? null);
       }, { signal });
+      this.#listed(page.rows);
       if (page.next === null || page.next === cursor) break;
       cursor = page.next;
     }
@@ -175,6 +198,10 @@ export class Mirror {
     if (bad === 0) await this.#removeGone(Array.from(known.sessions).filter((id) => !listed.has(id)), signal);
     if (bad > 0) this.#log.warn('the server listed sessions without a readable shape', { count: bad });
     this.#tell({ type: 'loaded' });
+  }
+
+  #listed(rows: readonly SessionRow[]): void {
+    for (const { updatedAt } of rows) this.#listedAt = Math.max(this.#listedAt, updatedAt);
   }
 
   /** A list may be cut short, by a page that is lost or a row that moved between pages, and what follows a removal cannot be undone: each session is asked for. */
@@ -350,30 +377,16 @@ export class Mirror {
   /** Deleted, by push: neither a list nor a look that is under way brings it back. */
   #forget(id: string): void {
     this.#deleted.add(id);
-    const look = this.#fetching.get(id);
-    if (look !== undefined) look.gone = true;
+    this.#looks.gone(id);
   }
 
-  /** A push named a row that we do not have: one look, however many pushes name it meanwhile. A list that is being read brings it anyway. */
+  /** A push named a row that we do not have. A list that is being read brings it anyway. */
   #fetchSession(id: string): void {
-    this.#fetch(id, () => this.#source.session(id), (row) => this.takeSession(row));
+    if (!this.#deleted.has(id) && this.#online) this.#looks.at(id, () => this.#source.session(id), (row) => this.takeSession(row));
   }
 
   #fetchMachine(id: string): void {
-    this.#fetch(id, () => this.#source.machine(id), (row) => this.takeMachine(row));
-  }
-
-  #fetch<T>(id: string, read: () => Promise<T | null>, take: (row: T) => void): void {
-    if (this.#fetching.has(id) || this.#deleted.has(id) || !this.#online) return;
-    const look = { gone: false };
-    this.#fetching.set(id, look);
-    const taken = async (): Promise<void> => {
-      const row = await read();
-      if (row !== null && !look.gone) take(row);
-    };
-    taken()
-      .catch((error: unknown) => this.#log.debug('a row that a push named could not be read', { id, error }))
-      .finally(() => this.#fetching.delete(id));
+    if (!this.#deleted.has(id) && this.#online) this.#looks.at(id, () => this.#source.machine(id), (row) => this.takeMachine(row));
   }
 
   #tell(change: MirrorChange): void {

@@ -1,4 +1,4 @@
-import type { BackendEvent, CallOptions, ConnectionState, Disposable, Page, Places, SessionBackend, SpawnOptions } from '../../../model/backend.ts';
+import type { BackendEvent, CallOptions, ConnectionState, Disposable, Looking, Page, Places, SessionBackend, SpawnOptions } from '../../../model/backend.ts';
 import type { BackendContext } from '../../../model/context.ts';
 import { describeError } from '../../../model/errors.ts';
 import { canonicalJson, isJsonObject } from '../../../model/json.ts';
@@ -165,8 +165,8 @@ export class HappyBackend implements SessionBackend {
     return handle;
   }
 
-  attention(attention: { readonly focused: boolean; readonly visible: boolean }): void {
-    this.#account.setAttention({ active: attention.focused && attention.visible, visible: attention.visible });
+  attention({ focused, visible, sessions = [] }: Looking): void {
+    this.#account.setAttention({ active: focused && visible, visible, sessions });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
