@@ -292,7 +292,7 @@ export class HappySocket {
       const jumped = now - this.#lastBeat - this.#timing.beat;
       this.#lastBeat = now;
       if (this.#socket !== null) this.#beatLater();
-      if (jumped > this.#timing.jump) this.reconnect('the computer slept');
+      if (Math.abs(jumped) > this.#timing.jump) this.reconnect(jumped > 0 ? 'the computer slept' : 'the clock was set back');
       else if (this.#attention.visible && this.#state.status === 'online' && this.#clock.monotonic() - this.#heardAt >= this.#timing.silence) void this.#check();
     }, this.#timing.beat);
   }
