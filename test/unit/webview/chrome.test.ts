@@ -146,6 +146,48 @@ describe('what a row is called', () => {
     expect(rowLabel(tool(extra), 'Codex')).toBe(label);
   });
 
+  it.each<[Partial<ToolRow>, string]>([
+    [{ name: 'AskUserQuestion', title: 'Which limit?', status: 'running' }, 'Asking you Which limit?'],
+    [{ name: 'AskUserQuestion', title: 'Which limit?', status: 'waiting' }, 'Asking you Which limit?, waits for you'],
+    [{ name: 'AskUserQuestion', title: 'Question' }, 'Asked you Question'],
+    [{ name: 'ExitPlanMode', verb: 'think', title: 'Plan', status: 'running' }, 'Proposing a plan '],
+    [{ name: 'exit_plan_mode', verb: 'think', title: 'Plan', status: 'denied' }, 'Propose a plan , denied'],
+    [{ name: 'EnterPlanMode', verb: 'think', title: 'Plan mode' }, 'Started to plan '],
+    [{ name: 'Skill', title: 'pdf' }, 'Used the skill pdf'],
+    [{ name: 'WebSearch', verb: 'fetch', title: 'node sqlite', status: 'waiting' }, 'Search the web for node sqlite, waits for you'],
+    [{ name: 'WebSearch', verb: 'fetch', title: 'WebSearch' }, 'Searched the web '],
+    [{ name: 'KillShell', verb: 'execute', title: 'KillShell' }, 'Ended what ran in the background '],
+    [{ name: 'TaskList', verb: 'todo', title: 'To-do list' }, 'Looked at the to-do list '],
+    [{ name: 'mcp__happy__change_title', title: 'happy: change_title' }, 'Named the session '],
+    [{ name: 'happy.change_title', title: 'happy · change_title' }, 'Named the session '],
+    [{ name: 'wait', verb: 'agent', title: 'wait' }, 'Waited for its agents '],
+    [{ name: 'wait', title: 'wait' }, 'Used wait'],
+    [{ name: 'sendInput', verb: 'agent', title: 'Look again' }, 'Told an agent: Look again'],
+    [{ name: 'spawnAgent', verb: 'agent', title: 'Find callers' }, 'Agent Find callers'],
+    [{ name: 'sleep', title: 'Wait 5 s' }, 'Waited: 5 s'],
+    [{ name: 'tool', title: 'Check the weather' }, 'Used a tool: Check the weather'],
+    [{ name: 'CodexBash', verb: 'execute', title: 'CodexBash' }, 'Ran a command'],
+    [{ name: 'Edit', verb: 'edit', title: 'Edit' }, 'Edited a file'],
+    [{ name: 'toString', title: 'x' }, 'Used toString · x'],
+  ])('has plain words for %j', (extra, label) => {
+    expect(rowLabel(tool(extra), 'Claude')).toBe(label);
+  });
+
+  it('knows each tool of the agents that its kind alone does not tell', () => {
+    // Tools of Claude Code 2.1.329, of Codex 0.169 and of happy 1.2.5 that read, search, edit, run, fetch or delegate nothing that has a name of its own.
+    const names = [
+      'AskUserQuestion', 'CronCreate', 'CronDelete', 'CronList', 'EnterPlanMode', 'EnterWorktree', 'ExitPlanMode', 'ExitWorktree', 'ListAgents', 'Monitor', 'ReportFindings', 'ScheduleWakeup', 'SendMessage', 'Skill', 'TaskOutput', 'TaskStop', 'ToolSearch',
+      'WebSearch', 'Workflow', 'TaskGet', 'TaskList', 'SlashCommand', 'BashOutput', 'KillShell', 'request_user_input', 'image_generation', 'sleep', 'mcp__happy__change_title', 'switch_mode',
+    ];
+    for (const name of names) expect(toolLine(tool({ name, title: name })).verb, name).not.toMatch(/^Us(?:ed|ing)$/);
+  });
+
+  it('says of an answered request what was asked, in words', () => {
+    expect(rowLabel({ ...base, kind: 'permission', ask: 'question', tool: 'AskUserQuestion', title: 'Rounding', outcome: 'answered', questions: [{ text: 'How to round?' }] } as unknown as PermissionRow, 'Claude')).toBe('Answered: How to round?');
+    expect(rowLabel({ ...base, kind: 'permission', ask: 'plan', tool: 'ExitPlanMode', title: 'Plan', outcome: 'allowed', questions: [] } as unknown as PermissionRow, 'Claude')).toBe('Plan approved: Plan');
+    expect(rowLabel({ ...base, kind: 'permission', ask: 'tool', tool: 'Bash', title: 'ls', outcome: 'allowed', questions: [] } as unknown as PermissionRow, 'Claude')).toBe('Allowed: Bash');
+  });
+
   it('marks as failed what failed, and only that', () => {
     expect(toolLine(tool({ status: 'error' })).failed).toBe(true);
     expect(toolLine(tool({ exitCode: 2 })).failed).toBe(true);

@@ -1,5 +1,6 @@
 import { below } from '../model/place.ts';
 import type { JSX } from 'preact';
+import { callWords } from '../model/calls.ts';
 import { oneLine, plural, toolName } from '../model/words.ts';
 import { visible } from '../rows/parts.ts';
 import type { RowContext } from '../transcript/view.ts';
@@ -71,6 +72,8 @@ function question(row: PermissionRow, machine: string): string {
   }
   if (row.diffs.length > 1) return `Change ${plural(row.diffs.length, 'file')}?`;
   const title = oneLine(visible(row.title), 160);
+  const plain = callWords(row.tool, 'other', title);
+  if (plain !== null) return `${plain.words[2]}${plain.subject === '' ? '' : ` ${plain.subject}`}?`;
   const name = toolName(row.tool);
   return title === '' || title === row.tool ? `Use ${name}?` : `Use ${name}: ${title}?`;
 }

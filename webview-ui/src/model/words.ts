@@ -1,3 +1,4 @@
+import { callWords, saysMore } from './calls.ts';
 import { below } from './place.ts';
 import type { Attachment, ChatState, FileDiff, OutboxView, PermissionRow, Row, RowOf, ToolRow, UsageFigures } from '../types.ts';
 import type { QuietRow } from './items.ts';
@@ -82,20 +83,22 @@ export function toolLine(row: ToolRow): ToolLine {
   const base = { path: null, line: null, added: null, removed: null, mono: false, ...toolOutcome(row) };
   const place = row.locations[0];
   const at = place === undefined ? {} : { path: place.path, line: place.line };
-  const title = oneLine(row.title);
+  const title = saysMore(row.title, row.name) ? oneLine(row.title) : '';
+  const plain = callWords(row.name, row.verb, title);
+  if (plain !== null) return { ...base, ...at, icon: plain.icon, verb: plain.words[row.status === 'waiting' && plain.asks ? 0 : tense], subject: plain.subject };
   switch (row.verb) {
     case 'edit':
     case 'delete':
     case 'move':
       return { ...base, ...at, ...editLine(row, tense) };
     case 'execute':
-      return { ...base, icon: 'terminal', verb: ['Running', 'Ran', 'Run'][tense] ?? '', subject: oneLine(row.command ?? row.title), mono: true };
+      return { ...base, icon: 'terminal', verb: ['Running', 'Ran', 'Run'][tense] ?? '', subject: oneLine(row.command ?? (title || 'a command')), mono: row.command !== null || title !== '' };
     case 'read':
-      return { ...base, ...at, icon: 'file', verb: tense === 0 ? 'Reading' : 'Read', subject: place === undefined ? title : below(place.path), mono: place !== undefined };
+      return { ...base, ...at, icon: 'file', verb: tense === 0 ? 'Reading' : 'Read', subject: place === undefined ? title || 'a file' : below(place.path), mono: place !== undefined };
     case 'search':
       return { ...base, icon: 'search', verb: ['Searching', 'Searched', 'Search'][tense] ?? '', subject: title, mono: true };
     case 'fetch':
-      return { ...base, icon: 'globe', verb: ['Fetching', 'Fetched', 'Fetch'][tense] ?? '', subject: title, mono: true };
+      return { ...base, icon: 'globe', verb: ['Fetching', 'Fetched', 'Fetch'][tense] ?? '', subject: title || 'a page', mono: title !== '' };
     case 'think':
       return { ...base, icon: 'lightbulb', verb: ['Thinking', 'Thought', 'Think'][tense] ?? '', subject: title };
     case 'agent':
@@ -103,7 +106,7 @@ export function toolLine(row: ToolRow): ToolLine {
     case 'todo':
       return { ...base, icon: 'checklist', verb: ['Updating the to-do list', 'Updated the to-do list', 'Update the to-do list'][tense] ?? '', subject: '' };
     case 'other':
-      return { ...base, icon: 'tools', verb: ['Using', 'Used', 'Use'][tense] ?? '', subject: [toolName(row.name), title === row.name || title === toolName(row.name) || row.name.endsWith(`__${title}`) ? '' : title].filter((part) => part !== '').join(' · ') };
+      return { ...base, icon: 'tools', verb: ['Using', 'Used', 'Use'][tense] ?? '', subject: [toolName(row.name), title === toolName(row.name) || row.name.endsWith(`__${title}`) ? '' : title].filter((part) => part !== '').join(' · ') };
   }
 }
 
@@ -135,8 +138,8 @@ function editLine(row: ToolRow, tense: Tense): Pick<ToolLine, 'icon' | 'verb' | 
   return {
     icon: change === 'delete' ? 'trash' : change === 'create' ? 'new-file' : 'edit',
     verb: verbs[change][tense],
-    subject: moved ?? (path === null ? null : below(path)) ?? (paths.length > 1 ? plural(paths.length, 'file') : oneLine(row.title)),
-    mono: paths.length <= 1,
+    subject: moved ?? (path === null ? null : below(path)) ?? (paths.length > 1 ? plural(paths.length, 'file') : saysMore(row.title, row.name) ? oneLine(row.title) : 'a file'),
+    mono: paths.length <= 1 && (path !== null || moved !== null || saysMore(row.title, row.name)),
     path,
     added: row.diffs.length === 0 || same ? null : sum(row.diffs, 'added'),
     removed: row.diffs.length === 0 || same ? null : sum(row.diffs, 'removed'),
@@ -239,7 +242,7 @@ export function activityLine(state: Pick<ChatState, 'activity' | 'state'>, now: 
     case 'answering':
       return 'Answering';
     case 'tool':
-      return activity.detail === null ? `Working · ${since}` : `${oneLine(activity.detail, 60)} · ${since}`;
+      return activity.detail === null ? `Working · ${since}` : `${callWords(activity.detail, 'agent', '')?.words[0] ?? oneLine(activity.detail, 60)} · ${since}`;
     case 'waiting':
       return 'Waiting for you';
     case 'compacting':
@@ -286,7 +289,7 @@ export function rowLabel(row: Row, agentName: string): string {
       return `${line.verb} ${line.subject}${figures}${line.outcome === null ? '' : `, ${line.outcome}`}`;
     }
     case 'permission':
-      return `${outcomeLine(row)}: ${row.tool}`;
+      return `${outcomeLine(row)}: ${row.ask === 'tool' ? toolName(row.tool) : oneLine(row.questions[0]?.text ?? row.title, 120)}`;
     case 'todo':
       return `To-do list: ${row.items.filter((item) => item.status === 'done').length} of ${row.items.length} done`;
     case 'file':
