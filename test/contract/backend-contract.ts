@@ -8,7 +8,7 @@ import { isAbort } from '../../src/core/model/errors.ts';
 import type { Session } from '../../src/core/model/session.ts';
 import { viewOf } from '../../src/core/session/view.ts';
 import { assertOrderFree } from '../unit/session/properties.ts';
-import { casesOf } from './cases.ts';
+import { casesOf, ofSystem } from './cases.ts';
 import { code, everySession, nobody, pidIn, rejection } from './helpers.ts';
 import { describeLifecycle } from './lifecycle.ts';
 import { rowsOf } from './observer.ts';
@@ -19,8 +19,9 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
   const { hosted } = traits;
   describe(name, () => {
     const test = casesOf(start, traits);
+    const system = ofSystem(traits, test);
 
-    test('connects, and tells its state and its machine', async ({ rig }) => {
+    system('connects, and tells its state and its machine', async ({ rig }) => {
       const told: string[] = [];
       const watch = rig.backend.watch((event) => told.push(event.type));
       const state = await rig.backend.connect();
@@ -31,10 +32,10 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       expect(machines).toEqual([expect.objectContaining({ id: rig.machineId, connectionId: rig.backend.connectionId, state: 'online' })]);
     });
 
-    test('makes a session that is listed and told of', async ({ rig }) => {
+    system('makes a session that is listed and told of', async ({ rig }) => {
       const seen: Session[] = [];
       const watch = rig.backend.watch((event) => event.type === 'session' && seen.push(event.session));
-      const session = await rig.backend.spawn({ machineId: rig.machineId, folder: rig.folder, title: 'Night watch' });
+      const session = await rig.backend.spawn({ machineId: rig.machineId, folder: rig.folder, title: 'Night watch', ...rig.spawning });
       expect(session).toMatchObject({ connectionId: rig.backend.connectionId, machineId: rig.machineId, folder: rig.folder, title: 'Night watch', archived: false });
       await expect.poll(() => seen.map((one) => one.id)).toContain(session.id);
       watch.dispose();
@@ -173,7 +174,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       const report = await chat.handle.interrupt();
       expect(report.step).toBe('interrupted');
       expect(report.message).not.toBe('');
-      expect(await rig.processes?.gone(pid) ?? true).toBe(true);
+      if (hosted?.commands !== 'stay') expect(await rig.processes?.gone(pid) ?? true).toBe(true);
       expect((await chat.turnEnd(0)).state).toBe('cancelled');
       expect(rowsOf(chat.rows, 'tool').map((tool) => tool.status)).toEqual(['cancelled']);
       await chat.until('the session to be idle', () => chat.session?.state === 'idle');
@@ -189,7 +190,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       await chat.working();
       await chat.handle.interrupt();
       // Where the agent had not said a word yet, there may be no turn to end.
-      if (hosted?.turns === 'hints') await chat.until('the word of it', () => rowsOf(chat.rows, 'notice').some((row) => row.code === 'interrupted'));
+      if (hosted?.interrupts === 'said') await chat.until('the word of it', () => rowsOf(chat.rows, 'notice').some((row) => row.code === 'interrupted'));
       else expect((await chat.turnEnd(0)).state).toBe('cancelled');
       // What comes whole was not there yet.
       if (hosted?.answers !== 'whole') expect(chat.said()).toMatch(slow.answer);
@@ -198,13 +199,13 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       const ask = await chat.until('a permission', () => chat.asks()[0]);
       await chat.handle.interrupt();
       // An agent that goes on for a moment after its request was withdrawn may end the turn as if nothing had been.
-      if (hosted?.turns === 'hints') await chat.turnEnd(0);
+      if (hosted?.interrupts === 'said') await chat.turnEnd(0);
       else expect((await chat.turnEnd(1)).state).toBe('cancelled');
       expect(rowsOf(chat.rows, 'permission')[0]).toMatchObject({ outcome: 'withdrawn' });
       expect(await code(chat.handle.answer(ask.requestId, { outcome: 'allow' }))).toBe('already_answered');
     });
 
-    test('takes a prompt into the running turn where it says so, and refuses it where not', async ({ rig, spawn }) => {
+    system('takes a prompt into the running turn where it says so, and refuses it where not', async ({ rig, spawn }) => {
       const chat = await spawn();
       await chat.handle.send({ text: rig.script.slow().prompt, attachments: [] }, randomUUID());
       await chat.working();
@@ -248,7 +249,7 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       await assertOrderFree(chat.entries);
     });
 
-    test('rejects aborted calls, empty prompts and unknown sessions', async ({ rig, spawn }) => {
+    system('rejects aborted calls, empty prompts and unknown sessions', async ({ rig, spawn }) => {
       const chat = await spawn();
       const signal = AbortSignal.abort();
       expect(isAbort(await rejection(chat.handle.send({ text: 'never', attachments: [] }, randomUUID(), { signal })))).toBe(true);
@@ -264,12 +265,12 @@ export function describeBackend(name: string, start: () => Promise<Rig>, traits:
       expect(await code(ghost.removalPreview())).toBe('session_not_found');
     });
 
-    test('gives one handle for one session', async ({ rig, spawn }) => {
+    system('gives one handle for one session', async ({ rig, spawn }) => {
       const chat = await spawn();
       expect(rig.backend.session(chat.handle.id)).toBe(chat.handle);
     });
 
-    test('keeps two sessions apart that run at once', async ({ rig, spawn }) => {
+    system('keeps two sessions apart that run at once', async ({ rig, spawn }) => {
       const [left, right] = await Promise.all([spawn(), spawn()]);
       const { first, second } = rig.script.remember();
       await Promise.all([left.turn(first.prompt), right.turn(rig.script.say().prompt)]);

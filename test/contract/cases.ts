@@ -37,7 +37,7 @@ function caseOf(rig: Rig, traits: ContractTraits): Case & { end(): void } {
   };
   return {
     rig, observe,
-    spawn: async () => observe(rig.backend, (await rig.backend.spawn({ machineId: rig.machineId, folder: rig.folder })).id),
+    spawn: async () => observe(rig.backend, (await rig.backend.spawn({ machineId: rig.machineId, folder: rig.folder, ...rig.spawning })).id),
     end: () => {
       for (const observer of observers.splice(0)) observer.dispose();
     },
@@ -50,6 +50,11 @@ export function casesIn(traits: ContractTraits): (name: string, work: () => Prom
     if (traits.hosted === undefined) it(name, work);
     else it.concurrent(name, () => inTurn(work), 300_000);
   };
+}
+
+/** The same, for cases that depend on the system alone: left out where only its agent is looked at. */
+export function ofSystem<Define extends (name: string, work: never) => void>(traits: ContractTraits, define: Define): Define | (() => void) {
+  return traits.part === 'agent' ? () => undefined : define;
 }
 
 /** Runs a case in a world of its own, of which nothing is left running. */

@@ -17,6 +17,8 @@ export interface HappyDaemonOptions {
   readonly modelUrl: string;
   /** A folder of its own: home, Happy's and Claude's folders, temporary files. */
   readonly dir: string;
+  /** Folders of more agents' programs: the daemon finds them on its PATH, before others. */
+  readonly programs?: readonly string[];
   /** More for the environment of the daemon and its sessions. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -55,7 +57,7 @@ export async function startHappyDaemon(options: HappyDaemonOptions): Promise<Hap
   const env = {
     ...base, HAPPY_HOME_DIR: happyHome, HAPPY_SERVER_URL: options.url, HAPPY_WEBAPP_URL: options.url, HAPPY_DISABLE_CAFFEINATE: '1',
     // The daemon starts its sessions with the `node` on PATH: it must be the one that it runs under itself.
-    PATH: [path.dirname(process.execPath), path.dirname(claude), base['PATH']].join(path.delimiter), ...options.env,
+    PATH: [path.dirname(process.execPath), path.dirname(claude), ...(options.programs ?? []), base['PATH']].join(path.delimiter), ...options.env,
   };
   const entry = path.resolve(path.dirname(program), '..', 'happy', 'dist', 'index.mjs');
   const output = createWriteStream(path.join(options.dir, 'daemon.out'), { flags: 'a' });

@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import type { SessionBackend } from '../../src/core/model/backend.ts';
 import { viewOf } from '../../src/core/session/view.ts';
 import { assertOrderFree } from '../unit/session/properties.ts';
-import { casesIn, inWorld } from './cases.ts';
+import { casesIn, inWorld, ofSystem } from './cases.ts';
 import { code, essence, everySession, wholeHistory } from './helpers.ts';
 import type { Observer } from './observer.ts';
 import { rowsOf } from './observer.ts';
@@ -17,9 +17,10 @@ type Act = (own: Rig, spawn: () => Promise<Observer>, observe: (backend: Session
 export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTraits): void {
   const { hosted } = traits;
   const test = casesIn(traits);
+  const system = ofSystem(traits, test);
   const alone = (act: Act) => (): Promise<void> => inWorld(start, traits, ({ rig, spawn, observe }) => act(rig, spawn, observe));
 
-  test('renames, archives and unarchives; a restart keeps it', alone(async (own, spawn) => {
+  system('renames, archives and unarchives; a restart keeps it', alone(async (own, spawn) => {
     const chat = await spawn();
     await chat.turn(own.script.say().prompt);
     await chat.handle.rename('Harbour lights');
@@ -67,7 +68,7 @@ export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTra
     expect(chat.said()).toMatch(second.answer);
   }));
 
-  if (traits.processes) test('goes on after the agent was killed, without losing a row', alone(async (own, spawn) => {
+  if (traits.processes) system('goes on after the agent was killed, without losing a row', alone(async (own, spawn) => {
     const chat = await spawn();
     const { first, second } = own.script.remember();
     await chat.turn(first.prompt);
@@ -115,7 +116,7 @@ export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTra
     expect(viewOf([...past, ...fork.entries]).some((row) => row.kind === 'prompt' && row.text.trim() === first.prompt.trim())).toBe(true);
   }));
 
-  test('removes a session after naming its files', alone(async (own, spawn) => {
+  system('removes a session after naming its files', alone(async (own, spawn) => {
     const chat = await spawn();
     await chat.turn(own.script.say().prompt);
     const files = await chat.handle.removalPreview();
@@ -128,7 +129,7 @@ export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTra
     expect(await code(chat.handle.send({ text: 'Still there?', attachments: [] }, randomUUID()))).toBe('session_not_found');
   }));
 
-  if (hosted?.windows === 'every') test('lets every window act on a session, each seeing what the other did', alone(async (own, spawn, observe) => {
+  if (hosted?.windows === 'every') system('lets every window act on a session, each seeing what the other did', alone(async (own, spawn, observe) => {
     const chat = await spawn();
     await chat.turn(own.script.say().prompt);
     const other = await own.second();
@@ -150,7 +151,7 @@ export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTra
     await there.handle.rename('Seen twice');
     await chat.until('the title', () => chat.session?.title === 'Seen twice');
   }));
-  else test('leaves a session to the window that runs it', alone(async (own, spawn, observe) => {
+  else system('leaves a session to the window that runs it', alone(async (own, spawn, observe) => {
     const chat = await spawn();
     await chat.turn(own.script.say().prompt);
     const other = await own.second();

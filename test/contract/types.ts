@@ -1,4 +1,4 @@
-import type { SessionBackend } from '../../src/core/model/backend.ts';
+import type { SessionBackend, SpawnOptions } from '../../src/core/model/backend.ts';
 import type { Question } from '../../src/core/model/entry.ts';
 
 /** A prompt, and what the agent's answer to it must look like. */
@@ -29,6 +29,8 @@ export interface Rig {
   /** Folder that sessions work in. It holds `notes.txt` with the lines one, two, three. */
   readonly folder: string;
   readonly script: Script;
+  /** What sessions are made with beside their machine and folder: the agent, where a machine has several. */
+  readonly spawning?: Partial<SpawnOptions>;
   /** The agents' processes, where they can be seen from here. */
   readonly processes: { alive(): Promise<readonly number[]>; gone(pid: number): Promise<boolean>; kill(): Promise<void> } | null;
   /** The backend of a window that was closed and opened again: the first is disposed. */
@@ -52,6 +54,8 @@ export interface ContractTraits {
   readonly processes: boolean;
   /** True where the agent of each session is a process of its own, or the backend's is ended with its last session. */
   readonly ownProcess: boolean;
+  /** `agent`: only what depends on the agent, for a system whose contract another agent keeps whole. */
+  readonly part?: 'agent';
   /** Present for sessions that a server hosts, each with what it does otherwise than an agent that this computer runs. Absent: the agents are processes of the backend. */
   readonly hosted?: HostedTraits;
 }
@@ -67,4 +71,8 @@ export interface HostedTraits {
   readonly windows: 'owner' | 'every';
   /** `silent`: nobody is told that an agent was killed; what is sent next brings it back. */
   readonly deaths: 'told' | 'silent';
+  /** `said`: a notice tells that the agent was interrupted, and its turn may have no end; `ends`: the end of its turn does. */
+  readonly interrupts: 'said' | 'ends';
+  /** `stay`: what an agent ran may outlive its interrupt. */
+  readonly commands: 'end' | 'stay';
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { CallOptions, Decision, Disposable, FileInfo, FileRange, LiveEvent, Page, Prompt, SessionHandle, StopReport } from '../../../model/backend.ts';
 import type { Entry } from '../../../model/entry.ts';
 import { describeError } from '../../../model/errors.ts';
@@ -11,7 +12,7 @@ import { EncryptionError, HappyError, invalid, MachineOfflineError, SessionNotFo
 import { changeMetadata } from '../metadata.ts';
 import type { MirroredSession } from '../mirrored.ts';
 import { answerCall, controlsOf, flavourOf, isTerminal, localSessionOf } from '../normalise/index.ts';
-import { requestIdOf } from '../normalise/asks.ts';
+import { requestIdOf, takesReason } from '../normalise/asks.ts';
 import { openAsks } from '../normalise/state.ts';
 import { str } from '../normalise/read.ts';
 import { RpcRefused, SessionUnreachable } from '../rpc.ts';
@@ -35,6 +36,8 @@ const CONFIRM_MS = 15_000;
 /** How long after it began the work of an agent may be unknown. */
 const TOLD_MS = 3_000;
 const INTERRUPT_MS = 12_000;
+/** What an agent began before it was broken off is told within this. */
+const BEGUN_MS = 1_000;
 const TAKE_OVER_MS = 20_000;
 
 /** One session of a Happy account. */
@@ -104,7 +107,15 @@ export class HappySessionHandle implements SessionHandle {
     if (turn?.state === 'running') this.log.interrupted(turn.turn);
     const ended = await until(this.#desk.account, () => this.#mirrored()?.thinking !== true, INTERRUPT_MS, options.signal);
     if (!ended) throw new HappyError('not_confirmed', 'The agent took the interrupt, but still works. Stop the session to end its process.');
-    return { step: 'interrupted', message: 'The agent broke the turn off.' };
+    if (this.#agent() !== 'codex') return { step: 'interrupted', message: 'The agent broke the turn off.' };
+    if (turn?.state !== 'running') {
+      // That the turn had begun may be told after that it was broken off.
+      await until(this.#desk.account, () => this.log.turnHint()?.turn !== turn?.turn, BEGUN_MS, options.signal);
+      const begun = this.log.turnHint();
+      if (begun !== null && begun.turn !== turn?.turn) this.log.interrupted(begun.turn);
+    }
+    // Seen with happy 1.2.5 and Codex 0.169.
+    return { step: 'interrupted', message: 'The agent broke the turn off. A command that it had started may still run on its machine.' };
   }
 
   answer(requestId: string, decision: Decision, options: CallOptions = {}): Promise<void> {
@@ -304,6 +315,9 @@ export class HappySessionHandle implements SessionHandle {
     // What was approved holds only if the next prompt says the same (happy.md A, "Permissions").
     const { mode } = call;
     if (mode !== null) await this.#change((current) => ({ ...current, permissionMode: mode }), options);
+    // An agent that takes no reason with a refusal is told it next.
+    const reason = decision.reason?.trim() ?? '';
+    if (call.params['approved'] === false && reason !== '' && !takesReason(ask, contextOf(session))) await this.send({ text: reason, attachments: [] }, randomUUID(), options);
   }
 
   async #choose(key: string, id: string, known: boolean, options: CallOptions): Promise<void> {
@@ -343,6 +357,10 @@ export class HappySessionHandle implements SessionHandle {
     const known = this.#mirrored();
     if (known !== null) return known;
     return this.#desk.account.mirror.takeSession(await this.#desk.watched(this.#desk.account.sessionRow(this.id, signal === undefined ? {} : { signal })));
+  }
+
+  #agent(): string | null {
+    return flavourOf(told(this.#mirrored()?.metadata ?? null));
   }
 
   #mirrored(): MirroredSession | null {

@@ -80,7 +80,7 @@ function isClaude(context: NormaliseContext): boolean {
 }
 
 /** Claude is told why; the other agents' command lines pass no reason on. */
-function takesReason(ask: Ask, context: NormaliseContext): boolean {
+export function takesReason(ask: Pick<Ask, 'by'>, context: NormaliseContext): boolean {
   return ask.by === 'permission' && isClaude(context);
 }
 
