@@ -159,10 +159,13 @@ const checks = {
   },
 };
 
+/** Every check by its name. */
+export const everyCheck = { ...checks, ...pageChecks };
+
 /** Runs the checks, or those whose name holds `only`. `open` goes to a page of the gallery. */
 export async function runChecks(/** @type {Page} */ page, /** @type {(query: string) => Promise<void>} */ open, /** @type {string} */ only) {
   let failed = 0;
-  for (const [name, check] of Object.entries({ ...checks, ...pageChecks })) {
+  for (const [name, check] of Object.entries(everyCheck)) {
     if (!name.includes(only)) continue;
     const problem = await check(page, open).catch((error) => String(error));
     process.stdout.write(problem === null ? `ok ${name}\n` : `FAILED ${name}: ${problem}\n`);

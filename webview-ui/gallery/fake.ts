@@ -107,6 +107,15 @@ export class FakeHost implements Host {
     this.listener({ type: 'patch', generation: this.generation, seq: this.seq, total: this.total, ops });
   }
 
+  /** Shows these rows and this title in the place of all others. */
+  replace(rows: readonly Row[], title: string): void {
+    this.changed.clear();
+    rows.forEach((row, place) => this.changed.set(place, row));
+    this.total = rows.length;
+    this.snapshot();
+    this.setState({ title });
+  }
+
   private slice(start: number, end: number): Row[] {
     return Array.from({ length: Math.max(0, Math.min(end, this.total) - start) }, (_, place) => this.row(start + place));
   }

@@ -9,7 +9,7 @@ import { render } from 'preact';
 import { App } from '../src/app.tsx';
 import { ChatPage } from '../src/page.ts';
 import { FakeHost } from './fake.ts';
-import { hostileRows } from './hostile.ts';
+import { hostileRows, slotFolds, slotRows } from './hostile.ts';
 import { longSession, measureOpen, StreamRun } from './measure.ts';
 import { scenes } from './scenes.ts';
 
@@ -43,4 +43,4 @@ async function start(): Promise<void> {
   await session.after?.(host);
 }
 
-Object.assign(window, { gallery: { host, scenes: Object.keys(scenes), StreamRun, measureOpen, hostileRows, show, setTheme, ready: start() } });
+Object.assign(window, { gallery: { host, scenes: Object.keys(scenes), StreamRun, measureOpen, hostileRows, slotFolds, slotRows, show, setTheme, ready: start() } });

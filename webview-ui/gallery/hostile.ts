@@ -12,3 +12,14 @@ export function hostileRows(words: string): Row[] {
     permission({ command: words, outcome: 'denied', answerReason: words }), unknown(words, { [words]: words }), turn({ state: 'failed', error: words, filesChanged: [words] }),
   ];
 }
+
+/** The same words in each of the six places where words of an agent reach the page: a prompt, an answer, what a tool is called with, what it gives, its title, and the name of a file. */
+export function slotRows(words: string, key: string): Row[] {
+  const attachment: Attachment = { name: words, mediaType: 'image/png', size: 4, data: words, path: words };
+  return [
+    { ...prompt(words), key: `${key}-prompt` }, { ...text(words), key: `${key}-text` }, tool('other', 'call', { key: `${key}-input`, input: { [words]: words } }), tool('execute', 'run', { key: `${key}-output`, output: words }),
+    tool('agent', words, { key: `${key}-title`, name: words }), { ...file(attachment), key: `${key}-file` },
+  ];
+}
+/** The keys among them that show what they hold only when they are opened. */
+export const slotFolds = (key: string): string[] => [`+${key}-input`, `+${key}-output`];
