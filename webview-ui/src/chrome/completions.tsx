@@ -99,7 +99,7 @@ export function CompletionList({ completions, onTake }: { readonly completions: 
       {open.candidates.map((candidate, place) => (
         <div
           key={`${candidate.label} ${candidate.insert}`} id={`${COMPLETIONS_ID}-${place}`} role="option" aria-selected={place === completions.active.value} class={`popup-item ${place === completions.active.value ? 'active' : ''}`}
-          ref={place === completions.active.value ? showActive : null}
+          title={candidate.detail} ref={place === completions.active.value ? showActive : null}
           onPointerDown={(event) => event.preventDefault()} onPointerMove={() => (completions.active.value = place)}
           onClick={() => {
             completions.open.value = null;

@@ -19,7 +19,7 @@ export function Empty({ page, draft }: { readonly page: ChatPage; readonly draft
         <ul class="starters">
           {commands.map((command) => (
             <li key={command.name}>
-              <button type="button" class="starter" onClick={() => {
+              <button type="button" class="starter" title={command.description} onClick={() => {
                 draft.set(`/${command.name} `);
                 page.onFocus();
               }}><span class="mono starter-name">/{command.name}</span><span class="dim cut">{command.description}</span></button>
