@@ -34,7 +34,7 @@ async function loaded(id: string, now: () => number = () => Date.now(), claims?:
   });
   const host: CodexHost = {
     context, claims: claims ?? createClaims(context, { env: { HOME: place.path }, scope: 'codex', program: undefined }), disk: new CodexDisk(place.path), server, models: () => [], needModels: () => Promise.resolve(), others: () => ({ loaded: 0, running: false, runningIn: () => false }), changed: () => undefined,
-    gone: () => undefined, adopt: () => Promise.reject(new Error('not here')), endServer: () => server.stop(), needsSignIn: () => undefined,
+    gone: () => undefined, adopt: () => Promise.reject(new Error('not here')), spawn: () => Promise.reject(new Error('not here')), endServer: () => server.stop(), needsSignIn: () => undefined,
   };
   const presence = new Presence(id, host, { entries: (some) => entries.push(...some), controls: () => undefined, unreachable: () => undefined });
   const answer = read(threadAnswerSchema, { thread: { id, cwd: place.path }, model: 'm', approvalPolicy: 'on-request', sandbox: { type: 'readOnly' } });

@@ -266,5 +266,6 @@ function died(exit: ProcessExit): PilothouseError {
 function failedStart(exit: ProcessExit): PilothouseError {
   const words = lastWords(exit);
   if (words.includes('--session-id cannot be used')) return new PilothouseError('unsupported', `This version of Claude Code cannot fork a session from here. Update it with \`${installCommand}\`.`, { personMustAct: true });
+  if (words.includes('--resume-session-at')) return new PilothouseError('unsupported', `This version of Claude Code cannot fork a session at an earlier prompt. Update it with \`${installCommand}\`.`, { personMustAct: true });
   return new PilothouseError('agent_failed_to_start', words === '' ? `Claude Code ended ${ending(exit)} right after its start.` : `Claude Code did not start: ${words}`, { personMustAct: true });
 }

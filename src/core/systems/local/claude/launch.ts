@@ -84,7 +84,8 @@ export interface LaunchOptions {
   readonly session:
     | { readonly is: 'fresh'; readonly id: string }
     | { readonly is: 'resumed'; readonly id: string }
-    | { readonly is: 'forked'; readonly id: string; readonly from: string }
+    /** `upTo`: id of the last message that it takes over; all of them without it. */
+    | { readonly is: 'forked'; readonly id: string; readonly from: string; readonly upTo?: string }
     /** Nothing will be asked of the model; no transcript comes of it. */
     | { readonly is: 'probe' };
 }
@@ -98,7 +99,7 @@ export function launchArgs(program: Program, options: LaunchOptions): string[] {
   const { session } = options;
   if (session.is === 'fresh') args.push('--session-id', session.id);
   if (session.is === 'resumed') args.push('--resume', session.id);
-  if (session.is === 'forked') args.push('--resume', session.from, '--fork-session', '--session-id', session.id);
+  if (session.is === 'forked') args.push('--resume', session.from, '--fork-session', '--session-id', session.id, ...(session.upTo === undefined ? [] : ['--resume-session-at', session.upTo]));
   if (options.mode === 'bypassPermissions') args.push('--dangerously-skip-permissions');
   args.push('--permission-mode', options.mode);
   if (options.model !== null && options.model !== 'default') args.push('--model', options.model);

@@ -159,10 +159,10 @@ export class Life {
       if (folder === null) throw new PilothouseError('session_not_found', 'The folder of this session is not known any more.');
       const source = found === null && record.fork !== null ? await findTranscript(this.#desk.configDir, record.fork.from, record.folder) : null;
       const past = found?.file ?? source;
-      const session: LaunchOptions['session'] = found !== null ? { is: 'resumed', id: this.#id } : source === null ? { is: 'fresh', id: this.#id } : { is: 'forked', id: this.#id, from: source.id };
+      const session: LaunchOptions['session'] = found !== null ? { is: 'resumed', id: this.#id } : source === null ? { is: 'fresh', id: this.#id } : { is: 'forked', id: this.#id, from: source.id, ...(record.fork?.upTo === undefined ? {} : { upTo: record.fork.upTo }) };
       const agent = await ClaudeAgent.start({
         program, folder, env, ledger, log: context.log, clock: context.clock, costBefore: found?.facts?.costUsd ?? 0,
-        todos: past === null ? new TodoBook() : await todosOf(past.path), launch: { mode: record.mode, model: record.model, effort: record.effort, session },
+        todos: past === null ? new TodoBook() : await todosOf(past.path, past === source ? record.fork?.size : undefined), launch: { mode: record.mode, model: record.model, effort: record.effort, session },
         onEntries: (entries) => this.#hooks.entries(entries),
         onChange: () => this.#changed(),
         onMode: (mode) => this.#hooks.mode(mode),

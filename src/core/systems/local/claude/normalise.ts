@@ -33,6 +33,11 @@ export const rowOf = {
   notice: (id: string): string => `n:${id}`,
 } as const;
 
+/** Id of the prompt that a row shows; '' for other rows. */
+export function promptOf(row: string): string {
+  return row.startsWith('p:') ? row.slice(2) : '';
+}
+
 function nth(place: Place, index: number): Place {
   const [ms = 0, ordinal = 0] = place.order;
   return { ...place, order: [ms, ordinal + index] };

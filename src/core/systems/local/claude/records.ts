@@ -10,8 +10,11 @@ const schema = z.object({
   model: z.string().nullable(),
   mode: z.string(),
   effort: z.string().nullable(),
-  /** The session of which this one is a copy that has no transcript of its own yet, and the size of its transcript then. */
-  fork: z.object({ from: z.string(), size: z.number() }).nullable(),
+  /**
+   * The session of which this one is a copy that has no transcript of its own yet, and how much of its transcript is this one's past; `upTo`: the last message of
+   * that, where it is not all that there was.
+   */
+  fork: z.object({ from: z.string(), size: z.number(), upTo: z.string().optional() }).nullable(),
   archived: z.boolean(),
 });
 

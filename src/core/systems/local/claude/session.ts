@@ -1,4 +1,4 @@
-import type { CallOptions, Decision, Disposable, LiveEvent, Page, Prompt, SessionHandle, StopReport } from '../../../model/backend.ts';
+import type { CallOptions, Decision, Disposable, ForkPoint, LiveEvent, Page, Prompt, SessionHandle, StopReport } from '../../../model/backend.ts';
 import type { Entry } from '../../../model/entry.ts';
 import { describeError, isAbort, PilothouseError } from '../../../model/errors.ts';
 import type { JsonObject } from '../../../model/json.ts';
@@ -15,9 +15,10 @@ import type { Desk } from './desk.ts';
 import { leaseOf, notFound, quietly } from './desk.ts';
 import type { Facts, TranscriptFile } from './files.ts';
 import { findTranscript, transcriptAt } from './files.ts';
+import { forkStart } from './forkPoint.ts';
 import { Following } from './following.ts';
 import { Life, stateOf } from './life.ts';
-import { noFigures } from './normalise.ts';
+import { noFigures, promptOf } from './normalise.ts';
 import { historyPage } from './pages.ts';
 import { answerOf } from './permissions.ts';
 import type { Presence } from './presence.ts';
@@ -39,6 +40,7 @@ interface Found {
 /** One session of Claude Code. */
 export class ClaudeSession implements SessionHandle {
   readonly id: string;
+  readonly forksAt = true;
   readonly life: Life;
   readonly #desk: Desk;
   readonly #presence: PresenceWatch;
@@ -222,14 +224,15 @@ export class ClaudeSession implements SessionHandle {
     await this.life.ensure(options.signal);
   }
 
-  async fork(options: CallOptions = {}): Promise<Session> {
+  async fork({ at, ...options }: { readonly at?: ForkPoint } & CallOptions = {}): Promise<Session> {
     throwIfAborted(options.signal);
     const { record, file, facts } = await this.#saved(options.signal);
     if (file === null || facts === null) throw new PilothouseError('invalid_argument', 'This session has no past yet: make a new one instead.');
     const id = crypto.randomUUID();
     const copy = this.#desk.session(id);
     const title = `${record.title ?? this.#title ?? facts.title} (fork)`;
-    await copy.adopt({ ...record, folder: facts.folder, createdAt: this.#desk.context.clock.now(), title, archived: false, fork: { from: this.id, size: file.size } });
+    const fork = at === undefined ? { from: this.id, size: file.size } : await this.#pastUpTo(file.path, at, options.signal);
+    await copy.adopt({ ...record, folder: facts.folder, createdAt: this.#desk.context.clock.now(), title, archived: false, fork });
     // Its process has read the past when it is ready: what the original says from now on is not the copy's.
     try {
       await copy.life.ensure(options.signal);
@@ -242,6 +245,13 @@ export class ClaudeSession implements SessionHandle {
     this.#desk.changed(id);
     if (session === null) throw notFound();
     return session;
+  }
+
+  /** What a fork that begins with that prompt takes over; null: nothing. */
+  async #pastUpTo(path: string, at: ForkPoint, signal: AbortSignal | undefined): Promise<SessionRecord['fork']> {
+    const start = await forkStart(path, promptOf(at.row), signal);
+    if (start === null) throw new PilothouseError('fork_point_not_found', 'Claude Code’s own record of this session does not have this prompt. Fork the whole session instead.');
+    return start.upTo === null ? null : { from: this.id, size: start.size, upTo: start.upTo };
   }
 
   async removalPreview(options: CallOptions = {}): Promise<readonly string[]> {

@@ -58,12 +58,12 @@ function tellsAll(block: Block, results: ReadonlyMap<string, JsonValue>): boolea
   return name === 'TaskList' && isJsonObject(detail) && Array.isArray(detail['tasks']);
 }
 
-/** The same of a file as it is now; empty when it cannot be read. */
-export async function todosOf(file: string): Promise<TodoBook> {
+/** The same of a file as it is now, or at `offset`; empty when it cannot be read. */
+export async function todosOf(file: string, offset?: number): Promise<TodoBook> {
   const handle = await open(file, 'r').catch(() => null);
   if (handle === null) return new TodoBook();
   try {
-    return await todosAt(handle, (await handle.stat()).size);
+    return await todosAt(handle, offset ?? (await handle.stat()).size);
   } finally {
     await handle.close();
   }

@@ -90,7 +90,7 @@ class Backend implements SessionBackend {
     });
     this.#host = {
       context, claims: createClaims(context, { env: this.#env, scope: 'codex', program: options.program }), disk: this.#disk, server: this.#server, models: () => this.#models, needModels: (signal) => this.#needModels(signal), others: (id) => this.#others(id),
-      changed: (id) => this.#changed(id), gone: (id) => this.#gone(id), adopt: (answer) => this.#adopt(answer), endServer: () => this.#endServer(), needsSignIn: (message) => this.#needsSignIn(message),
+      changed: (id) => this.#changed(id), gone: (id) => this.#gone(id), spawn: (spawning) => this.spawn(spawning), adopt: (answer) => this.#adopt(answer), endServer: () => this.#endServer(), needsSignIn: (message) => this.#needsSignIn(message),
     };
   }
 

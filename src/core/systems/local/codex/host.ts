@@ -1,4 +1,4 @@
-import type { StopReport } from '../../../model/backend.ts';
+import type { SpawnOptions, StopReport } from '../../../model/backend.ts';
 import type { BackendContext } from '../../../model/context.ts';
 import type { Session } from '../../../model/session.ts';
 import type { Claims } from '../claims.ts';
@@ -21,6 +21,8 @@ export interface CodexHost {
   /** The session is another one than it was; the list is told. */
   changed(id: string): void;
   gone(id: string): void;
+  /** Makes another session. */
+  spawn(options: SpawnOptions): Promise<Session>;
   /** A thread that the server has made of this one. */
   adopt(answer: ThreadAnswer): Promise<Session>;
   /** Ends the server; resolves when it is dead. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { CallOptions, Decision, Disposable, LiveEvent, Page, Prompt, SessionHandle, StopReport } from '../../../model/backend.ts';
+import type { CallOptions, Decision, Disposable, ForkPoint, LiveEvent, Page, Prompt, SessionHandle, StopReport } from '../../../model/backend.ts';
 import type { Entry } from '../../../model/entry.ts';
 import { describeError, PilothouseError } from '../../../model/errors.ts';
 import type { JsonValue } from '../../../model/json.ts';
@@ -9,12 +9,13 @@ import { moveToTrash } from '../trash.ts';
 import { throwIfAborted, waitFor } from '../wait.ts';
 import { oneLine, rev } from './entries.ts';
 import { RolloutFollower } from './follow.ts';
+import { forkThread } from './fork.ts';
 import type { CodexHost } from './host.ts';
 import { modeOf } from './modes.ts';
 import { Presence } from './presence.ts';
 import { inputOf } from './prompt.ts';
 import { isUnsupported } from './server.ts';
-import { read, threadAnswerSchema, turnSchema } from './wire.ts';
+import { turnSchema } from './wire.ts';
 
 /** The longest that one call may take which starts Codex and brings a thread back. */
 const callMs = 120_000;
@@ -23,6 +24,7 @@ const turnEndMs = 10_000;
 /** One thread of Codex, loaded in this window's app-server or not. */
 export class CodexSession implements SessionHandle {
   readonly id: string;
+  readonly forksAt = true;
   readonly presence: Presence;
   readonly #host: CodexHost;
   readonly #listeners: Emitter<LiveEvent>;
@@ -175,12 +177,10 @@ export class CodexSession implements SessionHandle {
     await this.#within(this.presence.load(), options.signal);
   }
 
-  async fork(options: CallOptions = {}): Promise<Session> {
+  async fork({ at, ...options }: { readonly at?: ForkPoint } & CallOptions = {}): Promise<Session> {
     throwIfAborted(options.signal);
     await this.presence.need();
-    const answer = read(threadAnswerSchema, await this.#call('thread/fork', { threadId: this.id, excludeTurns: true }, options.signal));
-    if (answer === null) throw new PilothouseError('fork_failed', 'Codex forked the session, but did not say which one it made. Refresh the list.');
-    return this.#host.adopt(answer);
+    return forkThread({ id: this.id, host: this.#host, controls: this.controls(), call: (method, params) => this.#call(method, params, options.signal) }, at, options.signal);
   }
 
   async removalPreview(options: CallOptions = {}): Promise<readonly string[]> {
