@@ -1,4 +1,4 @@
-import type { CallOptions } from '../../../model/backend.ts';
+import type { CallOptions, ForkPoint } from '../../../model/backend.ts';
 import { describeError } from '../../../model/errors.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
@@ -9,13 +9,14 @@ import { sleep } from '../../../transport/clock.ts';
 import { ConnectionError, EncryptionError, HappyError, TimeoutError } from '../errors.ts';
 import { changeMetadata } from '../metadata.ts';
 import { localSessionOf, titleOf } from '../normalise/index.ts';
-import { said, str } from '../normalise/read.ts';
+import { str } from '../normalise/read.ts';
 import { RpcRefused, SessionUnreachable } from '../rpc.ts';
 import { spawn } from '../spawn.ts';
 import type { MachineRow, SessionRow } from '../wire/bodies.ts';
 import { spawnAnswer } from '../wire/pushes.ts';
 import type { HappyDesk } from './desk.ts';
 import { told } from './desk.ts';
+import { copyTranscript } from './forkCopy.ts';
 
 const ALIVE_MS = 30_000;
 const SKIPPED_PAGE = 100;
@@ -90,25 +91,15 @@ async function listens(desk: HappyDesk, row: SessionRow, path: string, options: 
   await sleep(account.clock, Math.min(ALIVE_MS, 300 + 1.5 * pages * (account.clock.monotonic() - began)), options.signal);
 }
 
-/** A session with the same past: the machine copies the agent's own transcript, then a session is made on the copy. Rejects with `unsupported` where it cannot. */
-export async function forkSession(desk: HappyDesk, id: string, options: CallOptions): Promise<Session> {
+/** A session with the same past, or with that up to a prompt: the machine copies the agent's own transcript, then a session is made on the copy. Rejects with `unsupported` where it cannot. */
+export async function forkSession(desk: HappyDesk, id: string, { at, ...options }: { readonly at?: ForkPoint } & CallOptions): Promise<Session> {
   const { metadata, machine } = await find(desk, id, options);
   const local = localSessionOf(metadata);
   const directory = str(metadata, 'path');
   if (local === null || directory === null) throw new HappyError('invalid_argument', 'This session has no past yet: make a fresh one instead.');
-  const claude = local.agent === 'claude';
-  let copy: string | null;
-  try {
-    const answer = await desk.account.machineRpc(machine, claude ? 'claude-fork-session' : 'codex-fork-thread', claude ? { directory, claudeSessionId: local.id } : { directory, codexThreadId: local.id }, options);
-    copy = said(answer, claude ? 'newClaudeSessionId' : 'newCodexThreadId');
-  } catch (error) {
-    if (error instanceof RpcRefused) throw new HappyError('unsupported', `The machine cannot fork this session: ${error.message}`, { cause: error });
-    throw error;
-  }
-  if (copy === null) throw new HappyError('bad_answer', 'The machine did not say which copy it made.');
-  const made = await spawn(desk.account, {
-    machineId: machine.id, directory, agent: local.agent, more: { ...(claude ? { resumeClaudeSessionId: copy } : { resumeCodexThreadId: copy }), parentSessionId: id }, adopt: false, ...options,
-  });
+  const copy = await copyTranscript(desk, { machine, local, directory, ...(at === undefined ? {} : { at }), ...options });
+  const past = copy === null ? {} : local.agent === 'claude' ? { resumeClaudeSessionId: copy } : { resumeCodexThreadId: copy };
+  const made = await spawn(desk.account, { machineId: machine.id, directory, agent: local.agent, more: { ...past, parentSessionId: id }, adopt: false, ...options });
   const title = `${titleOf(told(metadata))} (fork)`;
   // It runs already: a name that could not be written is no reason to lose it. Of its summary only the text is ours.
   const updatedAt = desk.account.clock.now();

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { CallOptions, Decision, Disposable, FileInfo, FileRange, LiveEvent, Page, Prompt, SessionHandle, StopReport } from '../../../model/backend.ts';
+import type { CallOptions, Decision, Disposable, FileInfo, FileRange, ForkPoint, LiveEvent, Page, Prompt, SessionHandle, StopReport } from '../../../model/backend.ts';
 import type { Entry } from '../../../model/entry.ts';
 import { describeError } from '../../../model/errors.ts';
 import type { JsonObject } from '../../../model/json.ts';
@@ -25,6 +25,7 @@ import { contextOf, told } from './desk.ts';
 import { forkSession, resumeSession } from './branches.ts';
 import { Log } from './log.ts';
 import { findFilesOn } from './findFiles.ts';
+import { canForkAt } from './forkCopy.ts';
 import { attachmentOf, fileInfoOn, readFileOn } from './files.ts';
 import { fetchOutput, outputEntry } from './outputs.ts';
 import { until } from './until.ts';
@@ -179,7 +180,11 @@ export class HappySessionHandle implements SessionHandle {
     if (!taken) throw new HappyError('not_confirmed', 'The terminal was asked to give the session up, but still has it.');
   }
 
-  async fork(options: CallOptions = {}): Promise<Session> {
+  get forksAt(): boolean {
+    return canForkAt(localSessionOf(told(this.#mirrored()?.metadata ?? null)));
+  }
+
+  async fork(options: { readonly at?: ForkPoint } & CallOptions = {}): Promise<Session> {
     await this.#need(options);
     return this.#desk.watched(forkSession(this.#desk, this.id, options));
   }

@@ -250,7 +250,8 @@ export class ClaudeSession implements SessionHandle {
   /** What a fork that begins with that prompt takes over; null: nothing. */
   async #pastUpTo(path: string, at: ForkPoint, signal: AbortSignal | undefined): Promise<SessionRecord['fork']> {
     const start = await forkStart(path, promptOf(at.row), signal);
-    if (start === null) throw new PilothouseError('fork_point_not_found', 'Claude Code’s own record of this session does not have this prompt. Fork the whole session instead.');
+    // A prompt whose past is not in this file would begin without it.
+    if (start === null || (start.upTo === null && !at.first)) throw new PilothouseError('fork_point_not_found', 'Claude Code’s own record of this session does not have this prompt. Fork the whole session instead.');
     return start.upTo === null ? null : { from: this.id, size: start.size, upTo: start.upTo };
   }
 
