@@ -49,6 +49,7 @@ export const COMMANDS = {
   copySignInLink: { title: 'Copy Sign-In Link', palette: false },
   openSignInLink: { title: 'Open Sign-In Link', palette: false },
   newSignInCode: { title: 'Show a New Sign-In Code', palette: false },
+  changeSignInServer: { title: 'Change Sign-In Server…', palette: false },
   cancelSignIn: { title: 'Cancel Sign-In', palette: false },
 } as const satisfies Readonly<Record<string, CommandSpec>>;
 

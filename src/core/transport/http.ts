@@ -8,6 +8,7 @@ import { Dispatchers, proxyTrouble } from './dispatchers.ts';
 import { isLoopback } from './loopback.ts';
 import type { ProxyRoute, ProxySource } from './proxy.ts';
 import { ProxyError } from './proxy.ts';
+import { whyUnreachable } from './reason.ts';
 import { redact } from './redact.ts';
 
 export { isLoopback } from './loopback.ts';
@@ -61,13 +62,16 @@ export class HttpError extends PilothouseError {
   readonly status: number | null;
   readonly excerpt: string;
   readonly retryAfterMs: number | null;
-  constructor(failure: HttpFailure, message: string, more: { readonly cause?: unknown; readonly status?: number; readonly excerpt?: string; readonly retryAfterMs?: number | null } = {}) {
+  /** Of `network`: why, in words for a person, where that is known. */
+  readonly why: string | null;
+  constructor(failure: HttpFailure, message: string, more: { readonly cause?: unknown; readonly status?: number; readonly excerpt?: string; readonly retryAfterMs?: number | null; readonly why?: string | null } = {}) {
     const proxy = more.cause instanceof ProxyError ? more.cause : null;
     super(proxy?.code ?? CODES[failure], message, { cause: more.cause, personMustAct: proxy?.personMustAct ?? failure === 'plain_http' });
     this.failure = failure;
     this.status = more.status ?? null;
     this.excerpt = more.excerpt ?? '';
     this.retryAfterMs = more.retryAfterMs ?? null;
+    this.why = more.why ?? null;
   }
 }
 
@@ -188,7 +192,7 @@ export class HttpClient implements AsyncDisposable {
       if (late.signal.aborted || isTimeout(error)) {
         throw new HttpError('timeout', `${label(request)} took longer than ${Math.round(deadlineMs / 100) / 10} s. Is the server reachable?`);
       }
-      throw new HttpError('network', `${label(request)} failed: ${reasonOf(error)}. Is the server reachable?`);
+      throw new HttpError('network', `${label(request)} failed: ${reasonOf(error)}. Is the server reachable?`, { why: whyUnreachable(error) });
     } finally {
       timer.cancel();
       request.signal?.removeEventListener('abort', onAbort);

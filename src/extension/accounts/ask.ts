@@ -18,6 +18,9 @@ export interface SignInCode {
   readonly expiresAt: number;
 }
 
+/** Where a sign-in cannot go on, the person wants to name another server. */
+export class OtherServer extends Error {}
+
 /** A sign-in that happens elsewhere: on a phone, in a browser. */
 export interface SignInElsewhere<T> {
   /** `Sign in to Happy`. */
@@ -32,7 +35,7 @@ export interface SignInElsewhere<T> {
   run(onCode: (code: SignInCode) => void, signal: AbortSignal): Promise<T>;
 }
 
-/** All that forms ask of a person: VS Code in the extension, a script in tests. Every question throws Dismissed when it is closed. */
+/** All that forms ask of a person: VS Code in the extension, a script in tests. Every question throws Dismissed when it is closed; `elsewhere` throws OtherServer too. */
 export interface AskPerson {
   /** `check` gives what is wrong with a value, or null. */
   text(options: { readonly title: string; readonly prompt: string; readonly value?: string; readonly hidden?: boolean; readonly check?: (value: string) => string | null }): Promise<string>;

@@ -1,5 +1,11 @@
 import type { SignInCode } from './ask.ts';
 
+export interface Problem {
+  readonly text: string;
+  /** The code ran out: the server is there. */
+  readonly expired: boolean;
+}
+
 /** What a sign-in panel shows: a code that waits, or why there is none. */
 interface LinkPage {
   readonly title: string;
@@ -7,10 +13,10 @@ interface LinkPage {
   readonly steps: readonly string[];
   readonly about: string;
   readonly code: SignInCode | null;
-  /** Why no code is shown; null while one is or comes. */
-  readonly problem: string | null;
+  /** Why no code is shown, in one line; null while one is or comes. */
+  readonly problem: Problem | null;
   /** Addresses of the commands behind the buttons. */
-  readonly commands: { readonly copy: string; readonly open: string; readonly again: string; readonly cancel: string };
+  readonly commands: { readonly copy: string; readonly open: string; readonly again: string; readonly server: string; readonly cancel: string };
 }
 
 /** The panel's document. No script runs in it; nothing loads but our own style sheet and the code as a `data:` image. `now` in milliseconds since the epoch. */
@@ -37,16 +43,21 @@ ${body(page, now)}
 
 function body({ steps, about, code, problem, commands }: LinkPage, now: number): string {
   const link = (label: string, address: string, look = ''): string => `<a class="button ${look}" role="button" href="${escapeHtml(address)}">${label}</a>`;
-  if (problem !== null) return `<p class="problem" role="alert">${escapeHtml(problem)}</p>\n<p class="actions">${link('Show a New Code', commands.again)} ${link('Cancel', commands.cancel, 'quiet')}</p>`;
+  const cancel = link('Cancel', commands.cancel, 'quiet');
+  const change = link('Change Server…', commands.server, 'quiet');
+  if (problem !== null) {
+    const ways = problem.expired ? link('Show a New Code', commands.again) : `${link('Try Again', commands.again)} ${change}`;
+    return `<p class="problem" role="alert">${escapeHtml(problem.text)}</p>\n<p class="actions">${ways} ${cancel}</p>`;
+  }
   const list = `<ol>${steps.map((step) => `<li>${escapeHtml(step)}</li>`).join('')}</ol>`;
-  if (code === null) return `${list}\n<p class="waiting" role="status">Asking the server for a code…</p>\n<p class="actions">${link('Cancel', commands.cancel, 'quiet')}</p>`;
+  if (code === null) return `${list}\n<p class="waiting" role="status">Asking the server for a code…</p>\n<p class="actions">${change} ${cancel}</p>`;
   // No time of day: this host may stand in another time zone than the person.
   const minutes = Math.max(1, Math.round((code.expiresAt - now) / 60_000));
   return [
     list,
     code.qr === null ? '' : `<img class="qr" alt="QR code of the link below" src="${qrImage(code.qr)}">`,
     `<p class="link" aria-label="Link"><code>${escapeHtml(code.link)}</code></p>`,
-    `<p class="actions">${link('Copy Link', commands.copy)} ${link('Open Link', commands.open, 'quiet')} ${link('Cancel', commands.cancel, 'quiet')}</p>`,
+    `<p class="actions">${link('Copy Link', commands.copy)} ${link('Open Link', commands.open, 'quiet')} ${cancel}</p>`,
     `<p class="waiting" role="status">Waiting until it is confirmed there. The code lasts ${minutes === 1 ? 'a minute' : `${minutes} minutes`}; this tab closes by itself.</p>`,
     `<p class="about">${escapeHtml(about)}</p>`,
   ].join('\n');

@@ -1,16 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import * as vscode from 'vscode';
 import type { Logger } from '../../core/model/context.ts';
-import { describeError, isAbort } from '../../core/model/errors.ts';
+import { describeError, isAbort, PilothouseError } from '../../core/model/errors.ts';
+import { whyUnreachable } from '../../core/transport/reason.ts';
 import { Dismissed } from '../commands/dismissed.ts';
 import type { CommandName } from '../contributions.ts';
 import { commandId, VIEWS } from '../contributions.ts';
 import { failureText } from '../tree/text.ts';
 import type { SignInCode, SignInElsewhere } from './ask.ts';
+import { OtherServer } from './ask.ts';
+import type { Problem } from './linkHtml.ts';
 import { linkHtml } from './linkHtml.ts';
 
 /** The only commands that a panel can run; each is given the panel's own id. */
-const COMMANDS = { copy: 'copySignInLink', open: 'openSignInLink', again: 'newSignInCode', cancel: 'cancelSignIn' } as const satisfies Record<string, CommandName>;
+const COMMANDS = { copy: 'copySignInLink', open: 'openSignInLink', again: 'newSignInCode', server: 'changeSignInServer', cancel: 'cancelSignIn' } as const satisfies Record<string, CommandName>;
 type SignInStep = keyof typeof COMMANDS;
 
 interface OpenPanel {
@@ -18,6 +21,8 @@ interface OpenPanel {
   /** Asks for another code, where one is waited for. */
   again: (() => void) | null;
   readonly close: () => void;
+  /** Ends the sign-in, for another server to be named. */
+  readonly leave: () => void;
 }
 
 /** Sign-ins that happen elsewhere, each in an editor tab without any script. Closing the tab cancels. */
@@ -31,7 +36,7 @@ export class SignInPanels implements vscode.Disposable {
     this.log = log;
   }
 
-  /** Shows the code until the sign-in is done, and another one when it ran out and the person asks. Rejects with Dismissed when the person cancels. */
+  /** Shows the code until the sign-in is done, and another one when it ran out and the person asks. Rejects with Dismissed when the person cancels, with OtherServer when they want to name another one. */
   async run<T>(signIn: SignInElsewhere<T>): Promise<T> {
     const id = randomUUID();
     const abort = new AbortController();
@@ -40,15 +45,15 @@ export class SignInPanels implements vscode.Disposable {
       enableScripts: false, enableForms: false, enableCommandUris: Object.values(COMMANDS).map(commandId), localResourceRoots: [media], retainContextWhenHidden: false,
     });
     panel.iconPath = vscode.Uri.joinPath(media, 'pilothouse.svg');
-    const open: OpenPanel = { code: null, again: null, close: () => panel.dispose() };
+    const open: OpenPanel = { code: null, again: null, close: () => panel.dispose(), leave: () => abort.abort(new OtherServer()) };
     this.panels.set(id, open);
     const closed = panel.onDidDispose(() => abort.abort(new Dismissed()));
     const address = (step: SignInStep): string => `command:${commandId(COMMANDS[step])}?${encodeURIComponent(JSON.stringify([id]))}`;
-    const show = (code: SignInCode | null, problem: string | null): void => {
+    const show = (code: SignInCode | null, problem: Problem | null): void => {
       if (abort.signal.aborted) return;
       open.code = code;
       panel.webview.html = linkHtml(
-        { title: signIn.title, server: signIn.server, steps: signIn.steps, about: signIn.about, code, problem, commands: { copy: address('copy'), open: address('open'), again: address('again'), cancel: address('cancel') } },
+        { title: signIn.title, server: signIn.server, steps: signIn.steps, about: signIn.about, code, problem, commands: { copy: address('copy'), open: address('open'), again: address('again'), server: address('server'), cancel: address('cancel') } },
         { styleUri: panel.webview.asWebviewUri(vscode.Uri.joinPath(media, 'sign-in.css')).toString(), cspSource: panel.webview.cspSource }, Date.now(),
       );
     };
@@ -58,9 +63,9 @@ export class SignInPanels implements vscode.Disposable {
         try {
           return await signIn.run((code) => show(code, null), abort.signal);
         } catch (error) {
-          if (abort.signal.aborted || isAbort(error)) throw new Dismissed();
+          if (abort.signal.aborted || isAbort(error)) throw left(abort.signal);
           this.log.info('a sign-in was not confirmed', { error: describeError(error) });
-          show(null, failureText(error));
+          show(null, problemOf(error));
           await this.askedAgain(open, abort.signal);
         }
       }
@@ -77,6 +82,7 @@ export class SignInPanels implements vscode.Disposable {
     if (open === undefined) return;
     if (step === 'cancel') open.close();
     else if (step === 'again') open.again?.();
+    else if (step === 'server') open.leave();
     else if (open.code !== null && step === 'copy') {
       await vscode.env.clipboard.writeText(open.code.link);
       vscode.window.setStatusBarMessage('Pilothouse: the link was copied.', 4_000);
@@ -89,7 +95,7 @@ export class SignInPanels implements vscode.Disposable {
 
   private askedAgain(open: OpenPanel, signal: AbortSignal): Promise<void> {
     const asked = Promise.withResolvers<void>();
-    const onAbort = (): void => asked.reject(new Dismissed());
+    const onAbort = (): void => asked.reject(left(signal));
     signal.addEventListener('abort', onAbort, { once: true });
     open.again = asked.resolve;
     return asked.promise.finally(() => {
@@ -97,4 +103,15 @@ export class SignInPanels implements vscode.Disposable {
       open.again = null;
     });
   }
+}
+
+function left(signal: AbortSignal): Error {
+  return signal.reason instanceof OtherServer ? signal.reason : new Dismissed();
+}
+
+/** What failed, in one line. */
+function problemOf(error: unknown): Problem {
+  const why = whyUnreachable(error);
+  const said = failureText(error);
+  return { text: why === null ? said : `${said.replace(/\.$/, '')}: ${why}.`, expired: error instanceof PilothouseError && error.code === 'link_expired' };
 }

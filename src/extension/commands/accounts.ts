@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import { sessionKey } from '../../core/model/session.ts';
 import type { AccountRecord } from '../accounts/record.ts';
 import { agreedServer, hostOf, serverProblem } from '../accounts/server.ts';
+import { signInSomewhere } from '../accounts/somewhere.ts';
 import type { AccountSystem, Given } from '../accounts/system.ts';
 import { vscodeAsk } from '../accounts/vscodeAsk.ts';
 import type { CommandName } from '../contributions.ts';
@@ -25,11 +26,8 @@ export function systemOf({ accounts }: Pick<Services, 'accounts'>, given: Given)
 export async function addAccount(services: Services, system: AccountSystem, given: Given): Promise<void> {
   const ask = vscodeAsk(services.signIns);
   const { serverUrl, name } = given;
-  const address = typeof serverUrl === 'string' ? serverUrl : await ask.text({
-    title: system.label.replace('…', ': server'), prompt: 'Address of its server.', value: system.defaultServer(), check: serverProblem,
-  });
-  const server = await agreedServer(ask, system, address);
-  const secret = await system.signIn(ask, server, given);
+  const known = typeof serverUrl === 'string' ? await agreedServer(ask, system, serverUrl) : null;
+  const { server, secret } = await signInSomewhere(ask, system, known, given);
   const { record, kept } = await services.accounts.add({ system, ...server, secret, ...(typeof name === 'string' && name.trim() !== '' ? { name: name.trim() } : {}) });
   tellKept(record, kept);
 }
@@ -68,7 +66,8 @@ export async function removeAccount(services: Services, record: AccountRecord): 
 export async function signInAccount(services: Services, record: AccountRecord, given: Given): Promise<void> {
   const system = services.accounts.systemOf(record);
   if (system === null) return;
-  const secret = await system.signIn(vscodeAsk(services.signIns), record, given);
+  const { server, secret } = await signInSomewhere(vscodeAsk(services.signIns), system, record, given);
+  if (server !== record) await services.accounts.edit(record.connectionId, { name: record.name, serverUrl: server.serverUrl, allowPlainHttp: server.allowPlainHttp });
   tellKept(record, await services.accounts.signIn(record.connectionId, secret));
   await services.lostSecrets.forget(record.connectionId);
 }
@@ -92,5 +91,6 @@ export const accountCommands = {
   copySignInLink: (services, target) => services.signIns.step(target, 'copy'),
   openSignInLink: (services, target) => services.signIns.step(target, 'open'),
   newSignInCode: (services, target) => services.signIns.step(target, 'again'),
+  changeSignInServer: (services, target) => services.signIns.step(target, 'server'),
   cancelSignIn: (services, target) => services.signIns.step(target, 'cancel'),
 } as const satisfies Partial<Record<CommandName, Handler>>;

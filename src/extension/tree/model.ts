@@ -29,7 +29,7 @@ export interface TreeModel {
 }
 
 /** Whether a session waits for the person: a permission, a question or a plan is open. */
-export function needsPerson(session: Session): boolean {
+function needsPerson(session: Session): boolean {
   return !session.archived && session.waiting.length > 0;
 }
 

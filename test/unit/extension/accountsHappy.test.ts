@@ -1,12 +1,16 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { JsonValue } from '../../../src/core/model/json.ts';
 import { Credentials } from '../../../src/core/systems/happy/index.ts';
+import { whyUnreachable } from '../../../src/core/transport/reason.ts';
 import type { SignInElsewhere } from '../../../src/extension/accounts/ask.ts';
+import { OtherServer } from '../../../src/extension/accounts/ask.ts';
 import { happyAccounts, happySecret, happyWays, readHappySecret } from '../../../src/extension/accounts/happy.ts';
 import { linkHtml, qrImage } from '../../../src/extension/accounts/linkHtml.ts';
 import { accountSystems } from '../../../src/extension/accounts/registry.ts';
+import { signInSomewhere } from '../../../src/extension/accounts/somewhere.ts';
+import type { AccountSystem } from '../../../src/extension/accounts/system.ts';
 import { Phone } from '../../loopback/happy/phone.ts';
 import { startHappyServer } from '../../loopback/happy/server.ts';
 import { AccountsWorld, Script } from './accountsWorld.ts';
@@ -130,10 +134,28 @@ describe('ways to sign in to Happy', () => {
   });
 });
 
+describe('a server that is changed in the midst of a sign-in', () => {
+  it('is asked for, with the one before as its beginning, as often as the person changes it', async () => {
+    const system = { ...happyAccounts(env), signIn: vi.fn<AccountSystem['signIn']>().mockRejectedValueOnce(new OtherServer()).mockRejectedValueOnce(new OtherServer()).mockResolvedValueOnce('signed in') };
+    const script = new Script('http://127.0.0.1:5', 'https://second.example');
+    expect(await signInSomewhere(script, system, { serverUrl: 'https://first.example', allowPlainHttp: false }, {})).toEqual({ server: { serverUrl: 'https://second.example', allowPlainHttp: false }, secret: 'signed in' });
+    expect(system.signIn.mock.calls.map(([, server]) => server.serverUrl)).toEqual(['https://first.example', 'http://127.0.0.1:5', 'https://second.example']);
+    await expect(signInSomewhere(new Script(), { ...system, signIn: () => Promise.reject(new Error('refused')) }, { serverUrl: 'https://first.example', allowPlainHttp: false }, {})).rejects.toThrow('refused');
+  });
+
+  it('is told why it cannot be reached', async () => {
+    const refused = await happyAccounts(env).signIn(new Script('link', undefined), { serverUrl: 'http://127.0.0.1:9', allowPlainHttp: false }, {}).catch((error: unknown) => error);
+    expect(whyUnreachable(refused)).toBe('nothing answers at this address');
+    expect([whyUnreachable(new Error('x', { cause: Object.assign(new Error('y'), { code: 'CERT_HAS_EXPIRED' }) })), whyUnreachable(new AggregateError([Object.assign(new Error('z'), { code: 'ENOTFOUND' })])), whyUnreachable(new Error('x')), whyUnreachable('x')])
+      .toEqual(['its certificate has expired', 'there is no such host', null, null]);
+  });
+});
+
 describe('the sign-in panel', () => {
-  const commands = { copy: 'command:a?1', open: 'command:b', again: 'command:c', cancel: 'command:d' };
+  const commands = { copy: 'command:a?1', open: 'command:b', again: 'command:c', server: 'command:e', cancel: 'command:d' };
   const page = { title: 'Sign in', server: 'x"><script>1</script>', steps: ['One <b>', 'Two'], about: 'About', commands };
   const asset = { styleUri: 'https://res/sign-in.css', cspSource: 'https://res' };
+  const buttons = (html: string): string[] => [...html.matchAll(/href="(command:[^"]*)">([^<]*)/g)].map(([, address = '', label = '']) => `${label} ${address}`);
   const rows = [[true, true, false], [false, true, true], [true, false, true]];
 
   it('runs nothing, loads nothing but its style and the code, and quotes what it is told', () => {
@@ -149,9 +171,14 @@ describe('the sign-in panel', () => {
 
   it('says that it waits for a code, and why there is none', () => {
     expect(linkHtml({ ...page, code: null, problem: null }, asset, 0)).toContain('Asking the server for a code');
-    const html = linkHtml({ ...page, code: null, problem: 'Nobody confirmed it. & <i>' }, asset, 0);
+    const html = linkHtml({ ...page, code: null, problem: { text: 'Nobody confirmed it. & <i>', expired: true } }, asset, 0);
     expect(html).toContain('Nobody confirmed it. &amp; &lt;i&gt;');
-    expect(html).toContain('href="command:c"');
+    expect(buttons(html)).toEqual(['Show a New Code command:c', 'Cancel command:d']);
+  });
+
+  it('offers to try again and to change the server where it cannot be reached, and while it is asked', () => {
+    expect(buttons(linkHtml({ ...page, code: null, problem: { text: 'It cannot be reached.', expired: false } }, asset, 0))).toEqual(['Try Again command:c', 'Change Server… command:e', 'Cancel command:d']);
+    expect(buttons(linkHtml({ ...page, code: null, problem: null }, asset, 0))).toEqual(['Change Server… command:e', 'Cancel command:d']);
   });
 
   it('draws every dark module once, on white, with the quiet zone that readers need', () => {
