@@ -11,22 +11,20 @@ interface Line {
 /** The side bar is 300 px wide at first. Rows of the first level begin their label here, deeper ones an indent further, and all end before the scroll bar. */
 const FIRST_LABEL = 57;
 const INDENT = 8;
-const END = 284;
+const END = 282;
 /** A description is set smaller, a little away from its label. Pixels, and its part of the label's size. */
 const GAP = 6;
 const SMALLER = 0.9;
 /** Of what is asked, so much is seen beside a title. */
 const ASKED = 74;
 
-/** Pixels of a letter at 13 px in a wide sans-serif: where VS Code's font is narrower, more is seen. */
+const WIDTHS: readonly (readonly [RegExp, number])[] = [[/[iljIJ.,:;'|!]/, 4], [/[tfr ()[\]/·-]/, 5], [/[ckosvxyzLFT]/, 7.8], [/[mwMW@%…]/, 12.6], [/[A-Z&]/, 9.4], [/[\u2e80-\uffff]/, 13]];
+const USUAL = 8.3;
+
+/** Pixels of a text at 13 px in a wide sans-serif: where VS Code's font is narrower, more is seen. */
 function widthOf(text: string): number {
   let width = 0;
-  for (const letter of text) {
-    if (/[iljIJtfr .,:;'|!()[\]·/-]/.test(letter)) width += 4.4;
-    else if (/[mwMW@%…]/.test(letter)) width += 12;
-    else if (/[A-Z&]/.test(letter)) width += 9.2;
-    else width += (letter.codePointAt(0) ?? 0) >= 0x2e80 ? 13 : 8;
-  }
+  for (const letter of text) width += letter.length > 1 ? 13 : (WIDTHS.find(([letters]) => letters.test(letter))?.[1] ?? USUAL);
   return width;
 }
 
@@ -46,12 +44,12 @@ export function titleOf(session: Pick<Session, 'title'>, max = 120): string {
   return oneLine(session.title, max) || UNTITLED;
 }
 
-/** `asks · 2 m · claude`: at the side bar's first width the title is cut, and state and age are not. `level` is 1 for the roots of the tree. */
+/** `asks · 2 m`: at the side bar's first width the title is cut, and state and age are not; the agent is in what is read out and in the tooltip. `level` is 1 for the roots of the tree. */
 export function sessionLine(session: Session, { now, dormant, level }: { readonly now: number; readonly dormant: boolean; readonly level: number }): Line {
   const first = `${stateInShort(session, dormant)} · ${age(session.updatedAt, now)}`;
   const owner = ownerWord(session);
   // VS Code's own mark for what is cut needs room too.
-  return { label: fitted(titleOf(session), roomAt(level) - widthOf(`${first} …`) * SMALLER), description: [first, oneLine(session.agent, 30), ...(owner === '' ? [] : [owner])].join(' · ') };
+  return { label: fitted(titleOf(session), roomAt(level) - widthOf(owner === '' ? first : `${first} …`) * SMALLER), description: owner === '' ? first : `${first} · ${owner}` };
 }
 
 /** A request under Needs You: whose it is, and the beginning of what is asked. */
