@@ -1,5 +1,5 @@
 /**
- * What is bundled, and how: the extension (CommonJS, `vscode` external), the store's worker, the core as a library, the CLI and the chat page.
+ * What is bundled, and how: the extension (CommonJS, `vscode` external), the threads of the store and of attachments, the core as a library, the CLI and the chat page.
  * `vscode` is external for the extension alone: an import of it below src/extension breaks the core's bundle, and so the build.
  */
 import { inlineWorker } from './inline-worker.mjs';
@@ -25,13 +25,16 @@ export function bundles({ root, dist, dev = false }) {
   /** @type {import('esbuild').BuildOptions} */
   const node = { ...shared, platform: 'node', target: 'node22', define: { navigator: 'undefined' } };
   const commonJs = { ...node.define, 'import.meta.url': '"file:///bundled"' };
+  // Where its threads' bundles lie beside it.
+  const ownUrl = { define: { ...node.define, 'import.meta.url': 'pilothouseUrl' }, banner: { js: "'use strict';const pilothouseUrl=require('node:url').pathToFileURL(__filename).href;" } };
   // Bundled CommonJS dependencies call require() for Node's own modules, which an ES module does not have by itself.
   const requireShim = "import{createRequire as pilothouseRequire}from'node:module';const require=pilothouseRequire(import.meta.url);";
   // Before anything of the bundle runs: some of it asks for what an older Node does not have.
   const nodeCheck = "if(Number(process.versions.node.split('.')[0])<22){process.stderr.write('pilothouse needs Node 22 or later; this is '+process.version+'.\\n');process.exit(1);}";
   return {
-    extension: { ...node, entryPoints: ['src/extension/activate.ts'], outfile: `${dist}/extension.cjs`, format: 'cjs', external: ['vscode'], define: commonJs },
+    extension: { ...node, entryPoints: ['src/extension/activate.ts'], outfile: `${dist}/extension.cjs`, format: 'cjs', external: ['vscode'], ...ownUrl },
     'store-worker': { ...node, entryPoints: ['src/core/session/store/worker.ts'], outfile: `${dist}/store-worker.cjs`, format: 'cjs', define: commonJs },
+    'attachment-worker': { ...node, entryPoints: ['src/core/systems/happy/crypto/blobWorker.ts'], outfile: `${dist}/attachment-worker.cjs`, format: 'cjs', define: commonJs },
     core: { ...node, entryPoints: ['src/core/index.ts'], outfile: `${dist}/core.js`, format: 'esm', banner: { js: requireShim } },
     cli: { ...node, entryPoints: ['src/cli/main.ts'], outfile: `${dist}/cli.js`, format: 'esm', banner: { js: `#!/usr/bin/env node\n${nodeCheck}${requireShim}` } },
     page: {

@@ -23,7 +23,8 @@ import { plainContext, SessionNormaliser } from '../../src/core/systems/happy/no
 import type { MessageInput } from '../../src/core/systems/happy/normalise/index.ts';
 import { systemClock } from '../../src/core/transport/clock.ts';
 import { silentLogger } from '../../src/core/transport/logger.ts';
-import { summarise } from './measure.ts';
+import type { Hold } from './measure.ts';
+import { HoldWatch, summarise } from './measure.ts';
 
 export interface BenchFleet {
   readonly url: string;
@@ -61,23 +62,6 @@ const connection = (): HappyConnection => happyConnection({
   connectionId: 'happy', name: 'Happy', serverUrl: fleet.url, allowPlainHttp: false, credentials: explicitCredentials({ token: fleet.token, secret: fleet.secret }, { serverUrl: fleet.url }),
 });
 
-/** The longest time for which the event loop was held. */
-function holds(): { end(): number } {
-  let last = performance.now();
-  let longest = 0;
-  const timer = setInterval(() => {
-    const now = performance.now();
-    longest = Math.max(longest, now - last);
-    last = now;
-  }, 1);
-  return {
-    end() {
-      clearInterval(timer);
-      return Math.round(Math.max(longest, performance.now() - last) * 10) / 10;
-    },
-  };
-}
-
 async function settle(): Promise<NodeJS.MemoryUsage> {
   await new Promise((resolve) => setTimeout(resolve, 200));
   globalThis.gc?.();
@@ -104,6 +88,20 @@ async function listOurs(): Promise<Record<string, unknown>> {
   });
   await backend[Symbol.asyncDispose]();
   return { sessions: found.length, ...memory };
+}
+
+/** The same list in a fleet with a store, as the sidebar has it. */
+async function listFleet(): Promise<Record<string, unknown>> {
+  const store = await openStore({ directory: path.join(folder, 'store'), key: new Uint8Array(32).fill(7), log: silentLogger, clock: systemClock });
+  const made = new Fleet({ store, log: silentLogger, clock: systemClock, stateDir: path.join(folder, 'state') });
+  const memory = await measured(async () => {
+    await made.setConnections([connection()]);
+    await made.settled();
+  });
+  const sessions = made.sessions().length;
+  await made[Symbol.asyncDispose]();
+  await store[Symbol.asyncDispose]();
+  return { sessions, ...memory };
 }
 
 async function listObvious(): Promise<Record<string, unknown>> {
@@ -155,17 +153,19 @@ async function withFleet<T>(work: (made: Fleet) => Promise<T>): Promise<T> {
 function openOurs(): Promise<Record<string, unknown>> {
   return withFleet(async (made) => {
     let firstScreenMs = 0;
+    let firstScreen: Hold = { longestHoldMs: 0, longestHoldCpuMs: 0 };
     let rows = 0;
-    const memory = await measured(async () => {
+    const memory = await measured(async (watch) => {
       const began = performance.now();
       const runtime = await made.open(sessionKey({ connectionId: 'happy', id: fleet.longId }));
       while (runtime.loading) await new Promise((resolve) => setTimeout(resolve, 1));
       firstScreenMs = Math.round(performance.now() - began);
+      firstScreen = watch.lap();
       await runtime.historyRead();
       await runtime.transcript.flush();
       rows = runtime.transcript.total;
     });
-    return { messages: fleet.longMessages, rows, firstScreenMs, ...memory };
+    return { messages: fleet.longMessages, rows, firstScreenMs, firstScreenHoldMs: firstScreen.longestHoldMs, firstScreenHoldCpuMs: firstScreen.longestHoldCpuMs, ...memory };
   });
 }
 
@@ -237,19 +237,19 @@ function push(): Promise<Record<string, unknown>> {
   });
 }
 
-async function measured(work: () => Promise<void>): Promise<{ readonly ms: number; readonly rssMb: number; readonly heapMb: number; readonly longestHoldMs: number }> {
+async function measured(work: (watch: HoldWatch) => Promise<void>): Promise<{ readonly ms: number; readonly rssMb: number; readonly heapMb: number } & Hold> {
   const before = await settle();
-  const held = holds();
+  const watch = new HoldWatch();
   const began = performance.now();
-  await work();
+  await work(watch);
   const ms = Math.round(performance.now() - began);
-  const longestHoldMs = held.end();
+  const held = watch.end();
   const after = await settle();
   const mb = (bytes: number): number => Math.round(bytes / 1_048_576);
-  return { ms, rssMb: mb(after.rss - before.rss), heapMb: mb(after.heapUsed - before.heapUsed), longestHoldMs };
+  return { ms, rssMb: mb(after.rss - before.rss), heapMb: mb(after.heapUsed - before.heapUsed), ...held };
 }
 
-const works: Readonly<Record<string, () => Promise<Record<string, unknown>>>> = { listOurs, listObvious, openOurs, openObvious, push };
+const works: Readonly<Record<string, () => Promise<Record<string, unknown>>>> = { listOurs, listFleet, listObvious, openOurs, openObvious, push };
 try {
   const work = works[what];
   if (work === undefined) throw new Error(`There is no measurement ${what}.`);

@@ -4,9 +4,12 @@ import type { Entry } from '../model/entry.ts';
 import { isJsonObject } from '../model/json.ts';
 import type { SessionKey } from '../model/session.ts';
 import type { TranscriptView } from '../session/transcript-api.ts';
+import { Slicer } from '../transport/slices.ts';
 
 const FIRST_PAGE = 200;
 const PAGE = 500;
+/** Entries that the transcript takes in and writes at once: a few milliseconds of the event loop. */
+const PORTION = 400;
 
 interface Mark {
   /** Ids of the newest prompts and answers that were taken when everything older had been. */
@@ -15,7 +18,7 @@ interface Mark {
 
 /**
  * Reads a session's history from its system into the transcript, newest page first, until it meets what was read before (a page that holds a
- * marked entry) or the beginning. A chat shows its end at once; what is older comes in behind it, page by page, with a rest between pages.
+ * marked entry) or the beginning. A chat shows its end at once; what is older comes in behind it, in portions that leave the event loop to others.
  */
 export async function importHistory(options: {
   readonly handle: SessionHandle; readonly transcript: TranscriptView; readonly keep: Keep; readonly key: SessionKey; readonly signal: AbortSignal; readonly onFirstPage: () => void;
@@ -29,7 +32,13 @@ export async function importHistory(options: {
   for (;;) {
     const page: { readonly items: readonly Entry[]; readonly next: string | null } = await handle.history({ ...(cursor === null ? {} : { cursor }), limit: newest === null ? FIRST_PAGE : PAGE, stored, signal });
     if (signal.aborted) return;
-    if (page.items.length > 0) transcript.add(page.items);
+    const slicer = new Slicer({ signal });
+    for (let from = 0; from < page.items.length; from += PORTION) {
+      if (slicer.due(true)) await slicer.rest();
+      transcript.add(page.items.slice(from, from + PORTION));
+      // The end is shown before it is written.
+      if (newest !== null && from + PORTION < page.items.length) await transcript.flush();
+    }
     if (newest === null) {
       const telling = page.items.filter(isTelling).map((entry) => entry.id);
       newest = telling.slice(-20).concat(telling.slice(0, 20));
@@ -37,9 +46,7 @@ export async function importHistory(options: {
     }
     cursor = page.next;
     if (cursor === null || page.items.some((entry) => isTelling(entry) && known.has(entry.id))) break;
-    // A long history must not keep the host from anything else.
     await transcript.flush();
-    await new Promise((resolve) => setImmediate(resolve));
   }
   await transcript.flush();
   if (newest !== null && newest.length > 0) await keep.set(key, JSON.stringify({ newest } satisfies Mark));

@@ -10,6 +10,7 @@ import type { ProxyRoute, ProxySource } from './proxy.ts';
 import { ProxyError } from './proxy.ts';
 import { whyUnreachable } from './reason.ts';
 import { redact } from './redact.ts';
+import { Slicer } from './slices.ts';
 
 export { isLoopback } from './loopback.ts';
 
@@ -133,6 +134,8 @@ export class HttpClient implements AsyncDisposable {
   /** The answer's body as JSON; null for an empty one. */
   async json(request: HttpRequest): Promise<JsonValue> {
     const answer = await this.request(request);
+    const slicer = new Slicer({ signal: request.signal });
+    if (slicer.due()) await slicer.rest();
     const text = new TextDecoder().decode(answer.body);
     if (text.trim() === '') return null;
     try {

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Clock } from '../../../src/core/model/context.ts';
 import type { Entry } from '../../../src/core/model/entry.ts';
+import { importHistory } from '../../../src/core/fleet/history.ts';
 import { systemClock } from '../../../src/core/transport/clock.ts';
-import { outboxItem, until } from '../store/support.ts';
+import { outboxItem, textEntry, until } from '../store/support.ts';
 import type { FleetWindow } from './fleetWorld.ts';
 import { FleetWorld, keyOf, texts } from './fleetWorld.ts';
 
@@ -30,6 +31,35 @@ async function openOnce(total: number): Promise<number> {
   await until(() => !window.fleet.isOpen(keyOf('a')));
   return handle.historyReads - before;
 }
+
+it('a page is handed to the transcript in portions, with the event loop at liberty between them', async () => {
+  let turn = 0;
+  const timer = setInterval(() => (turn += 1), 1);
+  const [taken, turns, firsts]: [number[], number[], number[]] = [[], [], []];
+  let unwritten = 0;
+  const handle = { history: ({ cursor }: { readonly cursor?: string }) => Promise.resolve({ items: Array.from({ length: 1_000 }, (_, index) => textEntry(`${cursor ?? 'end'}-${index}`, [index])), next: cursor === undefined ? 'older' : null }) };
+  const transcript = {
+    total: 0,
+    add(entries: readonly Entry[]) {
+      taken.push(entries.length);
+      turns.push(turn);
+      unwritten += entries.length;
+      // What taking them in costs.
+      for (const until_ = performance.now() + 5; performance.now() < until_;);
+    },
+    flush: () => Promise.resolve(void (unwritten = 0)),
+  };
+  const keep = { get: () => Promise.resolve(null), set: () => Promise.resolve() };
+  // Only what importHistory uses of them.
+  const parts = { handle, transcript, keep } as unknown as Pick<Parameters<typeof importHistory>[0], 'handle' | 'transcript' | 'keep'>;
+  await importHistory({ ...parts, key: keyOf('a'), signal: new AbortController().signal, onFirstPage: () => firsts.push(taken.length, unwritten) });
+  clearInterval(timer);
+  expect(taken.reduce((sum, count) => sum + count)).toBe(2_000);
+  expect(Math.max(...taken)).toBeLessThanOrEqual(500);
+  expect(new Set(turns).size).toBe(turns.length);
+  // The end of the session is shown before any of it was written.
+  expect(firsts).toEqual([taken.length / 2, 1_000]);
+});
 
 describe('the history of a session', () => {
   it('is read whole once, then only what is new, and never twice', async () => {

@@ -7,7 +7,7 @@ import type { KeyedRow } from '../../../src/core/systems/happy/crypto/keyring.ts
 import { Keyring } from '../../../src/core/systems/happy/crypto/keyring.ts';
 import { contentKeyPair, wrapKey } from '../../../src/core/systems/happy/crypto/keys.ts';
 import { openAll, openEach } from '../../../src/core/systems/happy/crypto/openAll.ts';
-import { inSlices, SLICE_MS } from '../../../src/core/systems/happy/crypto/slices.ts';
+import { inSlices, SLICE_MS } from '../../../src/core/transport/slices.ts';
 import type * as x25519 from '../../../src/core/systems/happy/crypto/x25519.ts';
 import { bytes, CountedPace, flipped, happy } from './cryptoSupport.ts';
 
@@ -175,7 +175,7 @@ describe('slices', () => {
     const busy = (): void => {
       for (const until = performance.now() + 1; performance.now() < until;);
     };
-    await inSlices(rows, busy, {});
+    await inSlices(rows, busy);
     clearInterval(timer);
     expect(turns).toBeGreaterThan(3);
   });

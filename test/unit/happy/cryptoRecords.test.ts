@@ -7,11 +7,11 @@ import { HappyError } from '../../../src/core/systems/happy/errors.ts';
 import type { JsonValue } from '../../../src/core/model/json.ts';
 import { aesKey, gcmSeal } from '../../../src/core/systems/happy/crypto/aes.ts';
 import { toBase64 } from '../../../src/core/systems/happy/crypto/base64.ts';
-import { openBlobWith, sealBlobWith } from '../../../src/core/systems/happy/crypto/blob.ts';
+import { sealBlobWith } from '../../../src/core/systems/happy/crypto/blob.ts';
 import type { Cipher } from '../../../src/core/systems/happy/crypto/cipher.ts';
 import { dataKeyCipher, legacyCipher } from '../../../src/core/systems/happy/crypto/cipher.ts';
 import { secretboxSeal } from '../../../src/core/systems/happy/crypto/nacl.ts';
-import { bytes, CountedPace, flipped, happy, hex, LONG } from './cryptoSupport.ts';
+import { bytes, flipped, happy, hex, LONG } from './cryptoSupport.ts';
 
 const random = (length: number): Uint8Array => Uint8Array.from(randomBytes(length));
 const text = new TextEncoder();
@@ -150,57 +150,6 @@ describe.each(kinds)('%s records', (kind) => {
       expect(() => ciphers[kind](wrong)).toThrow(HappyError);
       expect(() => ciphers[kind](wrong)).toThrow(new RegExp(`must be 32 bytes long, not ${length}\\.`));
     }
-  });
-});
-
-describe('attachments', () => {
-  const key = random(32);
-
-  it('are, around every border of a block and a piece, what tweetnacl makes of them', async () => {
-    const borders = [0, 1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 95, 96, 97, 65_503, 65_504, 65_505, 65_535, 65_536, 65_537, 131_040, 131_072, 131_103, 1_000_000];
-    for (const length of borders) {
-      const [plain, nonce] = [random(length), random(24)];
-      const blob = await sealBlobWith(key, plain, {}, nonce);
-      expect(Buffer.from(blob).equals(Buffer.concat([nonce, nacl.secretbox(plain, nonce, key)])), `${length} bytes`).toBe(true);
-      expect(Buffer.from((await openBlobWith(key, blob)) ?? []).equals(plain), `${length} bytes`).toBe(true);
-    }
-  });
-
-  it('have the tag of tweetnacl where its arithmetic is at its limits', async () => {
-    for (const fill of [0x00, 0xff, 0xfe, 0x80]) {
-      for (const length of [16, 48, 160, 4_096]) {
-        // A plaintext equal to the key stream XOR `fill` makes the authenticated bytes all `fill`.
-        const nonce = random(24);
-        const stream = nacl.secretbox(new Uint8Array(length), nonce, key).subarray(16);
-        const plain = stream.map((byte) => byte ^ fill);
-        const blob = await sealBlobWith(key, plain, {}, nonce);
-        expect(blob.subarray(40).every((byte) => byte === fill)).toBe(true);
-        expect(hex(blob.subarray(24))).toBe(hex(nacl.secretbox(plain, nonce, key)));
-      }
-    }
-  });
-
-  it('fail closed when cut at any byte, and with any bit of any byte turned', async () => {
-    const blob = await sealBlobWith(key, random(100));
-    for (let at = 0; at < blob.length; at += 1) {
-      expect(await openBlobWith(key, blob.subarray(0, at)), `cut at ${at}`).toBeNull();
-      for (let bit = 0; bit < 8; bit += 1) expect(await openBlobWith(key, flipped(blob, at, bit)), `bit ${bit} of byte ${at}`).toBeNull();
-    }
-    expect(await openBlobWith(random(32), blob)).toBeNull();
-  });
-
-  it('of 10 MiB let the event loop go again and again, and stop when they are aborted', async () => {
-    const cipher = dataKeyCipher(random(32));
-    const plain = new Uint8Array(10 * 1024 * 1024);
-    const sealing = new CountedPace(1);
-    const blob = await cipher.sealBlob(plain, { pace: sealing });
-    expect(Math.max(...sealing.slices)).toBeLessThanOrEqual(11);
-    expect(sealing.slices.length).toBeGreaterThan(20);
-    const abort = new AbortController();
-    const opening = new CountedPace(1, () => opening.slices.length === 5 && abort.abort());
-    await expect(cipher.openBlob(blob, { pace: opening, signal: abort.signal })).rejects.toMatchObject({ name: 'AbortError' });
-    expect(opening.slices).toHaveLength(5);
-    expect(Buffer.from((await cipher.openBlob(blob)) ?? []).equals(plain)).toBe(true);
   });
 });
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { vi } from 'vitest';
 import { fromBase64 } from '../../../src/core/systems/happy/crypto/base64.ts';
-import type { Pace } from '../../../src/core/systems/happy/crypto/slices.ts';
+import type { Pace } from '../../../src/core/transport/slices.ts';
 
 // A busy computer takes its time; what hangs is found all the same.
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
@@ -59,20 +59,22 @@ export class CountedPace implements Pace {
   readonly slices: number[] = [0];
   readonly onRest: () => void;
   readonly #perRead: number;
-  #now = 0;
+  #spent = 0;
 
   constructor(perRead: number, onRest: () => void = () => undefined) {
     this.#perRead = perRead;
     this.onRest = onRest;
   }
 
-  monotonic(): number {
-    this.#now += this.#perRead;
+  spent(): number {
+    const spent = this.#spent;
+    this.#spent += this.#perRead;
     this.slices[this.slices.length - 1] = (this.slices.at(-1) ?? 0) + 1;
-    return this.#now;
+    return spent;
   }
 
   rest(): Promise<void> {
+    this.#spent = this.#perRead;
     this.slices.push(0);
     this.onRest();
     return Promise.resolve();

@@ -90,7 +90,7 @@ describe('the public vectors', () => {
     expect(verifySignature(new Uint8Array(), new Uint8Array(64), new Uint8Array(31))).toBe(false);
   });
 
-  it('tweetnacl-js secretbox: 768, sealed and opened, in one go and in slices', async () => {
+  it('tweetnacl-js secretbox: 768, sealed and opened, as records and as attachments', async () => {
     for (const [key, nonce, message, box] of files.secretbox) {
       const blob = Buffer.concat([bytes(nonce), bytes(box)]);
       expect(hex(await sealBlobWith(bytes(key), bytes(message), {}, bytes(nonce)))).toBe(hex(blob));

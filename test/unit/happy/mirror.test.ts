@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toBase64 } from '../../../src/core/systems/happy/crypto/base64.ts';
@@ -35,8 +36,10 @@ class Lists implements MirrorSource {
   failAtPage = -1;
   /** Called before each page of sessions. */
   onPage: (page: number) => void = () => undefined;
-  sessions({ cursor }: { readonly cursor?: string | null }): Promise<{ rows: SessionRow[]; bad: number; next: string | null }> {
+  readonly limits: (number | undefined)[] = [];
+  sessions({ cursor, limit }: { readonly cursor?: string | null; readonly limit?: number }): Promise<{ rows: SessionRow[]; bad: number; next: string | null }> {
     this.requests += 1;
+    this.limits.push(limit);
     const from = Number(cursor ?? 0);
     if (from / this.pageSize === this.failAtPage) return Promise.reject(new HappyError('server_error', 'down'));
     const rows = this.rows.slice(from, from + this.pageSize);
@@ -70,11 +73,25 @@ const beat = (mirror: Mirror, event: Record<string, unknown>): void => {
   const read = readEphemeral(event);
   if (read !== null) mirror.applyEphemeral(read);
 };
+/** What works in slices may wait for some turns of the event loop. */
 const settle = async (): Promise<void> => {
-  for (let turn = 0; turn < 30; turn += 1) await Promise.resolve();
+  for (let turn = 0; turn < 8; turn += 1) {
+    for (let step = 0; step < 6; step += 1) await Promise.resolve();
+    await nextTurn();
+  }
 };
 
 describe('lists', () => {
+  it('asks for so many rows at once as are parsed in a slice, by what the last were like', async () => {
+    const { lists, mirror } = made();
+    const large = 'x'.repeat(20_000);
+    lists.rows = Array.from({ length: 8 }, (_, index) => sessionOf(`s${index}`, index === 2 || index === 3 ? { metadata: large } : {}));
+    await mirror.load();
+    // The first is a guess; the most that the server gives; 20 KB a row; the most again.
+    expect(lists.limits).toEqual([100, 200, 50, 200]);
+    expect(mirror.sessions()).toHaveLength(8);
+  });
+
   it('reads every page, decrypts what it can, and says of each row that it cannot read why', async () => {
     const { lists, mirror } = made();
     lists.rows = [

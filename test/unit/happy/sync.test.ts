@@ -23,6 +23,7 @@ class World {
   online = true;
   next = 1;
   requests = 0;
+  readonly limits: number[] = [];
   failing = 0;
   readonly told: number[] = [];
   readonly paged: number[] = [];
@@ -41,6 +42,7 @@ class World {
   }
   read(range: MessageRange, limit: number): Promise<MessagesPage> {
     this.requests += 1;
+    this.limits.push(limit);
     if (this.failing > 0) {
       this.failing -= 1;
       return this.hold(null).then(() => Promise.reject(new HappyError('server_error', 'down')));
@@ -90,8 +92,12 @@ class World {
     this.paged.push(...messages.map((message) => message.seq));
   }
 }
+/** What works in slices may wait for some turns of the event loop. */
 const settle = async (): Promise<void> => {
-  for (let turn = 0; turn < 60; turn += 1) await Promise.resolve();
+  for (let turn = 0; turn < 8; turn += 1) {
+    for (let step = 0; step < 12; step += 1) await Promise.resolve();
+    await nextTurn();
+  }
 };
 
 describe('a session\'s messages', () => {
@@ -103,6 +109,21 @@ describe('a session\'s messages', () => {
     while (!world.sync.complete) await world.older();
     expect(world.paged.toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     expect(await world.sync.older()).toEqual([]);
+  });
+
+  it('catches up by as many at once as are parsed in a slice, by how large the last were', async () => {
+    const world = new World();
+    await world.open();
+    world.lose();
+    for (let count = 0; count < 9; count += 1) {
+      const seq = world.append();
+      if (seq === 5) world.stored.set(seq, rowOf(seq, 'x'.repeat(300_000)));
+    }
+    world.limits.length = 0;
+    await world.sync.catchUp();
+    expect(world.sync.watermark).toBe(9);
+    // Three a page: the second holds one of 400 KB, so that 133 KB a message are reckoned with.
+    expect(world.limits).toEqual([500, 500, 7]);
   });
 
   it('reads what lies between when a push comes ahead of it, and believes a hole that the server lists', async () => {

@@ -37,6 +37,8 @@ export type MessageRange = { readonly after: number } | { readonly before: numbe
 export const NEWEST = 2_147_483_647;
 /** The server's own limits of a page. */
 export const PAGE = { sessions: 200, active: 500, messages: 500, batch: 100 } as const;
+/** Characters of records that an answer should hold at most: it is parsed in one go, which takes about 5 ms for these. */
+const PAGE_CHARACTERS = 1_000_000;
 /** An attachment may be 10 MiB when encrypted, which adds 40 bytes. */
 export const LARGEST_FILE = 10 * 1024 * 1024 - 40;
 
@@ -46,6 +48,26 @@ interface Call extends CallOptions {
   /** A second request does no second thing: it may be tried again. */
   readonly idempotent: boolean;
   readonly tries?: number;
+}
+
+/** How many rows to ask for: as many as hold PAGE_CHARACTERS at most, by what the rows that came last were like. */
+export class PageSize {
+  readonly #most: number;
+  #limit: number;
+
+  /** `most` is the server's own limit, `first` what is asked for while nothing is known. */
+  constructor(most: number, first = most) {
+    this.#most = most;
+    this.#limit = first;
+  }
+
+  get limit(): number {
+    return this.#limit;
+  }
+
+  learn(rows: number, characters: number): void {
+    if (rows > 0) this.#limit = Math.max(1, Math.min(this.#most, Math.floor((PAGE_CHARACTERS * rows) / Math.max(1, characters))));
+  }
 }
 
 /**
@@ -75,13 +97,13 @@ export class HappyHttp {
     const next = answer.hasNext === true ? (answer.nextCursor ?? '') : null;
     // The end of the list is what sessions that are gone are told by: an answer that may be cut short is none.
     if (next === '' || (next !== null && next === page.cursor)) throw new HappyError('bad_answer', 'The Happy server said that there are more sessions, and not where. Try again.');
-    return { ...wire.rowsOf(wire.sessionRow, answer.sessions), next };
+    return { ...(await wire.rowsOf(wire.sessionRow, answer.sessions, page)), next };
   }
 
   /** Sessions that were seen within 15 minutes, the latest first; 500 at most. */
   async activeSessions(options: CallOptions = {}): Promise<{ readonly rows: readonly SessionRow[]; readonly bad: number }> {
     const answer = await this.#get(`/v2/sessions/active?limit=${PAGE.active}`, wire.sessionsPage, options);
-    return wire.rowsOf(wire.sessionRow, answer.sessions);
+    return wire.rowsOf(wire.sessionRow, answer.sessions, options);
   }
 
   /**
@@ -107,7 +129,7 @@ export class HappyHttp {
   }
 
   async machines(options: CallOptions = {}): Promise<{ readonly rows: readonly MachineRow[]; readonly bad: number }> {
-    return wire.rowsOf(wire.machineRow, await this.#get('/v1/machines', wire.machinesList, options));
+    return wire.rowsOf(wire.machineRow, await this.#get('/v1/machines', wire.machinesList, options), options);
   }
 
   async machine(id: string, options: CallOptions = {}): Promise<MachineRow | null> {
@@ -128,7 +150,7 @@ export class HappyHttp {
   async messages(sessionId: string, range: MessageRange, options: { readonly limit?: number } & CallOptions = {}): Promise<MessagesPage> {
     const where = 'after' in range ? `after_seq=${range.after}` : `before_seq=${Math.max(1, Math.min(range.before, NEWEST))}`;
     const answer = await this.#inSession(sessionId, () => this.#get(`/v3/sessions/${part(sessionId)}/messages?${where}&limit=${options.limit ?? PAGE.messages}`, wire.messagesPage, options));
-    return { ...wire.rowsOf(wire.messageRow, answer.messages), more: answer.hasMore };
+    return { ...(await wire.rowsOf(wire.messageRow, answer.messages, options)), more: answer.hasMore };
   }
 
   /** Stores 1 to 100 sealed messages. The same `localId` is stored once, however often it is sent, so this is tried again like a read. */
@@ -166,7 +188,7 @@ export class HappyHttp {
 
   /** Headers of the account's artifacts. */
   async artifacts(options: CallOptions = {}): Promise<readonly ArtifactRow[]> {
-    return wire.rowsOf(wire.artifactRow, await this.#get('/v1/artifacts', z.array(z.unknown()), options)).rows;
+    return (await wire.rowsOf(wire.artifactRow, await this.#get('/v1/artifacts', z.array(z.unknown()), options), options)).rows;
   }
 
   async artifact(id: string, options: CallOptions = {}): Promise<ArtifactRow> {
@@ -178,12 +200,10 @@ export class HappyHttp {
     if (sealed.length > LARGEST_FILE + 40) throw new HappyError('too_large', 'A file may have 10 MiB at most.');
     const json = { filename, size: sealed.length };
     const place = await this.#inSession(sessionId, () => this.#call('POST', `/v1/sessions/${part(sessionId)}/attachments/request-upload`, wire.uploadPlace, { ...options, json, idempotent: true }));
-    const form = new FormData();
-    for (const [name, value] of Object.entries(place.formFields ?? {})) form.set(name, value);
-    form.set('file', new Blob([Uint8Array.from(sealed)]));
+    const body = place.method === 'PUT' ? sealed : formOf(place.formFields ?? {}, sealed);
     await this.#stored('upload', place.uploadUrl, () => this.#http.request({
       method: place.method, url: place.uploadUrl, headers: { ...this.#ownHeaders(place.uploadUrl), ...(place.method === 'PUT' ? { 'content-type': 'application/octet-stream' } : {}) },
-      body: place.method === 'PUT' ? sealed : form, deadlineMs: 120_000, signal: options.signal,
+      body, deadlineMs: 120_000, signal: options.signal,
     }), options);
     return place.ref;
   }
@@ -275,6 +295,14 @@ export class HappyHttp {
     if (new URL(url).origin !== new URL(this.#credentials.serverUrl).origin) return {};
     return { authorization: `Bearer ${this.#credentials.token}`, 'x-happy-client': this.#client };
   }
+}
+
+/** The fields that the store asks for, then the file. */
+function formOf(fields: Readonly<Record<string, string>>, file: Uint8Array): FormData {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.set(name, value);
+  form.set('file', new Blob([file]));
+  return form;
 }
 
 function mayStore(url: string, serverUrl: string): boolean {

@@ -3,10 +3,11 @@ import type { Logger } from '../../model/context.ts';
 import type { JsonObject } from '../../model/json.ts';
 import { Emitter } from '../../transport/emitter.ts';
 import { silentLogger } from '../../transport/logger.ts';
+import { inSlices } from '../../transport/slices.ts';
 import type { Cipher } from './crypto/cipher.ts';
 import type { Keyring } from './crypto/keyring.ts';
-import { inSlices } from './crypto/slices.ts';
 import type { SessionsPage } from './http.ts';
+import { PAGE, PageSize } from './http.ts';
 import { Looks } from './looks.ts';
 import type { Mirrored, MirrorChange, MirroredMachine, MirroredSession, MirrorSource, Readable, Sealed } from './mirrored.ts';
 import { changedAt, keyed, newer, objectOf, readableOf, same } from './mirrored.ts';
@@ -182,8 +183,10 @@ export class Mirror {
 
     const listed = new Set<string>();
     let bad = 0;
+    const size = new PageSize(PAGE.sessions, 100);
     for (let cursor: string | null = null; ;) {
-      const page: SessionsPage = await this.#source.sessions({ ...options, cursor });
+      const page: SessionsPage = await this.#source.sessions({ ...options, cursor, limit: size.limit });
+      size.learn(page.rows.length, page.rows.reduce((sum, row) => sum + row.metadata.length + (row.agentState?.length ?? 0), 0));
       bad += page.bad;
       const ciphers = await this.#keyring.unwrapAll(page.rows.map(keyed), { signal });
       await inSlices(page.rows, (row) => {

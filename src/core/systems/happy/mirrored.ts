@@ -47,7 +47,7 @@ export type MirrorChange =
 
 export interface MirrorSource {
   /** `changedSince`: those that changed after it only, milliseconds since the epoch on the server's clock. */
-  sessions(page: { readonly cursor?: string | null; readonly changedSince?: number } & CallOptions): Promise<SessionsPage>;
+  sessions(page: { readonly cursor?: string | null; readonly changedSince?: number; readonly limit?: number } & CallOptions): Promise<SessionsPage>;
   /** One session's row, or null where it is gone. */
   session(id: string, options?: CallOptions): Promise<SessionRow | null>;
   machines(options?: CallOptions): Promise<{ readonly rows: readonly MachineRow[]; readonly bad: number }>;

@@ -5,11 +5,11 @@ import { abortReason, systemClock } from '../../transport/clock.ts';
 import { Emitter } from '../../transport/emitter.ts';
 import { silentLogger } from '../../transport/logger.ts';
 import { backoff } from '../../transport/retry.ts';
+import { inSlices } from '../../transport/slices.ts';
 import type { Cipher } from './crypto/cipher.ts';
-import { inSlices } from './crypto/slices.ts';
 import { HappyError } from './errors.ts';
 import type { MessageRange, MessagesPage } from './http.ts';
-import { NEWEST, PAGE } from './http.ts';
+import { NEWEST, PAGE, PageSize } from './http.ts';
 import type { MessageRow } from './wire/bodies.ts';
 
 export interface SyncedMessage {
@@ -225,9 +225,11 @@ export class SessionSync {
   async #forward(): Promise<void> {
     const before = Math.max(0, ...this.#ahead);
     let after = this.#startOfCatchUp();
+    const size = new PageSize(PAGE.messages);
     for (;;) {
-      const page = await this.#page({ after }, PAGE.messages, {});
+      const page = await this.#page({ after }, size.limit, {});
       const rows = ascending(page.rows);
+      size.learn(rows.length, charactersOf(rows));
       const last = rows.at(-1);
       const messages = await this.#opened(rows);
       if (this.#end.signal.aborted) return;
@@ -328,6 +330,11 @@ export class SessionSync {
     await inSlices(rows, (row) => messages.push(this.#open(row)), { signal: this.#end.signal, heavy: (row) => row.content.c.length > 100_000 });
     return messages;
   }
+}
+
+/** Of their records. */
+export function charactersOf(rows: readonly MessageRow[]): number {
+  return rows.reduce((sum, row) => sum + row.content.c.length, 0);
 }
 
 function ascending(rows: readonly MessageRow[]): readonly MessageRow[] {

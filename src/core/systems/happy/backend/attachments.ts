@@ -3,7 +3,7 @@ import type { CallOptions } from '../../../model/backend.ts';
 import type { Attachment, FileEntry } from '../../../model/entry.ts';
 import type { JsonObject } from '../../../model/json.ts';
 import type { HappyAccount } from '../account.ts';
-import { fromBase64, toBase64 } from '../crypto/base64.ts';
+import { fromBase64, fromLongBase64, toBase64 } from '../crypto/base64.ts';
 import type { Cipher } from '../crypto/cipher.ts';
 import { HappyError, invalid } from '../errors.ts';
 import { LARGEST_FILE } from '../http.ts';
@@ -25,12 +25,13 @@ export function imageType(bytes: Uint8Array): string | null {
 /** Throws `attachment_refused` for files that the session's agent would never see: Happy hands on images alone, and not to every agent. Throws `too_large` over the protocol's 10 MiB. */
 export function requireTaken(attachments: readonly Attachment[], flavour: string | null): void {
   for (const { name, data } of attachments) {
-    const bytes = data === null ? null : fromBase64(data);
+    // How it begins and how long it is tell enough: all of it is read, in slices, when it is sent.
+    const head = data === null ? null : fromBase64(data.slice(0, 64));
     const shown = name.slice(0, 100);
     if (!takers.has(flavour ?? 'claude')) throw new HappyError('attachment_refused', `Happy hands no files to this agent: ${shown} would be lost. Leave it out, and name a path on the machine instead.`);
-    if (bytes === null) continue;
-    if (imageType(bytes) === null) throw new HappyError('attachment_refused', `Happy hands only images (PNG, JPEG, GIF, WebP) to agents: ${shown} is none. Leave it out; put it on the machine and name its path instead.`);
-    if (bytes.length > LARGEST_FILE) throw new HappyError('too_large', `${shown} is too large: a file may have 10 MiB at most.`);
+    if (data === null || head === null) continue;
+    if (imageType(head) === null) throw new HappyError('attachment_refused', `Happy hands only images (PNG, JPEG, GIF, WebP) to agents: ${shown} is none. Leave it out; put it on the machine and name its path instead.`);
+    if ((data.length / 4) * 3 - (data.endsWith('==') ? 2 : data.endsWith('=') ? 1 : 0) > LARGEST_FILE) throw new HappyError('too_large', `${shown} is too large: a file may have 10 MiB at most.`);
   }
 }
 
@@ -46,7 +47,7 @@ interface OutgoingMessage {
 export async function uploadAll(account: HappyAccount, sessionId: string, cipher: Cipher, attachments: readonly Attachment[], clientId: string, options: CallOptions): Promise<readonly OutgoingMessage[]> {
   const messages: OutgoingMessage[] = [];
   for (const [index, attachment] of attachments.entries()) {
-    const bytes = attachment.data === null ? null : fromBase64(attachment.data);
+    const bytes = attachment.data === null ? null : await fromLongBase64(attachment.data, { signal: options.signal });
     if (bytes === null) throw invalid(`The attachment ${attachment.name} has no content that could be sent. Attach it again.`);
     const ref = await account.api.upload(sessionId, attachment.name, await cipher.sealBlob(bytes, options), options);
     const ev: JsonObject = { t: 'file', ref, name: attachment.name, size: bytes.length, mimeType: imageType(bytes) ?? attachment.mediaType };

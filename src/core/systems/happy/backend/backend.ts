@@ -5,9 +5,9 @@ import { canonicalJson, isJsonObject } from '../../../model/json.ts';
 import type { Machine, Session, SessionControls, Traits } from '../../../model/session.ts';
 import { abortReason } from '../../../transport/clock.ts';
 import { Emitter } from '../../../transport/emitter.ts';
+import { inSlices } from '../../../transport/slices.ts';
 import type { AccountOptions } from '../account.ts';
 import { HappyAccount } from '../account.ts';
-import { inSlices } from '../crypto/slices.ts';
 import { AuthenticationError, ConnectionError, invalid, SessionNotFound } from '../errors.ts';
 import { changeMetadata } from '../metadata.ts';
 import type { MirrorChange, MirroredSession } from '../mirrored.ts';
@@ -118,12 +118,11 @@ export class HappyBackend implements SessionBackend {
     const items: Session[] = [];
     await inSlices(shown, ({ id }) => {
       const session = this.#describe(id);
-      if (session !== null) items.push(session);
-    }, page.signal === undefined ? {} : { signal: page.signal });
-    for (const session of items) {
-      this.#signs.shown(session.id, session.state);
-      this.#told.set(session.id, canonicalJson(session));
-    }
+      if (session === null) return;
+      items.push(session);
+      this.#signs.shown(id, session.state);
+      this.#told.set(id, canonicalJson(session));
+    }, { signal: page.signal });
     const end = shown.at(-1);
     return { items, next: rest.length <= page.limit || end === undefined ? null : `${end.updatedAt}/${end.id}` };
   }
@@ -304,7 +303,7 @@ export class HappyBackend implements SessionBackend {
       this.#due.clear();
       // Before the lists were read once they are told as a whole.
       if (!this.#loaded) return;
-      inSlices(due, (id) => this.#tell(id), {}).catch((error: unknown) => this.#context.log.error('changes of sessions could not be told', { error: describeError(error) }));
+      inSlices(due, (id) => this.#tell(id)).catch((error: unknown) => this.#context.log.error('changes of sessions could not be told', { error: describeError(error) }));
     }, changeMs);
   }
 

@@ -1,23 +1,24 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CallOptions, Decision, Page } from '../../../model/backend.ts';
 import type { Entry, FileEntry, UsageFigures } from '../../../model/entry.ts';
 import { describeError } from '../../../model/errors.ts';
 import type { JsonObject } from '../../../model/json.ts';
-import { abortReason } from '../../../transport/clock.ts';
+import { Slicer } from '../../../transport/slices.ts';
 import type { SyncUse } from '../account.ts';
 import { openAll } from '../crypto/openAll.ts';
 import { invalid } from '../errors.ts';
 import type { SentMessage } from '../http.ts';
+import { PAGE, PageSize } from '../http.ts';
 import type { MirroredSession } from '../mirrored.ts';
 import type { Ask, MessageInput, TurnHint } from '../normalise/index.ts';
 import { SessionNormaliser, toldClockLag } from '../normalise/index.ts';
 import { fetchImage, isShown } from './attachments.ts';
+import { charactersOf } from '../sync.ts';
 import type { HappyDesk } from './desk.ts';
 import { contextOf, told } from './desk.ts';
 import { lockedEntry, lockedText, unlockedEntry } from './locked.ts';
 
 /** Messages that are normalised at once. */
-const PORTION = 20;
+const PORTION = 10;
 /** Images that are fetched at the same time. */
 const FETCHES = 2;
 
@@ -38,6 +39,7 @@ export class Log {
   #keptOpen = '';
   /** As `NormaliseContext.clockLagMs`; null while nothing has told it. */
   #clockLagMs: number | null = null;
+  readonly #size = new PageSize(PAGE.messages);
   readonly #images: FileEntry[] = [];
   #fetches = 0;
   /** Rows of images that wait, are fetched, or were told. */
@@ -115,7 +117,8 @@ export class Log {
     }
     const before = /^\d{1,12}$/.test(page.cursor) ? Number(page.cursor) : 0;
     if (before < 1) throw invalid('This is no cursor of a session. Start from the newest page.');
-    const answer = await this.#desk.account.api.messages(this.#id, { before }, { ...call, limit: Math.max(1, Math.min(500, page.limit)) });
+    const answer = await this.#desk.account.api.messages(this.#id, { before }, { ...call, limit: Math.max(1, Math.min(this.#size.limit, page.limit)) });
+    this.#size.learn(answer.rows.length, charactersOf(answer.rows));
     const rows = answer.rows.toSorted((one, other) => one.seq - other.seq);
     const cipher = this.#desk.account.mirror.cipher(this.#id);
     const contents = cipher === null ? [] : await openAll(cipher, rows.map((row) => row.content.c), call);
@@ -247,12 +250,12 @@ export class Log {
       .catch((error: unknown) => this.#desk.context.log.debug('what following a session needs could not be kept', { error: describeError(error) }));
   }
 
-  /** A page of 100 takes about 40 ms to normalise: in portions, with the loop's turn between them; the newest first, so that each brings the requests of its own time only. */
+  /** In slices of portions, the newest first, so that each brings the requests of its own time only. */
   async #taken(normaliser: SessionNormaliser, messages: readonly MessageInput[], signal: AbortSignal | undefined): Promise<Entry[]> {
     const entries: Entry[] = [];
+    const slicer = new Slicer({ signal });
     for (let end = messages.length; end > 0; end -= PORTION) {
-      if (end < messages.length) await nextTurn();
-      if (signal?.aborted === true) throw abortReason(signal);
+      if (slicer.due()) await slicer.rest();
       entries.push(...normaliser.messages(messages.slice(Math.max(0, end - PORTION), end)));
     }
     this.#note(entries);

@@ -1,11 +1,10 @@
-import { randomBytes } from 'node:crypto';
+import type { CallOptions } from '../../../model/backend.ts';
 import type { JsonValue } from '../../../model/json.ts';
 import { aesKey, openBundle, sealBundle } from './aes.ts';
 import { fromBase64, toBase64 } from './base64.ts';
 import { openBlobWith, sealBlobWith } from './blob.ts';
 import { blobKey, requireKey } from './keys.ts';
-import { NONCE_BYTES, secretboxOpen, secretboxSeal } from './nacl.ts';
-import type { SliceOptions } from './slices.ts';
+import { openNonced, sealNonced } from './nacl.ts';
 
 const encoder = new TextEncoder();
 // Not fatal: as Happy's clients do, so that one broken character does not cost the whole record.
@@ -25,10 +24,10 @@ export interface Cipher {
   sealBytes(bytes: Uint8Array): Uint8Array;
   /** The bytes in a record, or null. An RPC handler that answered nothing gives a record around no bytes. */
   openBytes(bytes: Uint8Array): Uint8Array | null;
-  /** An attachment as it is uploaded: nonce of 24 bytes, secretbox under the derived 'Happy Blobs' key; 40 bytes longer than the file. Works in slices; rejects when it is aborted. */
-  sealBlob(bytes: Uint8Array, options?: SliceOptions): Promise<Uint8Array>;
-  /** The file in a downloaded attachment, or null. Works in slices; rejects when it is aborted. */
-  openBlob(bytes: Uint8Array, options?: SliceOptions): Promise<Uint8Array | null>;
+  /** An attachment as it is uploaded: nonce of 24 bytes, secretbox under the derived 'Happy Blobs' key; 40 bytes longer than the file. Large ones in a thread of their own (blob.ts); rejects when it is aborted. */
+  sealBlob(bytes: Uint8Array, options?: CallOptions): Promise<Uint8Array>;
+  /** The file in a downloaded attachment, or null. Rejects as `sealBlob` does. */
+  openBlob(bytes: Uint8Array, options?: CallOptions): Promise<Uint8Array | null>;
 }
 
 /** Records under a data key of 32 bytes: AES-256-GCM bundles. Throws `bad_key` for another length. */
@@ -86,11 +85,11 @@ class RecordCipher implements Cipher {
     return this.#parts.open(bytes);
   }
 
-  sealBlob(bytes: Uint8Array, options?: SliceOptions): Promise<Uint8Array> {
+  sealBlob(bytes: Uint8Array, options?: CallOptions): Promise<Uint8Array> {
     return sealBlobWith(this.#blob(), bytes, options);
   }
 
-  openBlob(bytes: Uint8Array, options?: SliceOptions): Promise<Uint8Array | null> {
+  openBlob(bytes: Uint8Array, options?: CallOptions): Promise<Uint8Array | null> {
     return openBlobWith(this.#blob(), bytes, options);
   }
 
@@ -98,17 +97,4 @@ class RecordCipher implements Cipher {
     this.#blobKey ??= this.#parts.blob();
     return this.#blobKey;
   }
-}
-
-function sealNonced(bytes: Uint8Array, key: Uint8Array): Uint8Array {
-  const nonce = Uint8Array.from(randomBytes(NONCE_BYTES));
-  const box = secretboxSeal(bytes, nonce, key);
-  const sealed = new Uint8Array(NONCE_BYTES + box.length);
-  sealed.set(nonce, 0);
-  sealed.set(box, NONCE_BYTES);
-  return sealed;
-}
-
-function openNonced(bytes: Uint8Array, key: Uint8Array): Uint8Array | null {
-  return secretboxOpen(bytes.subarray(NONCE_BYTES), bytes.subarray(0, NONCE_BYTES), key);
 }

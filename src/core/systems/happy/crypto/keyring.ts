@@ -1,10 +1,10 @@
+import type { SliceOptions } from '../../../transport/slices.ts';
+import { inSlices } from '../../../transport/slices.ts';
 import { fromBase64 } from './base64.ts';
 import type { Cipher } from './cipher.ts';
 import { dataKeyCipher, legacyCipher } from './cipher.ts';
 import { contentSecretKey, keyUnwrapper } from './keys.ts';
 import { KEY_BYTES } from './nacl.ts';
-import type { SliceOptions } from './slices.ts';
-import { inSlices } from './slices.ts';
 
 /** Keys of one account, each of 32 bytes. All of them are copied. */
 interface KeyringKeys {

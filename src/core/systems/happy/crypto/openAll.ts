@@ -1,7 +1,7 @@
 import type { JsonValue } from '../../../model/json.ts';
+import type { SliceOptions } from '../../../transport/slices.ts';
+import { inSlices } from '../../../transport/slices.ts';
 import type { Cipher } from './cipher.ts';
-import type { SliceOptions } from './slices.ts';
-import { inSlices } from './slices.ts';
 
 /** Characters of base64 from which one record gets a slice of its own: about 2 ms of secretbox. */
 const HEAVY = 100_000;

@@ -60,10 +60,11 @@ export class TurnBook {
   readonly #calls = new Map<string, Call>();
   readonly #stale = new Set<string>();
   /** Moments at which a turn may have begun to wait for the agent's first word, in order once `follow` was asked. */
-  #marks: number[] = [];
+  readonly #marks: number[] = [];
   readonly #fresh = new Set<number>();
   /** In order once `follow` was asked; by message and entry. */
-  #words: Word[] = [];
+  readonly #words: Word[] = [];
+  readonly #asked: Word[] = [];
   readonly #knownWords = new Set<string>();
   #freshWords: Word[] = [];
   /** Turns that the person here broke off. */
@@ -149,13 +150,16 @@ export class TurnBook {
     if (this.#fresh.size === 0) return;
     const fresh = [...this.#fresh].filter((at) => this.#marks[countTo(this.#marks, at) - 1] !== at).sort((a, b) => a - b);
     this.#fresh.clear();
-    if (fresh.length === 0) return;
+    const [first, last] = [fresh[0], fresh.at(-1)];
+    if (first === undefined || last === undefined) return;
+    // What began after a mark that is later than all of these counts from that one.
+    const until = this.#marks[countTo(this.#marks, last)] ?? Number.POSITIVE_INFINITY;
     for (const [id, { began, end }] of this.#turns) {
-      if (began === null || end === null) continue;
+      if (began === null || end === null || began < first || began >= until) continue;
       const nearest = fresh[countTo(fresh, began) - 1];
       if (nearest !== undefined && nearest > (this.#marks[countTo(this.#marks, began) - 1] ?? Number.NEGATIVE_INFINITY)) this.#stale.add(id);
     }
-    this.#marks = [...this.#marks, ...fresh].sort((a, b) => a - b);
+    putIn(this.#marks, fresh, (one, other) => one - other);
   }
 
   #word(entry: Entry, source: string): void {
@@ -172,19 +176,25 @@ export class TurnBook {
   /** Turns whose end may stand elsewhere by what came in: those after which, and before the next prompt, it was said. */
   #settleWords(): void {
     if (this.#freshWords.length === 0) return;
-    const fresh = this.#freshWords.sort((one, other) => compareOrder(one.order, other.order));
+    const fresh = this.#freshWords.sort(byOrder);
     this.#freshWords = [];
-    const asked = this.#words.filter(({ kind }) => kind === 'asked');
-    this.#words = [...this.#words, ...fresh].sort((one, other) => compareOrder(one.order, other.order));
     const asking = fresh.filter(({ kind }) => kind === 'asked');
-    const own = new Set(fresh.map(({ turn }) => turn));
+    for (const { turn } of fresh) if (turn !== null && this.#turns.has(turn)) this.#stale.add(turn);
+    // A history has many turns and comes in small portions: two looks at the borders of a portion pass over nearly all of them.
+    const [last, lastAsking] = [fresh.at(-1)?.order ?? [], asking.at(-1)?.at ?? Number.NEGATIVE_INFINITY];
     for (const [id, { began, end }] of this.#turns) {
       if (end === null) continue;
-      const [first, bound] = [fresh[firstAfter(fresh, end.order)], asked[firstAfter(asked, end.order)]];
-      const follows = first !== undefined && (bound === undefined || compareOrder(first.order, bound.order) < 0);
-      const within = asking[firstAfter(asking, end.order) - 1];
-      if (follows || own.has(id) || (within !== undefined && within.at >= (began ?? 0))) this.#stale.add(id);
+      if (compareOrder(last, end.order) > 0 && this.#isFollowed(end, fresh)) this.#stale.add(id);
+      else if (lastAsking >= (began ?? 0) && (asking[firstAfter(asking, end.order) - 1]?.at ?? Number.NEGATIVE_INFINITY) >= (began ?? 0)) this.#stale.add(id);
     }
+    putIn(this.#words, fresh, byOrder);
+    putIn(this.#asked, asking, byOrder);
+  }
+
+  /** True where one of these comes after that end, and before the next prompt that was known. */
+  #isFollowed(end: End, fresh: readonly Word[]): boolean {
+    const [first, bound] = [fresh[firstAfter(fresh, end.order)], this.#asked[firstAfter(this.#asked, end.order)]];
+    return first !== undefined && (bound === undefined || compareOrder(first.order, bound.order) < 0);
   }
 
   /** Where the end of a turn stands: after what the agent said since, up to the next prompt (Happy tells of the last text after the end, often in another turn). `known`: how much tells it. */
@@ -193,22 +203,18 @@ export class TurnBook {
     const until = (end.order[0] ?? 0) + longestWaitMs;
     const begun = new Map<string | null, number>();
     let { order } = end;
-    let open = true;
     // Where something was asked after its own last word, what another turn says answers that.
     let before = from - 1;
     while (before >= 0 && this.#words[before]?.kind !== 'asked' && this.#words[before]?.turn !== id) before -= 1;
     const alone = this.#words[before]?.kind === 'asked';
-    let at = from;
-    for (let word = this.#words[at]; word !== undefined && word.at <= until; word = this.#words[(at += 1)]) {
-      open &&= word.kind !== 'asked';
-      if (!open) continue;
+    for (let at = from, word = this.#words[at]; word !== undefined && word.at <= until && word.kind !== 'asked'; word = this.#words[(at += 1)]) {
       if (!begun.has(word.turn)) begun.set(word.turn, word.at);
       const soon = (word.failure ? word.at : (begun.get(word.turn) ?? 0)) <= (end.order[0] ?? 0) + lateMs;
       const late = word.turn === id || (soon && (word.failure ? end.state === 'failed' : this.#saysLate && !alone));
       // After all parts of the block in which it was said.
       if (word.kind === 'said' && late) order = nth({ ...end, order: word.order }, blockEnd).order;
     }
-    return { order, known: at - firstAfter(this.#words, [(end.order[0] ?? 0) - longestWaitMs, 0, 0]) };
+    return { order, known: Math.max(from, firstAfter(this.#words, [until, Number.POSITIVE_INFINITY])) - firstAfter(this.#words, [(end.order[0] ?? 0) - longestWaitMs, 0, 0]) };
   }
 
   #get(turn: string): Turn {
@@ -301,6 +307,35 @@ function callOver(id: string, call: Call, turn: string, end: End, again: boolean
   const inTime = call.end !== null && (end.state === 'completed' || (call.end.at ?? 0) <= (end.at ?? 0));
   if (call.end !== null && inTime) return [resultEntry(call.row, id, { ...over, ...call.end }, { status: 'ok', rev })];
   return [resultEntry(call.row, id, over, { status: end.state === 'completed' ? 'ok' : 'cancelled', rev })];
+}
+
+function byOrder(one: Word, other: Word): number {
+  return compareOrder(one.order, other.order);
+}
+
+/** Puts sorted values into a sorted list, each behind its equals. What stands together there is put in together: pages come from one end. */
+function putIn<T>(sorted: T[], fresh: readonly T[], compare: (one: T, other: T) => number): void {
+  let end = fresh.length;
+  for (let last = fresh[end - 1]; last !== undefined; last = fresh[end - 1]) {
+    const at = behind(sorted, last, compare);
+    const before = sorted.slice(Math.max(0, at - 1), at);
+    const start = fresh.slice(0, end).findLastIndex((value) => before.some((held) => compare(held, value) > 0)) + 1;
+    // As many at once as arguments of a call may be.
+    for (let to = end; to > start; to -= 10_000) sorted.splice(at, 0, ...fresh.slice(Math.max(start, to - 10_000), to));
+    end = start;
+  }
+}
+
+/** Index behind all that are not greater. */
+function behind<T>(sorted: readonly T[], value: T, compare: (one: T, other: T) => number): number {
+  let [from, to] = [0, sorted.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    const held = sorted[middle];
+    if (held !== undefined && compare(held, value) <= 0) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }
 
 /** Index of the first that stands after that place. */

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import type { SliceOptions } from '../../../transport/slices.ts';
+import { inSlices } from '../../../transport/slices.ts';
 
 // Shapes of HTTP answers, as the recordings 01–28 have them. All are loose: fields that are not named here stay in the value.
 
@@ -73,12 +75,12 @@ export const artifactRow = z.looseObject({
 });
 export type ArtifactRow = z.infer<typeof artifactRow>;
 
-/** What the server accepts of each: the values that are rows, and how many were none. */
-export function rowsOf<T>(schema: z.ZodType<T>, values: readonly unknown[]): { readonly rows: readonly T[]; readonly bad: number } {
+/** What the server accepts of each: the values that are rows, and how many were none. Looks at them in slices; rejects with the signal's reason when it is aborted. */
+export async function rowsOf<T>(schema: z.ZodType<T>, values: readonly unknown[], { signal }: SliceOptions): Promise<{ readonly rows: readonly T[]; readonly bad: number }> {
   const rows: T[] = [];
-  for (const value of values) {
+  await inSlices(values, (value) => {
     const parsed = schema.safeParse(value);
     if (parsed.success) rows.push(parsed.data);
-  }
+  }, { signal });
   return { rows, bad: values.length - rows.length };
 }
