@@ -108,6 +108,13 @@ export class FakeAgent extends Party {
     });
     this.on('abort', () => undefined);
     this.on('getDirectoryTree', () => ({ success: true }));
+    this.on('communication', async ({ id: request, kind, status, answers }) => {
+      const { [textOf(request)]: asked, ...communications } = this.agentState['communications'] as JsonObject;
+      if (asked === undefined) return undefined;
+      const completed = { ...(asked as JsonObject), kind: kind ?? null, status: status ?? null, completedAt: Date.now(), ...(answers === undefined ? {} : { answers }) };
+      await this.setState({ ...this.agentState, communications, completedCommunications: { ...(this.agentState['completedCommunications'] as JsonObject | undefined), [textOf(request)]: completed } });
+      return undefined;
+    });
     this.on('permission', async ({ id: request, approved }) => {
       const id = textOf(request);
       const { [id]: asked, ...requests } = this.agentState['requests'] as JsonObject;
@@ -115,6 +122,17 @@ export class FakeAgent extends Party {
       await this.setState({ ...this.agentState, requests, completedRequests: { ...(this.agentState['completedRequests'] as JsonObject), [id]: { ...(asked as JsonObject), status: approved === true ? 'approved' : 'denied' } } });
       return undefined;
     });
+  }
+
+  /** Asks the person in a form, as Rig does. */
+  async ask(id: string, form: JsonObject): Promise<void> {
+    await this.setState({ ...this.agentState, communications: { ...(this.agentState['communications'] as JsonObject | undefined), [id]: { kind: 'form', createdAt: Date.now(), form } } });
+  }
+
+  /** Asks no more: the form is nowhere. */
+  async withdraw(id: string): Promise<void> {
+    const { [id]: _asked, ...communications } = this.agentState['communications'] as JsonObject;
+    await this.setState({ ...this.agentState, communications });
   }
 
   alive(): void {
@@ -238,6 +256,10 @@ export class FakeDaemon {
   beatMs = 100;
   /** As Node.js names it. */
   platform = 'linux';
+  /** What its sessions answer to, where they answer to less than happy's own. */
+  methods: ReadonlySet<string> | null = null;
+  /** More of the machine's record. */
+  about: JsonObject = {};
   /** Before an answer to a spawn. */
   onSpawned: (agent: FakeAgent) => Promise<void> | void = () => undefined;
 
@@ -268,6 +290,7 @@ export class FakeDaemon {
     const body = { tag: randomUUID(), metadata: cipher.seal(metadata), agentState: null, dataEncryptionKey: toBase64(wrapKey(key, contentKeyPair(this.master).publicKey)) };
     const answer = (await this.post('/v1/sessions', body)) as { session: { id: string; metadataVersion: number } };
     const agent = new FakeAgent(this, answer.session.id, cipher, metadata, answer.session.metadataVersion);
+    for (const method of agent.handlers.keys()) if (this.methods?.has(method) === false) agent.handlers.delete(method);
     this.agents.push(agent);
     await agent.online();
     await agent.setState(agent.agentState);
@@ -277,7 +300,7 @@ export class FakeDaemon {
 
   async online(): Promise<void> {
     await this.post('/v1/machines', {
-      id: this.machineId, metadata: this.machine.cipher.seal({ host: 'lab', platform: this.platform, homeDir: '/home/dev' }), daemonState: this.machine.cipher.seal({ status: 'running', pid: 1 }),
+      id: this.machineId, metadata: this.machine.cipher.seal({ host: 'lab', platform: this.platform, homeDir: '/home/dev', ...this.about }), daemonState: this.machine.cipher.seal({ status: 'running', pid: 1 }),
       dataEncryptionKey: toBase64(wrapKey(this.machineKey, contentKeyPair(this.master).publicKey)),
     });
     await this.machine.online();

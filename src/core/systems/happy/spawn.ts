@@ -6,6 +6,7 @@ import type { JsonObject } from '../../model/json.ts';
 import { sleep } from '../../transport/clock.ts';
 import type { HappyAccount } from './account.ts';
 import { ConnectionError, EncryptionError, requireText, SpawnError, TimeoutError } from './errors.ts';
+import { modelParts } from './normalise/rig.ts';
 import { RpcRefused } from './rpc.ts';
 import { NotSentError } from './socket.ts';
 import type { MachineRow, SessionRow } from './wire/bodies.ts';
@@ -36,9 +37,11 @@ const LOOK_MS = 15_000;
 const LOOK_EVERY_MS = 1_000;
 /** How long a second one may take to appear. */
 const SECOND_MS = 1_500;
+/** Before a call that may be made again is. */
+const AGAIN_MS = 500;
 
 /**
- * Starts an agent and answers its session's id. The call is not idempotent: when its outcome is unknown (no answer, connection lost) the account's newest sessions are looked
+ * Starts an agent and answers its session's id. The call is idempotent for Rig only, where a lost one is made again; else, when its outcome is unknown (no answer, connection lost) the account's newest sessions are looked
  * through for those of this machine and folder that were not there before, and the call is never repeated. Nothing tells whether such a one is ours: only with `adopt`, and where it
  * is the only one, is it answered. Rejects with MachineOfflineError, SpawnError, EncryptionError, ConnectionError.
  */
@@ -74,22 +77,31 @@ export function startedUnread(sessionId: string, machineId: string, directory: s
   return new SpawnError('spawn_unknown', message, { machineId, directory, sessionId, candidates: [sessionId], cause });
 }
 
+/** The call's parameters. Rig has names of its own, takes no others, and knows a repeated call by its `clientRequestId`. */
+function paramsOf(request: SpawnRequest): JsonObject {
+  const { directory, agent = 'claude', createDir = false, permissionMode, model, effort } = request;
+  const common: JsonObject = { type: 'spawn-in-directory', directory, agent, approvedNewDirectoryCreation: createDir, ...(permissionMode === undefined ? {} : { permissionMode }) };
+  if (agent !== 'rig') return { ...common, ...(model === undefined ? {} : { modelMode: model }), ...(effort === undefined ? {} : { effortLevel: effort }), ...request.more };
+  const parts = model === undefined ? null : modelParts(model);
+  return { ...common, clientRequestId: randomUUID(), ...parts, ...(effort === undefined ? {} : { effort }) };
+}
+
 async function call(account: HappyAccount, machine: MachineRow, request: SpawnRequest): Promise<string> {
-  const { machineId, directory, agent = 'claude', createDir = false, signal } = request;
+  const { machineId, directory, agent = 'claude', signal } = request;
   const refused = (code: 'spawn_failed' | 'folder_missing', message: string, cause?: unknown): SpawnError => new SpawnError(code, message, { machineId, directory, ...(cause === undefined ? {} : { cause }) });
-  const params: JsonObject = {
-    type: 'spawn-in-directory', directory, agent, approvedNewDirectoryCreation: createDir,
-    ...(request.permissionMode === undefined ? {} : { permissionMode: request.permissionMode }), ...(request.model === undefined ? {} : { modelMode: request.model }),
-    ...(request.effort === undefined ? {} : { effortLevel: request.effort }), ...request.more,
-    // Rig takes it as the key by which a repeated call is the same call; others ignore it.
-    clientRequestId: randomUUID(),
-  };
+  const params = paramsOf(request);
   const until = account.clock.monotonic() + 120_000;
   for (;;) {
     let value: unknown;
     try {
       value = await account.machineRpc(machine, 'spawn-happy-session', params, signal === undefined ? {} : { signal });
     } catch (error) {
+      // Rig knows a call that is made again by its id, and makes no second session.
+      const lost = error instanceof ConnectionError || error instanceof TimeoutError;
+      if (agent === 'rig' && lost && account.clock.monotonic() < until) {
+        await sleep(account.clock, AGAIN_MS, signal);
+        continue;
+      }
       if (error instanceof RpcRefused) throw refused('spawn_failed', `Machine ${machineId} did not start a session in ${directory}: ${error.message}`, error);
       throw error;
     }

@@ -3,6 +3,7 @@ import { isJsonObject } from '../../model/json.ts';
 import { sleep } from '../../transport/clock.ts';
 import type { HappyAccount } from './account.ts';
 import { ConnectionError, EncryptionError, HappyError, MachineOfflineError, TimeoutError } from './errors.ts';
+import { probe } from './probe.ts';
 import { RpcRefused, SessionUnreachable } from './rpc.ts';
 import type { MachineRow, SessionRow } from './wire/bodies.ts';
 
@@ -73,7 +74,7 @@ async function someoneAnswers(account: HappyAccount, row: SessionRow, machine: M
   const signal = options.signal === undefined ? done.signal : AbortSignal.any([options.signal, done.signal]);
   const there = (call: Promise<unknown>): Promise<boolean> => call.then(() => true, (error: unknown) => !(error instanceof SessionUnreachable || error instanceof MachineOfflineError));
   const questions = [
-    there(account.sessionRpc(row, 'getDirectoryTree', { path: '.', maxDepth: 0 }, { signal })),
+    there(probe(account, row, { signal })),
     // Refused without an id by every daemon.
     there(account.machineRpc(machine, 'stop-session', { sessionId: '' }, { signal })),
   ];
@@ -159,7 +160,7 @@ async function lives(account: HappyAccount, row: SessionRow, until: number, opti
 async function asked(account: HappyAccount, row: SessionRow, options: CallOptions): Promise<boolean> {
   const done = new AbortController();
   const signal = options.signal === undefined ? done.signal : AbortSignal.any([options.signal, done.signal]);
-  const answer = account.sessionRpc(row, 'getDirectoryTree', { path: '.', maxDepth: 0 }, { signal }).then(() => true, (error: unknown) => {
+  const answer = probe(account, row, { signal }).then(() => true, (error: unknown) => {
     if (error instanceof SessionUnreachable) return false;
     // Whatever it says, and though it is deaf, it is there.
     if (error instanceof TimeoutError || error instanceof RpcRefused || error instanceof EncryptionError) return true;

@@ -10,6 +10,7 @@ import { ConnectionError, EncryptionError, HappyError, TimeoutError } from '../e
 import { changeMetadata } from '../metadata.ts';
 import { localSessionOf, titleOf } from '../normalise/index.ts';
 import { str } from '../normalise/read.ts';
+import { probe } from '../probe.ts';
 import { RpcRefused, SessionUnreachable } from '../rpc.ts';
 import { spawn } from '../spawn.ts';
 import type { MachineRow, SessionRow } from '../wire/bodies.ts';
@@ -59,7 +60,7 @@ async function startAgain({ account }: HappyDesk, row: SessionRow, machine: Mach
     account.log.info('the answer to a resume was lost', { session: row.id, error: describeError(error) });
   }
   // The server looks for the process for a while itself, which gives it the time to come up.
-  const alive = await account.sessionRpc(row, 'getDirectoryTree', { path: '.', maxDepth: 0 }, { ...options, timeoutMs: ALIVE_MS, idempotent: true }).then(() => true, (error: unknown) => {
+  const alive = await probe(account, row, { ...options, timeoutMs: ALIVE_MS, idempotent: true }).then(() => true, (error: unknown) => {
     if (error instanceof SessionUnreachable) return false;
     // Whatever it says, and though it is deaf, it is there.
     if (error instanceof RpcRefused || error instanceof TimeoutError || error instanceof EncryptionError) return true;
@@ -77,7 +78,7 @@ async function listens(desk: HappyDesk, row: SessionRow, path: string, options: 
   const { account } = desk;
   const asked = async (): Promise<void> => {
     try {
-      await account.sessionRpc(row, 'getDirectoryTree', { path, maxDepth: 0 }, { ...options, timeoutMs: ALIVE_MS, idempotent: true });
+      await probe(account, row, { ...options, timeoutMs: ALIVE_MS, idempotent: true }, path);
     } catch (error) {
       // Whatever it says, it is there.
       if (error instanceof SessionUnreachable || error instanceof TimeoutError) throw new HappyError('resume_refused', 'The machine started the session again, but it gives no sign of life. Try again in a moment.', { cause: error });

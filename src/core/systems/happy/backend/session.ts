@@ -13,8 +13,10 @@ import { changeMetadata } from '../metadata.ts';
 import type { MirroredSession } from '../mirrored.ts';
 import { answerCall, controlsOf, flavourOf, isTerminal, localSessionOf } from '../normalise/index.ts';
 import { requestIdOf, takesReason } from '../normalise/asks.ts';
+import { isRig, modelParts, takesAbort } from '../normalise/rig.ts';
 import { openAsks } from '../normalise/state.ts';
 import { str } from '../normalise/read.ts';
+import { probe } from '../probe.ts';
 import { RpcRefused, SessionUnreachable } from '../rpc.ts';
 import { deleteSession, stopSession } from '../stop.ts';
 import type { StopOptions } from '../stop.ts';
@@ -100,6 +102,7 @@ export class HappySessionHandle implements SessionHandle {
     await this.#need(options);
     const state = this.#desk.describe(this.id)?.state;
     if (state === 'stopped') return { step: 'nothing-to-stop', message: 'The session is not running.' };
+    if (!takesAbort(told(this.#mirrored()?.metadata ?? null))) throw new HappyError('unsupported', 'This session cannot be interrupted: its agent offers no way. Stop the session to end its process.');
     // That an agent works is told within two seconds: what was sent just now may be worked on already.
     if ((state === 'idle' || state === 'failed') && this.#desk.account.clock.monotonic() - this.log.workAt > TOLD_MS) return { step: 'nothing-to-stop', message: 'No turn is running.' };
     const row = await this.#desk.account.sessionRow(this.id, options);
@@ -252,7 +255,9 @@ export class HappySessionHandle implements SessionHandle {
     if (shown?.state === 'stopped' || !(this.#desk.signs.lives(this.id) || (await this.#listens(options)))) await resumeSession(this.#desk, this.id, options);
     const { metadata } = session;
     const chosen = (key: string, name: string): JsonObject => (typeof metadata?.[key] === 'string' ? { [name]: metadata[key] } : {});
-    const meta: JsonObject = { sentFrom: 'pilothouse', ...chosen('permissionMode', 'permissionMode'), ...chosen('modelMode', 'model'), ...chosen('effortLevel', 'effort') };
+    const parts = isRig(told(metadata)) && typeof metadata?.['modelMode'] === 'string' ? modelParts(metadata['modelMode']) : null;
+    const model = parts === null ? chosen('modelMode', 'model') : { model: parts.modelId, modelProviderId: parts.providerId };
+    const meta: JsonObject = { sentFrom: 'pilothouse', ...chosen('permissionMode', 'permissionMode'), ...model, ...chosen('effortLevel', 'effort') };
     const messages = [
       ...(await uploadAll(this.#desk.account, this.id, cipher, prompt.attachments, clientId, options)),
       { localId: clientId, content: { role: 'user', content: { type: 'text', text: prompt.text }, meta } satisfies JsonObject },
@@ -290,7 +295,7 @@ export class HappySessionHandle implements SessionHandle {
   async #listens(options: CallOptions): Promise<boolean> {
     const { account } = this.#desk;
     try {
-      await account.sessionRpc(await account.sessionRow(this.id, options), 'getDirectoryTree', { path: '.', maxDepth: 0 }, { ...options, timeoutMs: PROBE_MS, idempotent: true });
+      await probe(account, await account.sessionRow(this.id, options), { ...options, timeoutMs: PROBE_MS, idempotent: true });
     } catch (error) {
       if (error instanceof SessionUnreachable) return false;
       // Whatever it says, it is there.

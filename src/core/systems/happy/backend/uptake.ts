@@ -7,6 +7,7 @@ import type { Cipher } from '../crypto/cipher.ts';
 import { ConnectionError, EncryptionError, HappyError, TimeoutError } from '../errors.ts';
 import { openAsks, requestIdOf } from '../normalise/index.ts';
 import { str } from '../normalise/read.ts';
+import { probe } from '../probe.ts';
 import { RpcRefused, SessionUnreachable } from '../rpc.ts';
 import { turnMark } from '../turn.ts';
 import type { HappyDesk } from './desk.ts';
@@ -175,7 +176,7 @@ export class Uptake implements Disposable {
   async #process(options: CallOptions): Promise<'lives' | 'ended' | 'unknown'> {
     const { account } = this.#desk;
     try {
-      await account.sessionRpc(await account.sessionRow(this.#id, options), 'getDirectoryTree', { path: '.', maxDepth: 0 }, { ...options, timeoutMs: ALIVE_MS, idempotent: true });
+      await probe(account, await account.sessionRow(this.#id, options), { ...options, timeoutMs: ALIVE_MS, idempotent: true });
       return 'lives';
     } catch (error) {
       if (options.signal?.aborted === true) throw error;

@@ -1,6 +1,7 @@
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import type { Choice, SessionControls, SlashCommand } from '../../../model/session.ts';
-import { num, obj, objects, oneLine, said, texts } from './read.ts';
+import { obj, objects, oneLine, said, texts } from './read.ts';
+import { isRig, modelLevels, providerOf, takesPick } from './rig.ts';
 
 const choice = (id: string, label: string, description: string | null = null): Choice => ({ id, label, description });
 
@@ -57,7 +58,7 @@ const ownCommands: ReadonlyMap<string, readonly SlashCommand[]> = new Map([['cla
 
 /** Flavour of the agent as Happy's metadata names it. Null where it does not say; the app takes that, and any that it does not know, for Claude. */
 export function flavourOf(metadata: JsonValue | undefined): string | null {
-  return said(obj(metadata, 'client'), 'id') === 'rig' ? 'rig' : said(metadata, 'flavor');
+  return isRig(metadata) ? 'rig' : said(metadata, 'flavor');
 }
 
 /**
@@ -71,18 +72,24 @@ export function controlsOf(metadata: JsonValue | undefined, flavour: string | nu
   const told = toldLists(metadata, rig);
   // Happy's command lines tell modes only where they are the agent's own; the fixed flavours have none of those.
   const fixed = known === 'claude' || known === 'codex' || known === 'openclaw' || known === 'agy';
+  const defaults = rig ? obj(metadata, 'defaults') : null;
+  const model = rig ? (said(metadata, 'modelMode') ?? rigModel(metadata)) : (said(metadata, 'modelMode') ?? said(metadata, 'currentModelCode'));
+  const levels = rig ? modelLevels(metadata, model).map(effort) : [];
   const offered = {
     models: told.models.length > 0 ? withDefault(told.models, known) : (models.get(known) ?? claudeModels),
     modes: !fixed && told.modes.length > 0 ? told.modes : (modes.get(known) ?? claudeModes),
-    efforts: told.efforts.length > 0 ? told.efforts : (efforts.get(known) ?? claudeEfforts),
+    efforts: levels.length > 0 ? levels : told.efforts.length > 0 ? told.efforts : (efforts.get(known) ?? claudeEfforts),
   };
-  const model = rig ? rigModel(metadata) : (said(metadata, 'modelMode') ?? said(metadata, 'currentModelCode'));
   const standard = isBypassed(metadata) ? (known === 'codex' ? 'yolo' : 'bypassPermissions') : offered.modes.some((one) => one.id === 'default') ? 'default' : null;
-  const mode = said(metadata, 'permissionMode') ?? (fixed ? null : said(metadata, 'currentOperatingModeCode')) ?? said(obj(metadata, 'session'), 'permissionMode') ?? standard;
-  const level = said(metadata, 'effortLevel') ?? said(metadata, 'currentThoughtLevelCode') ?? said(obj(metadata, 'reasoning'), 'current');
+  const mode = said(metadata, 'permissionMode') ?? (fixed ? null : said(metadata, 'currentOperatingModeCode')) ?? said(obj(metadata, 'session'), 'permissionMode') ?? said(defaults, 'permissionMode') ?? standard;
+  const level = said(metadata, 'effortLevel') ?? said(metadata, 'currentThoughtLevelCode') ?? said(obj(metadata, 'reasoning'), 'current') ?? said(defaults, 'effort');
+  // Levels of another model are none of this one.
+  const held = offered.efforts.length === 0 || (levels.length > 0 && levels.every((one) => one.id !== level)) ? null : level;
+  // What cannot be picked is shown as it is.
+  const picks = (list: readonly Choice[], pick: 'model' | 'mode' | 'effort', current: string | null): readonly Choice[] => withCurrent(takesPick(metadata, pick) ? list : list.filter((one) => one.id === current), current);
   return {
-    models: withCurrent(offered.models, model), model, modes: withCurrent(offered.modes, mode), mode, efforts: withCurrent(offered.efforts, offered.efforts.length === 0 ? null : level),
-    effort: offered.efforts.length === 0 ? null : level, commands: commandsOf(metadata, known),
+    models: picks(offered.models, 'model', model), model, modes: picks(offered.modes, 'mode', mode), mode, efforts: picks(offered.efforts, 'effort', held), effort: held,
+    commands: commandsOf(metadata, known),
   };
 }
 
@@ -98,7 +105,7 @@ interface Told {
 /** Lists `{code, value, description}` of the metadata; Rig's models are named by provider and model. */
 function toldLists(metadata: JsonValue | undefined, rig: boolean): Told {
   const options = (key: string): readonly Choice[] => objects(metadata, key).flatMap((option) => {
-    const provider = said(obj(option, 'provider'), 'id') ?? said(option, 'providerId');
+    const provider = providerOf(option);
     const code = (key === 'models' ? said(option, 'id') : null) ?? said(option, 'code');
     if (code === null || (rig && key === 'models' && provider === null)) return [];
     const label = (key === 'models' ? said(option, 'name') : null) ?? said(option, 'value') ?? code;
@@ -110,8 +117,9 @@ function toldLists(metadata: JsonValue | undefined, rig: boolean): Told {
 }
 
 function rigModel(metadata: JsonValue | undefined): string | null {
-  const provider = said(metadata, 'currentModelProviderId') ?? said(obj(metadata, 'model'), 'providerId');
-  const id = said(metadata, 'currentModelCode') ?? said(obj(metadata, 'model'), 'id');
+  const [own, standard] = [obj(metadata, 'model'), obj(metadata, 'defaults')];
+  const provider = said(metadata, 'currentModelProviderId') ?? said(own, 'providerId') ?? said(standard, 'providerId');
+  const id = said(metadata, 'currentModelCode') ?? said(own, 'id') ?? said(standard, 'modelId');
   return provider === null || id === null ? null : `${provider}:${id}`;
 }
 
@@ -126,9 +134,4 @@ function commandsOf(metadata: JsonValue | undefined, flavour: string): readonly 
   const own = ownCommands.get(flavour) ?? [];
   const names = texts(metadata, 'slashCommands').map((name) => name.replace(/^\//, '')).filter((name) => name !== '' && own.every((one) => one.name !== name));
   return [...own, ...[...new Set(names)].map((name) => ({ name, description: '', argumentHint: null }))];
-}
-
-/** True where a Rig session keeps the model that it began with. */
-export function isModelLocked(metadata: JsonValue | undefined): boolean {
-  return obj(metadata, 'session')?.['modelLocked'] === true && num(metadata, 'rigMetadataVersion') !== null;
 }

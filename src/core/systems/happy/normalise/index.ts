@@ -1,6 +1,6 @@
 export { answerCall, requestIdOf } from './asks.ts';
 export type { AnswerCall, Ask } from './asks.ts';
-export { controlsOf, flavourOf, isModelLocked } from './controls.ts';
+export { controlsOf, flavourOf } from './controls.ts';
 export { plainContext } from './input.ts';
 export type { MachineRowInput, MessageInput, NormaliseContext, PresenceInput, SessionRowInput } from './input.ts';
 export { promptRow, SessionNormaliser } from './log.ts';

@@ -9,6 +9,7 @@ import type { MachineRowInput, NormaliseContext, PresenceInput, SessionRowInput 
 import { plainContext } from './input.ts';
 import type { TurnHint } from './log.ts';
 import { bool, num, obj, oneLine, said, str } from './read.ts';
+import { activityText } from './rig.ts';
 import { openAsks } from './state.ts';
 
 /** A session's command line tells that it lives every 2 s, a machine's every 20 s; after this silence nothing is known of either. */
@@ -130,12 +131,12 @@ function startingOr(row: SessionRowInput, now: number): SessionState {
   return Math.abs(now - row.createdAt) < 60_000 ? 'starting' : 'idle';
 }
 
-function activityOf({ presence, turn = null, agentState, row }: SessionInput, state: SessionState): Activity | null {
+function activityOf({ presence, turn = null, agentState, row, metadata }: SessionInput, state: SessionState): Activity | null {
   if (state === 'waiting') {
     const [ask] = openAsks(agentState);
     return { phase: 'waiting', since: ask?.createdAt ?? row.updatedAt, detail: ask?.tool ?? null, until: null };
   }
-  return state === 'running' ? { phase: 'thinking', since: turn?.at ?? presence.heardAt ?? row.updatedAt, detail: null, until: null } : null;
+  return state === 'running' ? { phase: 'thinking', since: turn?.at ?? presence.heardAt ?? row.updatedAt, detail: activityText(metadata), until: null } : null;
 }
 
 export interface MachineInput {
