@@ -103,7 +103,7 @@ export class HappyAccount implements AsyncDisposable {
       credentials, client, clock, log, proxy: options.proxy, ...random, ...(options.timing === undefined ? {} : { timing: options.timing }),
       probe: (call) => this.api.probe(call), onBreak: () => this.#http.reset(),
     });
-    this.mirror = new Mirror(this.api, this.keyring, log);
+    this.mirror = new Mirror(this.api, this.keyring, log, { signal: this.#end.signal });
     this.#rounds = new Rounds(clock, { list: (signal) => this.mirror.refresh({ signal }), session: (id, signal) => this.#ask(id, signal) }, (error) => log.debug('what is looked at could not be asked for', { error }));
     const failed = (error: unknown): void => log.error('a listener of the account failed', { error });
     this.onUpdate = new Emitter(failed);

@@ -48,11 +48,11 @@ export class Mirror {
   #loading: AbortController | null = null;
   #version = 0;
 
-  constructor(source: MirrorSource, keyring: Keyring, log: Logger = silentLogger) {
+  constructor(source: MirrorSource, keyring: Keyring, log: Logger = silentLogger, options: CallOptions = {}) {
     this.#source = source;
     this.#keyring = keyring;
     this.#log = log;
-    this.#looks = new Looks(log);
+    this.#looks = new Looks(log, options);
     this.onChange = new Emitter((error) => log.error('a listener of the account failed', { error }));
   }
 
@@ -385,11 +385,11 @@ export class Mirror {
 
   /** A push named a row that we do not have. A list that is being read brings it anyway. */
   #fetchSession(id: string): void {
-    if (!this.#deleted.has(id) && this.#online) this.#looks.at(id, () => this.#source.session(id), (row) => this.takeSession(row));
+    if (!this.#deleted.has(id) && this.#online) this.#looks.at(id, (options) => this.#source.session(id, options), (row) => this.takeSession(row));
   }
 
   #fetchMachine(id: string): void {
-    if (!this.#deleted.has(id) && this.#online) this.#looks.at(id, () => this.#source.machine(id), (row) => this.takeMachine(row));
+    if (!this.#deleted.has(id) && this.#online) this.#looks.at(id, (options) => this.#source.machine(id, options), (row) => this.takeMachine(row));
   }
 
   #tell(change: MirrorChange): void {

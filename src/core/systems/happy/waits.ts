@@ -45,7 +45,7 @@ class SessionWatch implements Disposable {
     this.#id = sessionId;
     this.#want = want;
     this.#state = new TurnState(account.clock.monotonic());
-    this.#mirror = new Mirror(account.api, account.keyring, account.log);
+    this.#mirror = new Mirror(account.api, account.keyring, account.log, { signal: this.#end.signal });
     this.#mirror.setOnline(true);
     this.#result.promise.catch(() => undefined);
   }
