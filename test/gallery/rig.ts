@@ -118,7 +118,7 @@ export async function fit(page: Page, width: number, most = 2_600): Promise<void
       const over = log === null || rows === 0 ? 0 : Array.from(log.children).reduce((sum, each) => sum + each.getBoundingClientRect().height, 8) - log.clientHeight;
       return { height: innerHeight, wanted: rows === 0 ? (document.querySelector('.jump') === null ? 480 : 700) : Math.ceil(innerHeight + over) };
     });
-    const next = Math.min(most, Math.max(320, wanted));
+    const next = Math.min(most, Math.max(420, wanted));
     if (next === height && (page.viewportSize()?.width ?? 0) === width) return;
     await page.setViewportSize({ width, height: next });
     await settled(page, 80);

@@ -26,6 +26,9 @@ export async function openAll(): Promise<void> {
     for (const fold of document.querySelectorAll<HTMLElement>('.log [aria-expanded="false"]')) fold.click();
     await pause(80);
   }
+  const log = await find<HTMLElement>('.log');
+  log.scrollTop = log.scrollHeight;
+  await pause(80);
 }
 
 /** Puts words into a text box, as if typed. */

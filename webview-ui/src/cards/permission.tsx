@@ -54,7 +54,7 @@ export function CardHead({ row, icon, title }: { readonly row: PermissionRow; re
   return (
     <div class="card-head">
       <Icon name={icon} />
-      <div class="card-words"><span class="card-title" dir="auto">{title}</span>{row.at === null ? null : <span class="dim"> · asked <Ago at={row.at} /></span>}</div>
+      <div class="card-words"><span class="card-title" dir="auto">{title}</span>{row.at === null ? null : <> <span class="dim card-when">asked <Ago at={row.at} /></span></>}</div>
     </div>
   );
 }

@@ -51,9 +51,9 @@ export function todoRow(): RowView {
       if (row.kind !== 'todo') return;
       const done = row.items.filter((item) => item.status === 'done').length;
       const list = el('ul', 'todo-items', ...row.items.map((item) => {
-        const text = el('span', 'todo-text', item.text);
-        text.dir = 'auto';
-        return el('li', item.status, icon(TODO_ICONS[item.status]), text, el('span', 'sr-only', `, ${TODO_WORDS[item.status]}`));
+        const line = el('li', item.status, icon(TODO_ICONS[item.status]), el('span', 'todo-text', item.text), el('span', 'sr-only', `, ${TODO_WORDS[item.status]}`));
+        line.dir = 'auto';
+        return line;
       }));
       element.replaceChildren(el('div', 'line', el('span', 'line-head', el('span', 'sign', icon('checklist')), el('span', 'verb', 'To-do')), el('span', 'line-end', el('span', '', `${done} of ${row.items.length}`))), list);
     },
