@@ -61,6 +61,14 @@ export class Baseline {
     return [...wrong, 'If this is how it should look: npm test -- gallery --update'];
   }
 
+  /** Cells in which one picture differs from another; null where their sizes do. */
+  async cells(before: Buffer, after: Buffer): Promise<number | null> {
+    return this.lab.evaluate(async ([first, second]) => {
+      const { compare } = window as unknown as CompareWindow;
+      return (await compare([second], (await compare([first], null)).kept)).different;
+    }, [before.toString('base64'), after.toString('base64')] as const);
+  }
+
   private differing(file: string, views: readonly View[]): string[] {
     if (!existsSync(file)) return ['there is nothing to compare it with'];
     const expected = JSON.parse(readFileSync(file, 'utf8')) as Record<string, readonly Box[]>;
