@@ -48,12 +48,15 @@ const effort = (id: string): Choice => choice(id, effortLabels.get(id) ?? id);
 const claudeEfforts = ['low', 'medium', 'high', 'xhigh', 'max'].map(effort);
 const efforts: ReadonlyMap<string, readonly Choice[]> = new Map([['codex', claudeEfforts.slice(0, 4)], ['gemini', []], ['openclaw', []], ['agy', []], ['rig', []]]);
 
-/** What Happy's command line answers itself for Claude, whether the agent lists it or not. */
+/** What Happy's command line answers itself, whether the agent lists it or not. */
 const ownCommands: ReadonlyMap<string, readonly SlashCommand[]> = new Map([['claude', [
   { name: 'clear', description: 'Starts the conversation anew; queued messages are dropped.', argumentHint: null },
   { name: 'compact', description: 'Sums the conversation up to make room.', argumentHint: null },
   { name: 'mcp', description: 'Lists the MCP servers.', argumentHint: null },
   { name: 'skills', description: 'Lists the skills.', argumentHint: null },
+]], ['codex', [
+  { name: 'clear', description: 'Starts the conversation anew.', argumentHint: null },
+  { name: 'goal', description: 'Sets a goal that the agent pursues turn after turn; `clear` ends it.', argumentHint: '<goal> | clear' },
 ]]]);
 
 /** Flavour of the agent as Happy's metadata names it. Null where it does not say; the app takes that, and any that it does not know, for Claude. */
