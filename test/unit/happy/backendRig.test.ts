@@ -156,6 +156,8 @@ describe('a session of Rig that is made', () => {
     });
     expect([...made.values()].map(({ id }) => id)).toEqual([session.id]);
     expect(session.agent).toBe('rig');
+    // The command line takes what was chosen and tells nobody: the record does, for every window and for the next prompt.
+    expect(window.backend.session(session.id).controls()).toMatchObject({ model: 'claude:shared', mode: 'auto', effort: 'max' });
   });
 
   it('begins with what its machine says where nothing is chosen', async () => {

@@ -1,6 +1,7 @@
 import type { BackendEvent, CallOptions, ConnectionState, Disposable, Looking, Page, Places, SessionBackend, SpawnOptions } from '../../../model/backend.ts';
 import type { BackendContext } from '../../../model/context.ts';
 import { describeError } from '../../../model/errors.ts';
+import type { JsonObject } from '../../../model/json.ts';
 import { canonicalJson, isJsonObject } from '../../../model/json.ts';
 import type { Machine, Session, SessionControls, Traits } from '../../../model/session.ts';
 import { abortReason } from '../../../transport/clock.ts';
@@ -145,12 +146,14 @@ export class HappyBackend implements SessionBackend {
       machineId, directory: folder, agent, createDir: createFolder, ...(mode === undefined ? {} : { permissionMode: mode }), ...(model === undefined ? {} : { model }),
       ...(effort === undefined ? {} : { effort }), ...call,
     }));
+    // It runs already: what could not be written down is no reason to lose it. Its command line takes what was chosen, but tells nobody (seen with happy 1.2.5).
     const text = title?.trim() ?? '';
-    if (text !== '') {
-      // It runs already: a name that could not be written is no reason to lose it.
+    const picks: JsonObject = { ...(mode === undefined ? {} : { permissionMode: mode }), ...(model === undefined ? {} : { modelMode: model }), ...(effort === undefined ? {} : { effortLevel: effort }) };
+    if (text !== '' || Object.keys(picks).length > 0) {
       const updatedAt = this.#context.clock.now();
-      await changeMetadata(this.#account, id, (current) => ({ ...current, summary: { ...(isJsonObject(current['summary']) ? current['summary'] : {}), text, updatedAt }, name: text }), call)
-        .catch((error: unknown) => this.#context.log.warn('a session could not be named', { session: id, error: describeError(error) }));
+      const named = (current: JsonObject): JsonObject => (text === '' ? {} : { summary: { ...(isJsonObject(current['summary']) ? current['summary'] : {}), text, updatedAt }, name: text });
+      await changeMetadata(this.#account, id, (current) => ({ ...current, ...picks, ...named(current) }), call)
+        .catch((error: unknown) => this.#context.log.warn('the name and the picks of a session could not be written', { session: id, error: describeError(error) }));
     }
     return this.#adopt(id, { machineId, directory: folder }, call);
   }
