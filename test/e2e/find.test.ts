@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Locator } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { claudeVariables } from '../loopback/agent-env.ts';
+import type { AnthropicEndpoint } from '../loopback/anthropic.ts';
+import { startAnthropic } from '../loopback/anthropic.ts';
 import { Chat } from './chat.ts';
 import { copySampleWorkspace, launchVSCode, resultsFolder, until, type VSCode, type VSCodeWindow } from './driver/index.ts';
 
@@ -11,6 +14,7 @@ import { copySampleWorkspace, launchVSCode, resultsFolder, until, type VSCode, t
 const TURNS = 500;
 const TITLE = 'The log of the harbour';
 let root: string;
+let endpoint: AnthropicEndpoint;
 let code: VSCode;
 let window: VSCodeWindow;
 
@@ -37,7 +41,8 @@ beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'pilothouse-find-'));
   const folder = copySampleWorkspace(join(root, 'berths'));
   writeSession(join(root, 'demo'), folder);
-  code = await launchVSCode({ agents: ['demo'], folder, env: { PILOTHOUSE_DEMO_STATE: join(root, 'demo') }, settings: { 'files.simpleDialog.enable': true } });
+  endpoint = await startAnthropic({ script: ({ prompts }) => ({ text: `You asked: ${prompts.join(' / ')}.` }) });
+  code = await launchVSCode({ agents: ['demo', 'claude'], folder, env: { ...(await claudeVariables(endpoint.url, root)), PILOTHOUSE_DEMO_STATE: join(root, 'demo') } });
   ({ window } = code);
   await (await window.openView('Sessions')).item(TITLE, { under: 'This computer' }).click();
   const chat = await Chat.of(window, TITLE);
@@ -45,6 +50,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await code?.close();
+  await endpoint?.close();
   rmSync(root, { recursive: true, force: true });
 });
 
@@ -168,9 +174,12 @@ test('it is exported as markdown, HTML and JSON', async () => {
     await Chat.of(window, TITLE);
     await window.runCommand('Export Transcript…');
     await window.quickInput.wait('Export Transcript');
-    // The dialog reads the folder of what is typed, and takes no Enter meanwhile.
-    await window.quickInput.type(out(ending));
-    await until('the dialog to show the folder', async () => (await window.quickInput.state())?.items.some((item) => item.label === 'demo'), { detail: async () => JSON.stringify(await window.quickInput.state()) });
+    // The dialog writes its own proposal when it has read the folder, reads the folder of what is typed, and takes no Enter meanwhile.
+    await until('the dialog to show the folder', async () => {
+      const state = await window.quickInput.state();
+      if (state?.value !== out(ending)) await window.quickInput.type(out(ending));
+      return state?.value === out(ending) && state.items.some((item) => item.label === 'demo');
+    }, { detail: async () => JSON.stringify(await window.quickInput.state()) });
     await window.quickInput.accept();
     await window.quickInput.waitClosed();
     await until(`the ${ending} file`, async () => existsSync(out(ending)) && readFileSync(out(ending), 'utf8').length > 1_000);
@@ -207,6 +216,39 @@ test('it looks as VS Code does, in every theme and narrow', async () => {
   await window.resize(360, 800);
   await window.screenshot('find-narrow');
   expect(await chat.frame.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth)).toBe(true);
+});
+
+test('a prompt is where a fork begins, with its words to be changed', async () => {
+  await window.resize(1280, 800);
+  await window.page.keyboard.press('Control+b');
+  // The demo agent cannot, and offers nothing.
+  const demo = await Chat.of(window, TITLE);
+  const prompt = (chat: Chat, text: string): Locator => chat.rows('prompt').filter({ hasText: text }).first();
+  await window.menus.open(() => demo.rows('prompt').last().click({ button: 'right' }));
+  expect(await window.menus.labels()).not.toContain('Fork from Here…');
+  await window.page.keyboard.press('Escape');
+  await (await window.openView('Sessions')).titleAction('New Session…');
+  await window.quickInput.pick('Claude Code');
+  const chat = await Chat.of(window, 'Untitled session');
+  await chat.say('Which berths are free?');
+  await chat.saw('text', 'You asked: Which berths are free?.');
+  await chat.idle();
+  await chat.say('Book the first one');
+  await chat.saw('text', 'Book the first one.');
+  await chat.idle();
+  const before = await window.tabs();
+  await prompt(chat, 'Book the first one').hover();
+  await window.screenshot('find-fork-hover');
+  await window.menus.choose(() => prompt(chat, 'Book the first one').click({ button: 'right' }), 'Fork from Here…');
+  const title = await until('the fork', async () => (await window.tabs()).find((tab) => !before.includes(tab)), { timeoutMs: 40_000 });
+  const fork = await Chat.of(window, title);
+  expect(await fork.composer.inputValue()).toBe('Book the first one');
+  await fork.saw('text', 'You asked: Which berths are free?.');
+  expect(await fork.rows('prompt').count()).toBe(1);
+  await window.screenshot('find-forked');
+  await fork.composer.fill('Book the last one');
+  await fork.composer.press('Enter');
+  await fork.saw('text', 'You asked: Which berths are free? / Book the last one.');
 });
 
 test('nothing was written to the console that should not be there', () => {

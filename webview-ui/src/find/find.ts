@@ -5,6 +5,7 @@ import type { FindQuery, HostMessage, MatchPlace } from '../types.ts';
 import { findPattern } from '../types.ts';
 import type { Jumps } from './jump.ts';
 import { FindMarks } from './marks.ts';
+import { showMatch } from './show.ts';
 
 /** How soon after a key what was typed is looked for. */
 const TYPED_MS = 60;
@@ -82,7 +83,9 @@ export class PageFind {
       return;
     }
     this.place = message.place;
-    if (this.pattern !== null && this.marks !== null) void this.jumps.toMatch(message.place, this.pattern, this.marks);
+    const list = this.list();
+    if (list === null || this.pattern === null || this.marks === null) return;
+    void showMatch({ page: this.page, list, jumps: this.jumps, marks: this.marks, pattern: this.pattern }, message.place);
   }
 
   /** After a snapshot: the host may have ended the search with the page that it knew. */

@@ -4,6 +4,11 @@ import type { MatchPlace, Row } from '../types.ts';
 
 /** Opens what the way to a match leads through, and what holds it: groups, subagents, tools, thoughts, what is cut short. */
 export function openWay(page: ChatPage, top: Row, place: Pick<MatchPlace, 'path' | 'part'>): void {
+  openDown(page, top, place);
+  page.opens.value += 1;
+}
+
+function openDown(page: ChatPage, top: Row, place: Pick<MatchPlace, 'path' | 'part'>): void {
   const { thinking } = page.config.peek();
   let row: Row | undefined = top;
   let siblings: readonly Row[] | null = null;
@@ -22,7 +27,6 @@ export function openWay(page: ChatPage, top: Row, place: Pick<MatchPlace, 'path'
     siblings = row.children;
   }
   if (row !== undefined) openPart(page, row, place.part);
-  page.opens.value += 1;
 }
 
 function openPart(page: ChatPage, row: Row, part: string): void {
