@@ -29,6 +29,7 @@ import { Settings } from './settings.ts';
 import { offerKey, usableKey } from './storeKey.ts';
 import { ConnectionsTree } from './tree/connections.ts';
 import { SessionsTree } from './tree/sessions.ts';
+import { UnusedSessions } from './unused.ts';
 
 let closing: (() => Promise<void>) | null = null;
 
@@ -74,6 +75,10 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   const services: Services = {
     extensionUri: context.extensionUri, channel, log, settings, store, fleet, connections, accounts, signIns, lostSecrets, panels, documents, attachments, remote, lastEditor, tree,
     drafts: store.keep('drafts'),
+    unused: new UnusedSessions({
+      fleet, keep: store.keep('unused'), log: log.child('unused'),
+      removed: () => void vscode.window.setStatusBarMessage('Pilothouse: the session was removed, as nothing was said in it', 5_000),
+    }),
     ready: connected.promise,
     context: {
       set: async (name, value) => {

@@ -14,6 +14,7 @@ import type { ContextKey } from './contributions.ts';
 import type { RemoteFiles } from './remote/remoteFiles.ts';
 import type { Settings } from './settings.ts';
 import type { SessionsTree } from './tree/sessions.ts';
+import type { UnusedSessions } from './unused.ts';
 
 /** What the parts of the extension share; built once by activate. */
 export interface Services {
@@ -34,6 +35,7 @@ export interface Services {
   readonly lastEditor: LastEditor;
   readonly tree: SessionsTree;
   readonly drafts: Keep;
+  readonly unused: UnusedSessions;
   /** Resolves when the connections of this window were started. */
   readonly ready: Promise<void>;
   readonly context: { set(key: ContextKey, value: boolean): Promise<void> };

@@ -82,13 +82,15 @@ describe('a Happy account', () => {
   test('a session is made on its machine, in a folder that is chosen there', async () => {
     await window.executeCommand('workbench.action.focusSideBar');
     await window.runCommand('Pilothouse: New Session…');
-    await window.quickInput.wait(/on vm$|^Folder on/);
+    await window.quickInput.wait(/^New Session: .* on vm/);
     await window.quickInput.answer(folder);
-    await window.quickInput.wait(/name \(optional\)/);
+    await window.quickInput.wait('Enter starts the session');
+    await window.quickInput.pick('Name…');
+    await window.quickInput.wait(/: name$/);
     await window.quickInput.answer(TITLE);
     await window.quickInput.wait('Enter starts the session');
     await window.screenshot('happy-new-session');
-    await window.quickInput.pick('Start Session');
+    await window.quickInput.accept();
     const chat = await Chat.of(window, TITLE);
     await chat.say(HELLO);
     await chat.saw('text', /bookings of a harbour/);
@@ -176,12 +178,13 @@ describe('a Happy account', () => {
     await window.runCommand('Pilothouse: Run Task…');
     await window.quickInput.wait(/What is to be done/);
     await window.quickInput.answer(HELLO);
-    await window.quickInput.wait(/on vm$|^Folder on/);
+    await window.quickInput.wait(/^Run Task: .* on vm/);
     await window.quickInput.answer(folder);
-    await window.quickInput.wait(/name \(optional\)/);
+    await window.quickInput.wait('Enter starts the session');
+    await window.quickInput.pick('Name…');
     await window.quickInput.answer('A task');
     await window.quickInput.wait('Enter starts the session');
-    await window.quickInput.pick('Start Session');
+    await window.quickInput.accept();
     await (await item('A task')).row(30_000);
     await window.notifications.wait(/Task done: Say hello/);
     await until('its process to be gone', async () => (await daemon?.processes())?.length === 1, { timeoutMs: 40_000 });

@@ -50,7 +50,10 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
     this.disposables.push(
       panel.webview.onDidReceiveMessage((message: unknown) => this.onMessage(message)),
       panel.onDidChangeViewState(() => this.onViewState()),
-      panel.onDidDispose(() => this.dispose()),
+      panel.onDidDispose(() => {
+        this.dispose();
+        void services.unused.closed(key, this.draft.text !== '' || this.draft.files.length > 0);
+      }),
       services.settings.onChange((name) => name.startsWith('chat.') && this.channel?.configChanged()),
       this.fleet.onChange((change) => {
         if (change.connections || change.sessions.has(key)) this.refresh();

@@ -5,15 +5,17 @@ import { shortFolder } from '../tree/model.ts';
 import { failureText, pickText } from '../tree/text.ts';
 import { Dismissed } from './dismissed.ts';
 import { childOf, parentOf, typedPath } from './remotePlaces.ts';
+import type { Step } from './steps.ts';
+import { BACK, dress } from './steps.ts';
 
 const LIST_MS = 60_000;
 
 type Item = vscode.QuickPickItem & { readonly does: { readonly use: string } | { readonly go: string | null } | null };
 
-/** A folder of another machine: one that its sessions used, one that is walked to, or one that is typed. */
-export function pickRemoteFolder(places: Places, machine: Machine, recent: readonly string[]): Promise<string> {
+/** A folder of another machine: one that its sessions used, one that is walked to, or one that is typed. Throws Dismissed when the box is closed. */
+export function pickRemoteFolder(places: Places, machine: Machine, recent: readonly string[], step: Step): Promise<string | typeof BACK> {
   return new Promise((resolve, reject) => {
-    new FolderWalk(places, machine, recent, resolve, reject).start();
+    new FolderWalk(places, machine, recent, step, resolve, reject).start();
   });
 }
 
@@ -21,7 +23,8 @@ class FolderWalk {
   private readonly places: Places;
   private readonly machine: Machine;
   private readonly recent: readonly string[];
-  private readonly done: (folder: string) => void;
+  private readonly step: Step;
+  private readonly done: (folder: string | typeof BACK) => void;
   private readonly pick = vscode.window.createQuickPick<Item>();
   private readonly homes: readonly string[];
   /** Of the place that is shown, or comes. */
@@ -31,17 +34,19 @@ class FolderWalk {
   private listing: AbortController | null = null;
   private settled = false;
 
-  constructor(places: Places, machine: Machine, recent: readonly string[], resolve: (folder: string) => void, reject: (error: Error) => void) {
+  constructor(places: Places, machine: Machine, recent: readonly string[], step: Step, resolve: (folder: string | typeof BACK) => void, reject: (error: Error) => void) {
     this.places = places;
     this.machine = machine;
     this.recent = recent;
+    this.step = step;
     this.homes = machine.home === null ? [] : [machine.home];
     this.done = (folder) => {
       this.settled = true;
       resolve(folder);
       this.pick.hide();
     };
-    this.pick.ignoreFocusOut = true;
+    dress(this.pick, step);
+    this.pick.onDidTriggerButton(() => this.done(BACK));
     this.pick.onDidHide(() => {
       this.listing?.abort();
       this.pick.dispose();
@@ -60,7 +65,7 @@ class FolderWalk {
   }
 
   start(): void {
-    this.pick.title = `Folder on ${this.machine.name}`;
+    this.entitle('folder');
     this.pick.show();
     if (this.recent.length === 0) {
       this.go(null);
@@ -83,7 +88,7 @@ class FolderWalk {
     this.listing = listing;
     this.pick.busy = true;
     this.pick.value = '';
-    this.pick.title = `${path === null ? 'Home folder' : this.short(path)} on ${this.machine.name}`;
+    this.entitle(path === null ? 'home folder' : this.short(path));
     this.pick.placeholder = 'Choose a folder, or type a path';
     this.listed = path === null ? [] : this.around(path, []);
     this.show();
@@ -96,7 +101,7 @@ class FolderWalk {
     let title = this.pick.title;
     try {
       const found = await this.places.folders(this.machine.id, path, { signal: AbortSignal.any([signal, AbortSignal.timeout(LIST_MS)]) });
-      title = `${this.short(found.path)} on ${this.machine.name}`;
+      title = this.titleOf(this.short(found.path));
       listed = this.around(found.path, found.folders);
     } catch (error) {
       listed = [{ ...this.item(failureText(error, 200), 'warning', { go: path }), detail: 'Choose this line to try again, or type a path.' }, ...(path === null ? [] : this.around(path, []))];
@@ -124,6 +129,14 @@ class FolderWalk {
       { ...this.item('Use', 'check', { use: typed }, pickText(typed, 300)), alwaysShow: true }, { ...this.item('Browse', 'folder-opened', { go: typed }, pickText(typed, 300)), alwaysShow: true },
     ];
     this.pick.items = typed === null ? this.listed : this.typed;
+  }
+
+  private titleOf(place: string): string {
+    return `${this.step.title}: ${place} on ${pickText(this.machine.name, 60)}`;
+  }
+
+  private entitle(place: string): void {
+    this.pick.title = this.titleOf(place);
   }
 
   private item(label: string, icon: string, does: Item['does'], description?: string): Item {

@@ -14,7 +14,7 @@ export async function runTask(services: Services, target: unknown): Promise<void
   const given = givenOf(target);
   const prompt = typeof given['prompt'] === 'string' ? given['prompt'] : await vscode.window.showInputBox({ title: 'Run Task', prompt: 'What is to be done? The session ends when it is.', ignoreFocusOut: true });
   if (prompt === undefined || prompt.trim() === '') throw new Dismissed();
-  const { connection, options } = await chooseStart(services, target);
+  const { connection, options } = await chooseStart(services, target, 'Run Task');
   const session = await startSession(services, connection, { ...options, title: options.title ?? oneLine(prompt, 60) });
   const key = sessionKey(session);
   const title = noticeText(oneLine(prompt, 60));

@@ -45,6 +45,17 @@ describe('ages of sessions', () => {
     expect([asked.length, at(mirror, 'lives')]).toEqual([2, 900]);
   });
 
+  it('are asked for again where the server did not answer, and not where a message was pushed', async () => {
+    let answers = false;
+    const { mirror, ages, asked } = made(() => (answers ? 900 : null));
+    for (const row of [rowOf('a'), rowOf('b')]) mirror.takeSession(row);
+    ages.heard('b', 7);
+    await ages.look(never);
+    answers = true;
+    await ages.look(never);
+    expect([asked, at(mirror, 'a'), at(mirror, 'b')]).toEqual([['a', 'a'], 900, 5_000]);
+  });
+
   it('stay as the list has them where the server does not answer, and where a later message came first', async () => {
     const failing = made(() => null);
     failing.mirror.takeSession(rowOf('a'));

@@ -104,7 +104,7 @@ export class HappyAccount implements AsyncDisposable {
       probe: (call) => this.api.probe(call), onBreak: () => this.#http.reset(),
     });
     this.mirror = new Mirror(this.api, this.keyring, log, { signal: this.#end.signal });
-    this.#rounds = new Rounds(clock, { list: (signal) => this.mirror.refresh({ signal }), session: (id, signal) => this.#ask(id, signal) }, (error) => log.debug('what is looked at could not be asked for', { error }));
+    this.#rounds = new Rounds(clock, { list: (signal) => this.#refreshed(signal), session: (id, signal) => this.#ask(id, signal) }, (error) => log.debug('what is looked at could not be asked for', { error }));
     const failed = (error: unknown): void => log.error('a listener of the account failed', { error });
     this.onUpdate = new Emitter(failed);
     this.onEphemeral = new Emitter(failed);
@@ -288,6 +288,7 @@ export class HappyAccount implements AsyncDisposable {
     if (update.kind === 'known' && update.body.t === 'new-message') {
       this.#syncs.get(update.body.sid)?.sync.push(update.body.message);
       this.#rounds.heard(update.body.sid);
+      this.#ages.heard(update.body.sid, update.body.message.seq);
     }
     this.onUpdate.emit(update);
   }
@@ -330,6 +331,13 @@ export class HappyAccount implements AsyncDisposable {
         if (this.#watchers > 0 && this.socket.state.status === 'online') this.#load();
       }, backoff(this.#failures, { baseMs: 1_000, capMs: 30_000, random: this.#options.random }));
     });
+  }
+
+  /** What changed since the lists were read, and the ages that could not be found out then. */
+  async #refreshed(signal: AbortSignal): Promise<boolean> {
+    const brought = await this.mirror.refresh({ signal });
+    await this.#ages.look(signal);
+    return brought;
   }
 
   async #loaded(): Promise<void> {

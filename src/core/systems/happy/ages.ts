@@ -29,6 +29,11 @@ export class Ages {
     this.#log = log;
   }
 
+  /** A message was pushed: it brought its own time. */
+  heard(id: string, seq: number): void {
+    this.#known.set(id, Math.max(seq, this.#known.get(id) ?? 0));
+  }
+
   /** To be called when the lists were read. Never rejects: what could not be found out stays as the list says it. */
   async look(signal: AbortSignal): Promise<void> {
     const due = this.#mirror.sessions().filter(({ id, active, seq }) => active === true && seq > 0 && this.#known.get(id) !== seq).sort((one, other) => one.updatedAt - other.updatedAt).slice(-MOST);
