@@ -1,3 +1,4 @@
+import { Blob } from 'node:buffer';
 import { FormData } from 'undici';
 import { z } from 'zod';
 import type { CallOptions } from '../../model/backend.ts';
