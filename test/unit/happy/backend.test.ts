@@ -248,7 +248,7 @@ describe('machines', () => {
     world = await HappyWorld.make({ alive: false });
     const window = await world.connected();
     const controls = await window.backend.controls({ folder: '/work', machineId: world.fleet.machines[0]?.id ?? '', agent: 'codex' });
-    expect(controls.modes.map(({ id }) => id)).toEqual(['default', 'read-only', 'safe-yolo', 'yolo']);
+    expect(controls.modes.map(({ id }) => id)).toEqual(['default', 'auto', 'read-only', 'safe-yolo', 'yolo']);
     expect(controls.mode).toBe('default');
   });
 });

@@ -125,6 +125,7 @@ describe('what a session of Rig offers', () => {
   it('without abort among its calls is stopped only', async () => {
     const base = rigSession();
     const { agent, one } = await rig({ capabilities: { ...(base['capabilities'] as JsonObject), abort: false, rpcMethods: ['readFile'] } });
+    agent.turn = () => Promise.resolve();
     await one.handle.send({ text: 'Go', attachments: [] }, randomUUID());
     agent.think(true);
     await one.until('work', () => one.session?.state === 'running');
