@@ -4,6 +4,7 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { repoRoot } from '../../scripts/setup/index.mjs';
 import { benchActivation } from './activation.ts';
+import { benchFind } from './find.ts';
 import { benchHappy } from './happy.ts';
 import { benchHappyCrypto } from './happyCrypto.ts';
 import { benchMemory } from './memory.ts';
@@ -18,6 +19,7 @@ const benches: Readonly<Record<string, () => Promise<Record<string, unknown>>>> 
     const bytes = readFileSync(path.join(repoRoot, 'dist', file));
     return [file, { bytes: bytes.length, gzip: gzipSync(bytes).length }];
   }))),
+  find: () => benchFind(180_000),
   happy: () => benchHappy(2_000, 20_000),
   happyCrypto: () => benchHappyCrypto(2_000),
   memory: benchMemory,

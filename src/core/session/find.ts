@@ -58,11 +58,10 @@ export class TranscriptFind implements Disposable {
   /** Index of the row from which it looks outwards. */
   private center: number;
   private current: { index: number; readonly key: string; readonly nth: number; readonly place: FindPlace } | null = null;
-  /** Rows that changed since the rows that are being counted were read. */
-  private readonly touched = new Set<number>();
+  /** For each page that is being counted, the rows that changed since it was asked for. */
+  private readonly touched = new Set<Set<number>>();
   /** Counts the times that rows took other indexes. */
   private moved = 0;
-  private lane: Promise<void> = Promise.resolve();
   private timer: NodeJS.Timeout | null = null;
   private running = false;
   private failed = false;
@@ -121,11 +120,15 @@ export class TranscriptFind implements Disposable {
   private async run(): Promise<void> {
     if (this.running) return;
     this.running = true;
-    for (let forward = true; !this.disposed; forward = !forward) {
+    while (!this.disposed) {
       const ahead = this.counts.indexOf(-1, this.center);
       const behind = this.center === 0 ? -1 : this.counts.lastIndexOf(-1, this.center - 1);
       if (ahead < 0 && behind < 0) break;
-      await (ahead >= 0 && (forward || behind < 0) ? this.count(ahead, ahead + PAGE) : this.count(behind - PAGE + 1, behind + 1));
+      // Two pages at a time: the store reads one while the other is looked through.
+      await Promise.all([
+        ahead >= 0 ? this.count(ahead, ahead + PAGE) : this.count(behind - 2 * PAGE + 1, behind - PAGE + 1),
+        behind >= 0 ? this.count(behind - PAGE + 1, behind + 1) : this.count(ahead + PAGE, ahead + 2 * PAGE),
+      ]);
       if (this.current === null) await this.goFirst();
       if (performance.now() - this.told >= TELL_MS) this.tell(true);
     }
@@ -162,32 +165,28 @@ export class TranscriptFind implements Disposable {
     return place;
   }
 
-  /** Counts those of the rows [start, end) that were not counted yet. One such run at a time. */
-  private count(start: number, end: number): Promise<void> {
-    this.lane = this.lane.then(() => this.countNow(start, end));
-    return this.lane;
-  }
-
-  private async countNow(start: number, end: number): Promise<void> {
+  /** Counts those of the rows [start, end) that were not counted yet. */
+  private async count(start: number, end: number): Promise<void> {
     let from = Math.max(0, start);
     let to = Math.min(end, this.counts.length);
     while (from < to && this.counts[from] !== -1) from += 1;
     while (to > from && this.counts[to - 1] !== -1) to -= 1;
     if (from >= to || this.disposed) return;
     const { moved } = this;
-    this.touched.clear();
+    const touched = new Set<number>();
+    this.touched.add(touched);
     const rows = await this.read(from, to);
     if (rows === null) this.failed = true;
     let since = performance.now();
-    for (let index = from; index < to; index += 1) {
-      if (this.disposed || moved !== this.moved) return;
+    for (let index = from; index < to && !this.disposed && moved === this.moved; index += 1) {
       const row = rows?.[index - from];
       // What changed meanwhile is counted again; a row that can't be read has nothing to be found.
-      if (this.counts[index] === -1 && !this.touched.has(index)) this.counts[index] = row === undefined ? 0 : matchesIn(row, this.options);
+      if (this.counts[index] === -1 && !touched.has(index)) this.counts[index] = row === undefined ? 0 : matchesIn(row, this.options);
       if (performance.now() - since < SLICE_MS) continue;
       await rest();
       since = performance.now();
     }
+    this.touched.delete(touched);
     await rest();
   }
 
@@ -205,7 +204,7 @@ export class TranscriptFind implements Disposable {
       if (op.op === 'splice') this.splice(op.at, op.remove, op.rows);
       else {
         this.counts[op.at] = -1;
-        this.touched.add(op.at);
+        for (const touched of this.touched) touched.add(op.at);
       }
     }
     this.timer ??= setTimeout(() => {
