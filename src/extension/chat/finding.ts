@@ -6,7 +6,7 @@ import type { HostMessage, PageRequest, ReplyValue } from '../../protocol/chat.t
 import { findPattern } from '../../protocol/find.ts';
 
 /** What a page asks about the session as a whole. */
-export type FindingRequest = Extract<PageRequest, { ask: 'find' | 'find-step' | 'find-end' | 'prompt' | 'place' }>;
+type FindingRequest = Extract<PageRequest, { ask: 'find' | 'find-step' | 'find-end' | 'prompt' | 'place' }>;
 
 const DONE: ReplyValue = { kind: 'done', message: null };
 
