@@ -15,6 +15,7 @@ import { SignInPanels } from './accounts/signInPanels.ts';
 import { watchAttention } from './attention.ts';
 import { AttachmentFiles } from './chat/attachments.ts';
 import { ReadOnlyDocuments } from './chat/documents.ts';
+import { TranscriptDocuments } from './chat/transcriptDocuments.ts';
 import { LastEditor } from './chat/lastEditor.ts';
 import { ChatPanels } from './chat/panels.ts';
 import { registerCommands } from './commands/index.ts';
@@ -67,13 +68,14 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   const lostSecrets = new LostSecrets(context.globalState);
   const panels = new ChatPanels();
   const documents = new ReadOnlyDocuments();
+  const transcripts = new TranscriptDocuments(fleet, log.child('transcripts'));
   const attachments = new AttachmentFiles(path.join(stateDir, 'attachments'), log);
   const remote = new RemoteFiles(fleet, log.child('remote'));
   const lastEditor = new LastEditor();
   const tree = new SessionsTree(fleet, settings);
   const contextKeys = new Map<ContextKey, boolean>();
   const services: Services = {
-    extensionUri: context.extensionUri, channel, log, settings, store, fleet, connections, accounts, signIns, lostSecrets, panels, documents, attachments, remote, lastEditor, tree,
+    extensionUri: context.extensionUri, channel, log, settings, store, fleet, connections, accounts, signIns, lostSecrets, panels, documents, transcripts, attachments, remote, lastEditor, tree,
     drafts: store.keep('drafts'),
     unused: new UnusedSessions({
       fleet, keep: store.keep('unused'), log: log.child('unused'),
@@ -90,7 +92,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   };
   panels.start(services);
   context.subscriptions.push(
-    settings, accounts, connections, signIns, panels, documents, attachments, remote, lastEditor, tree,
+    settings, accounts, connections, signIns, panels, documents, transcripts, attachments, remote, lastEditor, tree,
     watchAttention(fleet, [tree.view], panels),
     new ConnectionsTree(fleet, accounts, (id) => connections.agentOf(id) !== null || id === 'local-claude' || id === 'local-codex' || accounts.record(id) !== null),
     new Notifications(services),

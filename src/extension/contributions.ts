@@ -30,6 +30,8 @@ export const COMMANDS = {
   deleteSession: { title: 'Delete Session…', icon: 'trash' },
   openSessionFolder: { title: 'Open Session Folder', icon: 'folder-opened' },
   sendSelection: { title: 'Send Selection to Session…' },
+  openTranscript: { title: 'Open Transcript as Document', icon: 'go-to-file' },
+  showEarlierRows: { title: 'Show Earlier Rows', palette: 'resourceScheme == pilothouse-transcript' },
   exportTranscript: { title: 'Export Transcript…', icon: 'export' },
   findInChat: { title: 'Find in Chat', icon: 'search' },
   findNext: { title: 'Find Next in Chat', palette: 'pilothouse.chatFocused' },
@@ -117,13 +119,19 @@ interface MenuEntry {
 /** True while a chat has the focus. VS Code keeps the id of the active panel also while its own parts have it. */
 const IN_CHAT = `activeWebviewPanelId == '${VIEWS.chat}' && !sideBarFocus && !auxiliaryBarFocus && !panelFocus && !inQuickOpen`;
 
-/** Keys as VS Code's own find and its own chat have them. */
-const KEYS: readonly { readonly command: CommandName; readonly key: string; readonly mac?: string }[] = [
+/** Of the documents that transcripts are read as. */
+export const TRANSCRIPT_SCHEME = 'pilothouse-transcript';
+
+/** Keys as VS Code's own find, its own chat and its accessible view have them. `when`: other than in a chat. */
+const KEYS: readonly { readonly command: CommandName; readonly key: string; readonly mac?: string; readonly win?: string; readonly when?: string }[] = [
   { command: 'findInChat', key: 'ctrl+f', mac: 'cmd+f' },
   { command: 'findNext', key: 'f3', mac: 'cmd+g' },
   { command: 'findPrevious', key: 'shift+f3', mac: 'cmd+shift+g' },
   { command: 'previousPrompt', key: 'ctrl+alt+up', mac: 'cmd+alt+up' },
   { command: 'nextPrompt', key: 'ctrl+alt+down', mac: 'cmd+alt+down' },
+  { command: 'interruptTurn', key: 'ctrl+escape', mac: 'cmd+escape', win: 'alt+backspace' },
+  { command: 'openTranscript', key: 'alt+f2' },
+  { command: 'openTranscript', key: 'alt+f2', when: `editorTextFocus && resourceScheme == ${TRANSCRIPT_SCHEME}` },
 ];
 
 /** A part of a chat's page, by what it says of itself in `data-vscode-context`. */
@@ -149,6 +157,7 @@ const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
     { command: 'resumeSession', when: can('resume'), group: '2_run@3' },
     { command: 'forkSession', when: can('fork'), group: '2_run@4' },
     { command: 'renameSession', when: can('rename'), group: '3_edit@1' },
+    { command: 'openTranscript', when: can('open'), group: '1_open@3' },
     { command: 'exportTranscript', when: can('open'), group: '3_edit@2' },
     { command: 'archiveSession', when: can('archive'), group: '4_end@1' },
     { command: 'unarchiveSession', when: can('unarchive'), group: '4_end@2' },
@@ -172,6 +181,7 @@ const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
   'editor/title': [
     { command: 'findInChat', when: `activeWebviewPanelId == '${VIEWS.chat}'`, group: '1_find@1' },
     { command: 'goToTurn', when: `activeWebviewPanelId == '${VIEWS.chat}'`, group: '1_find@2' },
+    { command: 'openTranscript', when: `activeWebviewPanelId == '${VIEWS.chat}'`, group: '2_take@0' },
     { command: 'exportTranscript', when: `activeWebviewPanelId == '${VIEWS.chat}'`, group: '2_take@1' },
     { command: 'copyTranscript', when: `activeWebviewPanelId == '${VIEWS.chat}'`, group: '2_take@2' },
   ],
@@ -202,7 +212,7 @@ export function contributes(): Record<string, unknown> {
         command: commandId(name as CommandName), when: spec.palette === false ? 'false' : spec.palette,
       })),
     },
-    keybindings: KEYS.map(({ command, ...keys }) => ({ command: commandId(command), ...keys, when: IN_CHAT })),
+    keybindings: KEYS.map(({ command, ...keys }) => ({ command: commandId(command), when: IN_CHAT, ...keys })),
     configuration: {
       title: 'Pilothouse',
       properties: Object.fromEntries(Object.entries(SETTINGS).map(([name, schema]) => [`pilothouse.${name}`, schema])),

@@ -9,6 +9,7 @@ import type { AttachmentFiles } from './chat/attachments.ts';
 import type { LastEditor } from './chat/lastEditor.ts';
 import type { ReadOnlyDocuments } from './chat/documents.ts';
 import type { ChatTabs } from './chat/tabs.ts';
+import type { TranscriptDocuments } from './chat/transcriptDocuments.ts';
 import type { Connections } from './connections.ts';
 import type { ContextKey } from './contributions.ts';
 import type { RemoteFiles } from './remote/remoteFiles.ts';
@@ -30,6 +31,7 @@ export interface Services {
   readonly lostSecrets: LostSecrets;
   readonly panels: ChatTabs;
   readonly documents: ReadOnlyDocuments;
+  readonly transcripts: TranscriptDocuments;
   readonly attachments: AttachmentFiles;
   readonly remote: RemoteFiles;
   readonly lastEditor: LastEditor;

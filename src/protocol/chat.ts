@@ -3,7 +3,7 @@ import type { Attachment } from '../core/model/entry.ts';
 import type { Decision } from '../core/model/backend.ts';
 import type { Remedy } from '../core/model/remedy.ts';
 import type { Row } from '../core/model/row.ts';
-import type { Activity, SessionControls, SessionOwner, SessionState, Traits } from '../core/model/session.ts';
+import type { Activity, SessionControls, SessionOwner, SessionState, Traits, UsageLimit } from '../core/model/session.ts';
 import type { Delivery, UsageFigures } from '../core/model/entry.ts';
 import type { FindQuery, MatchPlace } from './find.ts';
 
@@ -46,6 +46,8 @@ export interface ChatState {
   readonly machineAway?: string | null;
   /** One line and what to do about it, for failures of the session or its agent. `signIn`: the person can sign in from here. */
   readonly problem: { readonly message: string; readonly remedy: Remedy | null; readonly signIn?: boolean } | null;
+  /** A limit of the person's plan that is reached. */
+  readonly limit?: UsageLimit | null;
   readonly controls: SessionControls;
   readonly traits: Traits;
   readonly usage: UsageFigures | null;
@@ -62,8 +64,6 @@ export interface ChatState {
 export interface ChatConfig {
   readonly enterKey: 'send' | 'newline';
   readonly thinking: 'collapsed' | 'expanded' | 'hidden';
-  /** True on macOS: decides how shortcuts are written. */
-  readonly mac: boolean;
 }
 
 /** As `RowOp` of the core; rows that the page does not hold are left out by the host or skipped by the page. */
@@ -86,6 +86,8 @@ export type HostMessage =
   /** Answer to a request of the page. */
   | { readonly type: 'reply'; readonly request: number; readonly ok: true; readonly value: ReplyValue }
   | { readonly type: 'reply'; readonly request: number; readonly ok: false; readonly code: string; readonly message: string }
+  /** How far a request is that takes a while, in a line that takes the place of the one before. */
+  | { readonly type: 'progress'; readonly request: number; readonly message: string }
   /** Puts text into the composer at the cursor (Send Selection to Session…). */
   | { readonly type: 'insert'; readonly text: string }
   /** Files of the draft that was kept, once after the page is ready and only where there are some. */
@@ -100,7 +102,7 @@ export type HostMessage =
   /** Shows a top-level row. */
   | { readonly type: 'go'; readonly index: number; readonly row: string };
 
-export type PageAction = 'find' | 'find-next' | 'find-previous' | 'next-prompt' | 'previous-prompt';
+export type PageAction = 'find' | 'find-next' | 'find-previous' | 'next-prompt' | 'previous-prompt' | 'stop';
 
 /** Something that a message can name with `@`. `insert` is put in the place of what was typed. */
 export interface Mention {

@@ -30,7 +30,7 @@ const STATE: ChatState = {
 };
 
 function snapshot(total: number, rows: readonly Row[]): HostMessage {
-  return { type: 'snapshot', session: 'bench', generation: 1, total, start: total - rows.length, rows, state: STATE, config: { enterKey: 'send', thinking: 'collapsed', mac: false }, draft: '' };
+  return { type: 'snapshot', session: 'bench', generation: 1, total, start: total - rows.length, rows, state: STATE, config: { enterKey: 'send', thinking: 'collapsed' }, draft: '' };
 }
 
 /** The page of the obvious way: a message renders everything again. */

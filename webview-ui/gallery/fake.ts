@@ -1,7 +1,7 @@
 import type { Host, KeptState } from '../src/host.ts';
 import type { ChatConfig, ChatState, HostMessage, PageMessage, PageRequest, PatchOp, ReplyValue, Row } from '../src/types.ts';
 
-const CONFIG: ChatConfig = { enterKey: 'send', thinking: 'collapsed', mac: false };
+const CONFIG: ChatConfig = { enterKey: 'send', thinking: 'collapsed' };
 
 export interface FakeSession {
   /** Rows by index, made when they are asked for. */

@@ -9,6 +9,7 @@ import { Header } from './chrome/header.tsx';
 import { Outbox } from './chrome/outbox.tsx';
 import { UnavailablePage } from './chrome/unavailable.tsx';
 import { FindWidget } from './find/widget.tsx';
+import { KEYS } from './model/keys.ts';
 import type { ChatPage } from './page.ts';
 import { createControl, Transcript } from './transcript/transcript.tsx';
 
@@ -33,9 +34,9 @@ export function App({ page }: { readonly page: ChatPage }): JSX.Element {
           <h1 class="sr-only">{page.state.value?.title ?? 'Session'}</h1>
           <Transcript page={page} control={control} />
           <Empty page={page} draft={draft} />
-          <FindWidget page={page} find={control.find} />
+          <FindWidget find={control.find} />
           {control.following.value ? null : (
-            <button type="button" class={`jump ${asking ? 'asking' : ''}`} aria-label={asking ? 'Waiting for you: Jump to Latest' : 'Jump to Latest'} onClick={() => (asking ? control.review() : control.jumpToLatest())}>
+            <button type="button" class={`jump ${asking ? 'asking' : ''}`} aria-label={asking ? 'Waiting for you: Jump to Latest' : 'Jump to Latest'} title={asking ? `To what waits for you (${KEYS.send} in an empty message)` : 'Jump to Latest (End)'} onClick={() => (asking ? control.review() : control.jumpToLatest())}>
               <Icon name={asking ? 'shield' : 'arrow-down'} />{asking ? 'Waiting for you' : 'Jump to Latest'}
             </button>
           )}
@@ -43,7 +44,7 @@ export function App({ page }: { readonly page: ChatPage }): JSX.Element {
         <footer class="dock">
           <FeedbackLine page={page} />
           <Outbox page={page} />
-          <Composer page={page} draft={draft} onReview={control.review} />
+          <Composer page={page} draft={draft} onReview={control.review} onEnterTranscript={control.enter} />
         </footer>
         <div class="sr-only" role="status" aria-label="Updates">{page.announcement.value}</div>
       </div>

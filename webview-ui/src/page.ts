@@ -1,7 +1,7 @@
 import { setFiles, setRoot } from './model/place.ts';
 import { computed, signal } from '@preact/signals';
 import type { CardDraft, Anchor, Host, KeptState } from './host.ts';
-import { announcementOf } from './model/announce.ts';
+import { announcementOf, changeOf } from './model/announce.ts';
 import { noChanges, RowModel } from './model/rows.ts';
 import type { RowChanges } from './model/rows.ts';
 import type { Attachment, ChatConfig, ChatState, HostMessage, PageRequest, ReplyValue } from './types.ts';
@@ -19,8 +19,13 @@ export class RequestError extends Error {
 
 /** A line above the composer that says how something went. */
 interface Feedback {
-  readonly level: 'info' | 'error';
+  /** `busy`: it goes on. */
+  readonly level: 'info' | 'error' | 'busy';
   readonly text: string;
+  /** True: it stays until it is dismissed. */
+  readonly stays?: boolean;
+  /** What else can be done about it. */
+  readonly action?: { readonly label: string; readonly body: PageRequest };
 }
 
 /** In place of a session that could not be opened. */
@@ -38,9 +43,12 @@ interface Waiting {
   readonly resolve: (value: ReplyValue) => void;
   readonly reject: (error: RequestError) => void;
   readonly timer: ReturnType<typeof setTimeout>;
+  readonly onProgress: (message: string) => void;
 }
 
 const DEADLINE_MS = 60_000;
+/** A stop that takes longer than this says what it waits for. */
+const STOP_SAID_MS = 1_200;
 const KEEP_MS = 60;
 const MAX_FOLDS = 500;
 const NO_CARD: CardDraft = { reason: '', reasonOpen: false, picked: {}, typed: {} };
@@ -51,10 +59,12 @@ const NO_CARD: CardDraft = { reason: '', reasonOpen: false, picked: {}, typed: {
  */
 export class ChatPage {
   readonly state = signal<ChatState | null>(null);
-  readonly config = signal<ChatConfig>({ enterKey: 'send', thinking: 'collapsed', mac: false });
+  readonly config = signal<ChatConfig>({ enterKey: 'send', thinking: 'collapsed' });
   /** Why the session can't be shown; null while it can, and `trying` while it is being opened again. */
   readonly unavailable = signal<Unavailable | null>(null);
   readonly feedback = signal<Feedback | null>(null);
+  /** True while the turn is being interrupted. */
+  readonly stopping = signal(false);
   /** Words for a screen reader, said once. */
   readonly announcement = signal('');
   readonly running = computed(() => isRunning(this.state.value));
@@ -104,7 +114,7 @@ export class ChatPage {
   }
 
   /** Asks the host for something. Rejects with a RequestError in the host's words, or after a minute without an answer. */
-  request(body: PageRequest): Promise<ReplyValue> {
+  request(body: PageRequest, onProgress: (message: string) => void = () => undefined): Promise<ReplyValue> {
     this.lastRequest += 1;
     const request = this.lastRequest;
     return new Promise((resolve, reject) => {
@@ -112,7 +122,7 @@ export class ChatPage {
         this.waiting.delete(request);
         reject(new RequestError('no_reply', 'VS Code did not answer. Try again, or reload the window.'));
       }, DEADLINE_MS);
-      this.waiting.set(request, { resolve, reject, timer });
+      this.waiting.set(request, { resolve, reject, timer, onProgress });
       this.host.post({ type: 'request', session: this.session, request, body });
     });
   }
@@ -127,6 +137,40 @@ export class ChatPage {
       this.tell('error', error instanceof Error ? error.message : 'It failed.');
       return false;
     }
+  }
+
+  /** Breaks the running turn off, and says which step of it is tried and which one worked. */
+  async interrupt(): Promise<void> {
+    if (this.stopping.peek()) return;
+    this.stopping.value = true;
+    const agent = this.state.peek()?.agentName ?? 'The agent';
+    let went = false;
+    const say = (text: string): void => {
+      went = true;
+      this.feedback.value = { level: 'busy', text };
+    };
+    const slow = setTimeout(() => say(`Asked ${agent} to break the turn off…`), STOP_SAID_MS);
+    try {
+      const value = await this.request({ ask: 'interrupt' }, (message) => {
+        clearTimeout(slow);
+        say(message);
+      });
+      const message = value.kind === 'done' ? value.message : null;
+      this.feedback.value = message === null ? null : { level: 'info', text: message, stays: went };
+    } catch (error) {
+      const canStop = this.state.peek()?.traits.stop === true;
+      this.feedback.value = { level: 'error', text: error instanceof Error ? error.message : 'It failed.', ...(canStop ? { action: { label: 'Stop Session', body: { ask: 'run', command: 'stop' } } } : {}) };
+    } finally {
+      clearTimeout(slow);
+      this.stopping.value = false;
+    }
+  }
+
+  /** Says something to a screen reader. What was said just before is said again: equal words would be no change. */
+  announce(text: string | null): void {
+    if (text === null || text === '') return;
+    const before = this.announcement.peek();
+    this.announcement.value = before === text ? `${text}\u00A0` : text;
   }
 
   /** Asks the session's machine for the output of a tool row; `changed` is called when there is something else to show. Joins what is on its way. */
@@ -232,7 +276,7 @@ export class ChatPage {
         const reason = this.rows.apply(message, changes);
         if (reason === null) {
           if (changes.structural) this.look();
-          this.announcement.value = announcementOf(message, this.rows, this.state.peek()?.agentName ?? 'The agent') ?? this.announcement.peek();
+          this.announce(announcementOf(message, this.rows, this.state.peek()?.agentName ?? 'The agent'));
           this.onRows(changes, false);
         } else {
           this.resyncing = this.rows.generation;
@@ -240,8 +284,15 @@ export class ChatPage {
         }
         return;
       }
-      case 'state':
-        if (this.state.value !== null) this.state.value = { ...this.state.value, ...message.state };
+      case 'state': {
+        const before = this.state.value;
+        if (before === null) return;
+        this.state.value = { ...before, ...message.state };
+        this.announce(changeOf(before, this.state.value));
+        return;
+      }
+      case 'progress':
+        this.waiting.get(message.request)?.onProgress(message.message);
         return;
       case 'unavailable':
         this.unavailable.value = { message: message.message, remedy: message.remedy, trying: false };

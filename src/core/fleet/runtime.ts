@@ -193,9 +193,10 @@ export class SessionRuntime {
     }
   }
 
-  async interrupt(): Promise<StopReport> {
+  /** Breaks the running turn off. `onStep` is told in a line what is tried next where the agent does not listen. */
+  async interrupt(onStep: (message: string) => void = () => undefined): Promise<StopReport> {
     if (await this.passOn({ do: 'interrupt' })) return ASKED;
-    return this.handle.interrupt(this.deadline());
+    return this.handle.interrupt({ ...this.deadline(), onStep });
   }
 
   async answer(requestId: string, decision: Decision): Promise<void> {

@@ -113,6 +113,12 @@ export interface FileRange extends CallOptions {
   readonly onBytes?: (bytes: number) => void;
 }
 
+/** An interrupt, which may have to go further than to ask. */
+export interface InterruptOptions extends CallOptions {
+  /** Told what is tried next, in one line, where the step before did not work. */
+  readonly onStep?: (message: string) => void;
+}
+
 /** How an interrupt or a stop ended: which step the agent answered to. */
 export interface StopReport {
   readonly step: 'nothing-to-stop' | 'interrupted' | 'terminated' | 'killed';
@@ -166,7 +172,7 @@ export interface SessionHandle {
    * id only, and where it is taken up after all a `delivered` event says so.
    */
   send(prompt: Prompt, clientId: string, options?: { readonly steer?: boolean } & CallOptions): Promise<void>;
-  interrupt(options?: CallOptions): Promise<StopReport>;
+  interrupt(options?: InterruptOptions): Promise<StopReport>;
   /** Rejects with code `already_answered` when it was answered or withdrawn before. */
   answer(requestId: string, decision: Decision, options?: CallOptions): Promise<void>;
   setModel(id: string, options?: CallOptions): Promise<void>;

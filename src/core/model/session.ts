@@ -51,6 +51,14 @@ export interface Activity {
   readonly until: number | null;
 }
 
+/** A limit of the person's plan that is reached: nothing is answered until it starts anew. */
+export interface UsageLimit {
+  /** One line that says which; without when. */
+  readonly text: string;
+  /** When it starts anew, milliseconds since the epoch; null where that is not told. */
+  readonly until: number | null;
+}
+
 /** Who runs a session: this window, another window of ours, a program that is not ours, or nobody. */
 export type SessionOwner = 'this' | 'window' | 'foreign' | 'nobody';
 
@@ -82,6 +90,8 @@ export interface Session {
   readonly waiting: readonly WaitingPermission[];
   /** Last error in one line, for state `failed`. */
   readonly error: string | null;
+  /** Absent: none is known to be reached. */
+  readonly limit?: UsageLimit;
   /** Why nothing of it can be read here, in one line: no key of its connection opens it. Absent: it can be read. */
   readonly locked?: string;
   /** The agent's own session behind one that a system hosts, and the name of the computer that it is on: where that is this one, it is listed once. Absent: it is the agent's own. */

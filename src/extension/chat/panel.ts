@@ -140,7 +140,7 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
       session: this.key,
       transcript: runtime.transcript,
       state: () => chatState(this.fleet, runtime),
-      config: () => ({ enterKey: this.services.settings.get('chat.enterKey'), thinking: this.services.settings.get('chat.thinking'), mac: process.platform === 'darwin' }),
+      config: () => ({ enterKey: this.services.settings.get('chat.enterKey'), thinking: this.services.settings.get('chat.thinking') }),
       draft: () => this.draft.text,
     }, (message) => void this.post(message));
     this.finding = new ChatFinding(runtime.transcript, () => this.services.settings.get('chat.thinking') !== 'hidden', (message) => void this.post(message));
@@ -206,7 +206,7 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
       const { runtime, channel, finding } = this;
       if (message.session !== this.key) throw new PilothouseError('wrong_session', 'This page shows another session. Close the tab and open it again.');
       if (runtime === null || channel === null || finding === null) throw new PilothouseError('not_ready', 'The session is still being opened. Try again in a moment.');
-      const value = await answerRequest(this.services, { key: this.key, runtime, finding, generation: () => channel.currentGeneration, column: this.panel.viewColumn }, message.body);
+      const value = await answerRequest(this.services, { key: this.key, runtime, finding, generation: () => channel.currentGeneration, column: this.panel.viewColumn, progress: (line) => void this.post({ type: 'progress', request, message: line }) }, message.body);
       await this.post({ type: 'reply', request, ok: true, value });
     } catch (error) {
       const code = error instanceof PilothouseError ? error.code : 'failed';

@@ -21,6 +21,8 @@ interface RequestContext {
   readonly finding: Pick<ChatFinding, 'answer'>;
   readonly generation: () => number;
   readonly column: vscode.ViewColumn | undefined;
+  /** Tells the page how far its request is, in a line. */
+  readonly progress: (message: string) => void;
 }
 
 const DONE: ReplyValue = { kind: 'done', message: null };
@@ -47,7 +49,7 @@ export async function answerRequest(services: Services, context: RequestContext,
       await runtime.outboxEdit(body.clientId, body.text);
       return DONE;
     case 'interrupt':
-      return { kind: 'done', message: (await runtime.interrupt()).message };
+      return { kind: 'done', message: (await runtime.interrupt(context.progress)).message };
     case 'take-over':
       await runtime.reach.takeOver();
       return { kind: 'done', message: 'You have the session now.' };

@@ -35,6 +35,7 @@ export function chatState(fleet: Fleet, runtime: SessionRuntime): ChatState {
     ownerName: session?.ownerName ?? null,
     ...contactOf(connection?.state, machine, session?.state ?? 'unknown', Date.now()),
     problem: problemOf(connection, session),
+    limit: session?.limit ?? null,
     controls: runtime.controls(),
     traits: runtime.traits,
     usage: session?.usage ?? null,

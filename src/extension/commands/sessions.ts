@@ -42,6 +42,12 @@ export const sessionCommands = {
     await services.fleet.rename(key, title.trim());
   },
   interruptTurn: async (services, target) => {
+    const chat = target === undefined ? services.panels.active() : null;
+    if (chat !== null) {
+      // What becomes of it is said where the person looks.
+      chat.tell({ type: 'do', what: 'stop' });
+      return;
+    }
     const { key } = await sessionFor(services, target, 'Interrupt which session?', (session) => session.state === 'running' || session.state === 'waiting');
     const report = await withRuntime(services, key, (runtime) => runtime.interrupt());
     vscode.window.setStatusBarMessage(`Pilothouse: ${report.message}`, 5_000);

@@ -202,7 +202,24 @@ const onPage = (what: PageAction) => async (services: Services, target: unknown)
   shownTab(services, recent?.key ?? (await sessionFor(services, named(target), 'In which session?')).key).tell({ type: 'do', what });
 };
 
+/** Opens the transcript as a document; from that document, its chat. */
+async function openTranscript(services: Services, target: unknown): Promise<void> {
+  const document = vscode.window.activeTextEditor?.document;
+  const read = named(target) === undefined && services.panels.active() === null && document !== undefined ? services.transcripts.sessionOf(document.uri) : null;
+  if (read !== null) {
+    services.panels.open(read);
+    return;
+  }
+  await services.transcripts.show((await sessionFor(services, named(target), 'Open the transcript of which session?')).key);
+}
+
 export const transcriptCommands = {
+  openTranscript,
+  showEarlierRows: (services) => {
+    const editor = vscode.window.activeTextEditor;
+    if (editor !== undefined) services.transcripts.showEarlier(editor.document.uri);
+    return Promise.resolve();
+  },
   exportTranscript,
   copyRow,
   copyTurn,

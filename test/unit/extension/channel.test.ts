@@ -34,7 +34,7 @@ function rig() {
   const posted: HostMessage[] = [];
   let title = 'one';
   const channel = new ChatChannel({
-    session: 'k', transcript, draft: () => 'a draft', config: () => ({ enterKey: 'send', thinking: 'collapsed', mac: false }),
+    session: 'k', transcript, draft: () => 'a draft', config: () => ({ enterKey: 'send', thinking: 'collapsed' }),
     state: () => ({ title }) as unknown as ChatState,
   }, (message) => posted.push(message));
   return { transcript, posted, channel, setTitle: (value: string) => { title = value; } };

@@ -189,8 +189,11 @@ describe('an agent that does not listen', () => {
     const chat = await rig.spawn(await rig.backend({ prompts: { '*': [{ update: say('La') }, { hang: true, deaf: true }] } }, { clock }));
     await send(chat, 'go');
     await chat.until('text', () => chat.said() === 'La');
-    const report = await chat.handle.interrupt();
+    const steps: string[] = [];
+    const report = await chat.handle.interrupt({ onStep: (step) => steps.push(step) });
     expect(report.step).toMatch(/terminated|killed/);
+    // What is tried next is said before it is tried, and no step that was not needed.
+    expect(steps).toEqual([expect.stringMatching(/does not break the turn off\. Ending its process…$/), ...(report.step === 'killed' ? [expect.stringMatching(/Killing its process…$/)] : [])]);
     expect(await chat.turnEnd(0)).toMatchObject({ state: 'cancelled' });
     expect(rowsOf(chat.rows, 'notice')).toEqual([]);
     expect(await runningChildren()).toEqual([]);

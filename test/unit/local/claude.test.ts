@@ -46,7 +46,8 @@ describe('a silent model', () => {
     expect(one.tick(20_999)).toBe(false);
     expect(one.tick(21_000)).toBe(true);
     expect(one.tick(60_000)).toBe(false);
-    expect(one.activity).toMatchObject({ phase: 'stalled', since: 21_000 });
+    // Since the last that was heard, not since it was noticed.
+    expect(one.activity).toMatchObject({ phase: 'stalled', since: 1000 });
     one.accept({ type: 'stream_event', event: { type: 'message_start', message: { id: 'm1', usage: {} } } }, 66_000);
     expect(one.activity?.phase).toBe('thinking');
     const rows = viewOf(one.flush()).filter((row) => row.kind === 'notice');

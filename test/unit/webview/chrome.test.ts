@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { decisionButtons, isGiven, readAnswers } from '../../../webview-ui/src/cards/decide.ts';
 import { complete, matchCommands, mentionCandidates, mentions, triggerAt } from '../../../webview-ui/src/chrome/complete.ts';
 import { draggedPaths, MAX_FILE, MAX_FILES, refusal } from '../../../webview-ui/src/chrome/limits.ts';
-import { announcementOf } from '../../../webview-ui/src/model/announce.ts';
+import { announcementOf, changeOf } from '../../../webview-ui/src/model/announce.ts';
 import { noChanges, RowModel } from '../../../webview-ui/src/model/rows.ts';
 import { outcomeLine, rowLabel, toolLine, toolName, turnLine, usageParts } from '../../../webview-ui/src/model/words.ts';
-import type { Attachment, Patch, PermissionRow, Question, Row, ToolRow } from '../../../webview-ui/src/types.ts';
+import type { Attachment, ChatState, Patch, PermissionRow, Question, Row, ToolRow } from '../../../webview-ui/src/types.ts';
 
 const base = { key: 'k', at: null, turn: null };
 
@@ -118,6 +118,48 @@ describe('what is read out', () => {
     expect(said({ ...base, kind: 'notice', level: 'error', code: 'x', text: 'It broke.', remedy: null })).toBe('Error: It broke.');
     expect(said({ ...base, kind: 'notice', level: 'info', code: 'x', text: 'Compacted.', remedy: null })).toBeNull();
     expect(said({ ...base, kind: 'text', text: 'more', streaming: true })).toBeNull();
+  });
+
+  it('twenty thousand pieces of an answer with twenty tools: its end, once', () => {
+    const model = new RowModel();
+    model.reset({ generation: 1, total: 1, start: 0, rows: [{ ...base, key: 'a', kind: 'text', text: '', streaming: true }] });
+    const heard: string[] = [];
+    let seq = 0;
+    let length = 0;
+    const hear = (ops: Patch['ops'], total: number): void => {
+      seq += 1;
+      const one: Patch = { type: 'patch', generation: 1, seq, total, ops };
+      expect(model.apply(one, noChanges())).toBeNull();
+      const words = announcementOf(one, model, 'Codex');
+      if (words !== null) heard.push(words);
+    };
+    for (let piece = 0; piece < 20_000; piece += 1) {
+      hear([{ op: 'append', at: 0, key: 'a', field: 'text', from: length, text: 'word ' }], 1);
+      length += 5;
+    }
+    for (let at = 1; at <= 20; at += 1) {
+      const row = { ...base, key: `t${at}`, kind: 'tool', name: 'Read', verb: 'read', title: 'a.ts', status: 'running', input: null, command: null, cwd: null, locations: [], diffs: [], output: '', outputOmitted: 0, exitCode: null, durationMs: null, attachments: [], children: [] } as const;
+      hear([{ op: 'splice', at, remove: 0, rows: [row] }], at + 1);
+      hear([{ op: 'update', at, row: { ...row, status: 'ok' } }], at + 1);
+    }
+    hear([{ op: 'splice', at: 21, remove: 0, rows: [{ ...base, key: 'e', kind: 'turn', state: 'completed', durationMs: 4_000, figures: null, filesChanged: [], error: null }] }], 22);
+    expect(heard).toHaveLength(1);
+    expect(heard[0]).toMatch(/^Codex finished\. word word/);
+  });
+
+  it('a state that became another, once: a silent model, a limit, an agent that is gone, a full context', () => {
+    const now = Date.UTC(2026, 5, 1, 12);
+    const at = (extra: object): ChatState => ({ canRun: true, owner: 'this', ownerName: null, state: 'running', problem: null, activity: null, usage: null, traits: { resume: true, fork: true }, controls: { commands: [{ name: 'compact', description: '', argumentHint: null }] }, ...extra }) as unknown as ChatState;
+    const phase = (name: string, until: number | null = null): object => ({ activity: { phase: name, since: now, detail: null, until } });
+    const full = (contextTokens: number): object => ({ usage: { inputTokens: null, outputTokens: null, cachedTokens: null, costUsd: null, contextTokens, contextWindow: 100 } });
+    expect(changeOf(at(phase('thinking')), at(phase('stalled')), now)).toMatch(/^No answer from the model since/);
+    expect(changeOf(at(phase('stalled')), at(phase('stalled')), now)).toBeNull();
+    expect(changeOf(at(phase('thinking')), at(phase('retrying', now + 5_000)), now)).toBe('Retrying in 5 s');
+    expect(changeOf(at(phase('retrying', now + 5_000)), at(phase('retrying', now + 9_000)), now)).toBeNull();
+    expect(changeOf(at({}), at({ limit: { text: 'The weekly limit is reached.', until: now + 60_000 } }), now)).toMatch(/^The weekly limit is reached\. It starts anew at /);
+    expect(changeOf(at({}), at({ state: 'failed', problem: { message: 'Codex ended.', remedy: { text: 'Resume it.', command: null } } }), now)).toBe('Codex ended. Resume it.');
+    expect(changeOf(at(full(80)), at(full(91)), now)).toMatch(/^91 % of the context is used\. Compact shortens/);
+    expect(changeOf(at(full(91)), at(full(94)), now)).toBeNull();
   });
 });
 

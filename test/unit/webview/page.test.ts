@@ -4,7 +4,7 @@ import { bannerOf } from '../../../webview-ui/src/model/banner.ts';
 import { ChatPage } from '../../../webview-ui/src/page.ts';
 import type { ChatState, HostMessage, PageMessage } from '../../../webview-ui/src/types.ts';
 
-const state = (extra: Partial<ChatState>): ChatState => ({ canRun: true, owner: 'this', ownerName: null, state: 'idle', problem: null, traits: { fork: true, resume: true }, ...extra }) as ChatState;
+const state = (extra: Partial<ChatState>): ChatState => ({ canRun: true, owner: 'this', ownerName: null, state: 'idle', problem: null, activity: null, usage: null, traits: { fork: true, resume: true, stop: true }, ...extra }) as ChatState;
 
 describe('what keeps the person from going on', () => {
   it('is that the workspace is not trusted before anything else, with the way out', () => {
@@ -17,6 +17,33 @@ describe('what keeps the person from going on', () => {
     const problem = { message: 'Nobody is signed in.', remedy: { text: 'Sign in in a terminal.', command: 'codex login' } };
     expect(bannerOf(state({ state: 'failed', problem: { ...problem, signIn: true } }))).toMatchObject({ text: 'Nobody is signed in.', remedy: { command: 'codex login' }, action: { command: 'signIn' } });
     expect(bannerOf(state({ state: 'failed', problem: { ...problem, signIn: false } }))).toMatchObject({ action: { command: 'resume' } });
+  });
+});
+
+describe('states that are said plainly, with what can be done', () => {
+  const now = Date.UTC(2026, 5, 1, 12);
+  const usage = (contextTokens: number): ChatState['usage'] => ({ contextTokens, contextWindow: 100, costUsd: null }) as ChatState['usage'];
+  const commands = (...names: string[]): ChatState['controls'] => ({ commands: names.map((name) => ({ name, description: '', argumentHint: null })) }) as unknown as ChatState['controls'];
+
+  it('an agent that is gone and one that was stopped are resumed', () => {
+    expect(bannerOf(state({ state: 'failed', problem: { message: 'Codex ended unexpectedly.', remedy: null } }))).toMatchObject({ level: 'error', action: { command: 'resume' } });
+    expect(bannerOf(state({ state: 'stopped' }))).toMatchObject({ level: 'info', action: { label: 'Resume', command: 'resume' } });
+    expect(bannerOf(state({ state: 'stopped', traits: { fork: true, resume: false } as ChatState['traits'] }))).toBeNull();
+  });
+
+  it('a limit is said until it starts anew, and no longer', () => {
+    const limited = state({ limit: { text: 'The weekly limit of your plan is reached.', until: now + 3_600_000 } });
+    expect(bannerOf(limited, now)?.text).toMatch(/^The weekly limit of your plan is reached\. It starts anew at .*\d\d:\d\d\.$/);
+    expect(bannerOf(limited, now + 3_600_000)).toBeNull();
+    expect(bannerOf(state({ limit: { text: 'The usage limit is reached.', until: null } }), now)?.text).toBe('The usage limit is reached.');
+  });
+
+  it('a context that is nearly full: compact where the agent can, else what else makes room', () => {
+    expect(bannerOf(state({ usage: usage(89), controls: commands('compact') }))).toBeNull();
+    expect(bannerOf(state({ usage: usage(93), controls: commands('compact') }))).toMatchObject({ level: 'info', text: '93 % of the context is used. Compact shortens what was said, and keeps what matters.', action: { command: 'compact' }, other: { command: 'dismiss' } });
+    expect(bannerOf(state({ usage: usage(93), controls: commands(), forksAt: true }))).toMatchObject({ text: expect.stringContaining('Fork from an earlier prompt') as string, action: null });
+    expect(bannerOf(state({ usage: usage(93), controls: commands() }))?.text).toContain('Start a session');
+    expect(bannerOf(state({ usage: usage(93), controls: commands('compact'), problem: { message: 'It is offline.', remedy: null } }))?.text).toBe('It is offline.');
   });
 });
 
@@ -59,7 +86,46 @@ function pageOf(kept: KeptState | null = null) {
   page.start();
   return { page, posted, stored, tell: (message: HostMessage) => tell(message) };
 }
-const snapshot: HostMessage = { type: 'snapshot', session: 'k', generation: 1, total: 0, start: 0, rows: [], state: state({}), config: { enterKey: 'send', thinking: 'collapsed', mac: false }, draft: '' };
+const snapshot: HostMessage = { type: 'snapshot', session: 'k', generation: 1, total: 0, start: 0, rows: [], state: state({}), config: { enterKey: 'send', thinking: 'collapsed' }, draft: '' };
+
+describe('stopping a turn', () => {
+  it('says what it waits for, each step, and which one worked; it is asked for once', async () => {
+    const { page, posted, tell } = pageOf();
+    tell(snapshot);
+    const stopping = page.interrupt();
+    void page.interrupt();
+    expect(posted.filter((message) => message.type === 'request')).toHaveLength(1);
+    expect(page.stopping.value).toBe(true);
+    tell({ type: 'progress', request: 1, message: 'Codex does not break the turn off. Ending its process…' });
+    expect(page.feedback.value).toEqual({ level: 'busy', text: 'Codex does not break the turn off. Ending its process…' });
+    tell({ type: 'reply', request: 1, ok: true, value: { kind: 'done', message: 'Codex did not answer and was killed.' } });
+    await stopping;
+    expect(page.stopping.value).toBe(false);
+    expect(page.feedback.value).toEqual({ level: 'info', text: 'Codex did not answer and was killed.', stays: true });
+    tell({ type: 'progress', request: 1, message: 'too late' });
+    expect(page.feedback.value?.level).toBe('info');
+  });
+
+  it('that fails offers to end the session', async () => {
+    const { page, tell } = pageOf();
+    tell(snapshot);
+    const stopping = page.interrupt();
+    tell({ type: 'reply', request: 1, ok: false, code: 'interrupt_unanswered', message: 'The agent did not end its turn.' });
+    await stopping;
+    expect(page.feedback.value).toEqual({ level: 'error', text: 'The agent did not end its turn.', action: { label: 'Stop Session', body: { ask: 'run', command: 'stop' } } });
+  });
+
+  it('says equal words again to a screen reader', () => {
+    const { page } = pageOf();
+    page.announce('Permission needed: Bash.');
+    const first = page.announcement.value;
+    page.announce('Permission needed: Bash.');
+    expect(page.announcement.value).not.toBe(first);
+    expect(page.announcement.value.trim()).toBe(first);
+    page.announce(null);
+    expect(page.announcement.value.trim()).toBe(first);
+  });
+});
 
 describe('a session that can’t be opened', () => {
   it('is said so, tried again once for each press, and taken back by a snapshot', () => {

@@ -95,6 +95,7 @@ describe('words', () => {
     const say = (activity: object): string | null => activityLine({ state: 'running', activity: { since: now - 12_000, detail: null, until: null, phase: 'thinking', ...activity } as never }, now);
     expect(say({})).toBe('Thinking · 12 s');
     expect(say({ phase: 'retrying', until: now + 5_000, detail: '529' })).toBe('Retrying in 5 s (529)');
+    expect(say({ phase: 'retrying', until: now + 5_400_000, detail: '529' })).toMatch(/^Retrying at .*\d\d:\d\d \(529\)$/);
     expect(say({ phase: 'stalled' })).toMatch(/^No answer from the model since \d\d:\d\d$/);
     expect(activityLine({ state: 'idle', activity: null }, now)).toBeNull();
   });

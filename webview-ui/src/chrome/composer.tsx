@@ -2,8 +2,9 @@ import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { Button, Icon, isComposing } from '../cards/parts.tsx';
+import { KEYS } from '../model/keys.ts';
 import type { ChatPage } from '../page.ts';
-import type { ChatState } from '../types.ts';
+import type { ChatState, PageRequest } from '../types.ts';
 import { readAttachment } from './attach.ts';
 import { complete, mentions } from './complete.ts';
 import type { Candidate, Trigger } from './complete.ts';
@@ -13,15 +14,19 @@ import { Files } from './files.tsx';
 import { draggedPaths, refusal } from './limits.ts';
 import { Toolbar } from './toolbar.tsx';
 
+const HINT_ID = 'message-hint';
+
 interface ComposerProps {
   readonly page: ChatPage;
   readonly draft: Draft;
   /** Goes to what waits for the person; false when nothing does. */
   readonly onReview: () => boolean;
+  /** Leads the keys into the transcript. */
+  readonly onEnterTranscript: () => void;
 }
 
 /** Where the person writes. */
-export function Composer({ page, draft, onReview }: ComposerProps): JSX.Element | null {
+export function Composer({ page, draft, onReview, onEnterTranscript }: ComposerProps): JSX.Element | null {
   const box = useRef<HTMLTextAreaElement>(null);
   const mirror = useRef<HTMLDivElement>(null);
   const completions = useMemo(() => new Completions(page), [page]);
@@ -97,6 +102,9 @@ export function Composer({ page, draft, onReview }: ComposerProps): JSX.Element 
         if (readOnly) page.tell('error', `${placeholder(page, state)}.`);
         else void draft.send(page.running.peek() ? 'queue' : 'send');
       }
+    } else if (event.key === 'ArrowUp' && (event.ctrlKey || event.metaKey) && !area.value.slice(0, area.selectionStart).includes('\n')) {
+      event.preventDefault();
+      onEnterTranscript();
     } else if (event.key === 'ArrowUp' && area.selectionStart === 0 && area.selectionEnd === 0 && !event.shiftKey) {
       if (draft.recall(1)) caretTo.current = 0;
     } else if (event.key === 'ArrowDown' && draft.recalling && area.selectionStart === area.value.length && draft.recall(-1)) caretTo.current = draft.text.peek().length;
@@ -129,10 +137,11 @@ export function Composer({ page, draft, onReview }: ComposerProps): JSX.Element 
     >
       <CompletionList completions={completions} onTake={take} />
       <Files draft={draft} />
+      <span id={HINT_ID} hidden>{`${KEYS.transcript} leads to the transcript, ${KEYS.send} in an empty message to what waits for you.`}</span>
       <div class="writing">
         <div class="mirror" ref={mirror} aria-hidden="true">{mentions(text).map((part, place) => (part.mention ? <mark key={place}>{part.text}</mark> : part.text))}{'\u200B'}</div>
         <textarea
-          ref={box} class="message" rows={1} dir="auto" aria-label="Message" placeholder={placeholder(page, state)} value={text} aria-autocomplete="list" aria-controls={open === null ? undefined : COMPLETIONS_ID}
+          ref={box} class="message" rows={1} dir="auto" aria-label="Message" aria-describedby={HINT_ID} placeholder={placeholder(page, state)} value={text} aria-autocomplete="list" aria-controls={open === null ? undefined : COMPLETIONS_ID}
           aria-activedescendant={open === null ? undefined : `${COMPLETIONS_ID}-${completions.active.value}`} spellcheck={false}
           onInput={(event) => {
             draft.set(event.currentTarget.value);
@@ -164,8 +173,12 @@ function placeholder(page: ChatPage, state: ChatState): string {
 /** How the last thing went, until it is dismissed or a moment has passed. */
 export function FeedbackLine({ page }: { readonly page: ChatPage }): JSX.Element {
   const feedback = page.feedback.value;
+  const act = (body: PageRequest | undefined): void => {
+    page.feedback.value = null;
+    if (body !== undefined) void page.ask(body);
+  };
   useEffect(() => {
-    if (feedback === null || feedback.level === 'error') return undefined;
+    if (feedback === null || feedback.level !== 'info' || feedback.stays === true) return undefined;
     const timer = setTimeout(() => (page.feedback.value = null), 6_000);
     return () => clearTimeout(timer);
   }, [feedback]);
@@ -173,7 +186,8 @@ export function FeedbackLine({ page }: { readonly page: ChatPage }): JSX.Element
     <div class="feedback" role="status" aria-label="Message status">
       {feedback === null ? null : (
         <div class={`feedback-line ${feedback.level}`}>
-          <Icon name={feedback.level === 'error' ? 'error' : 'info'} /><span dir="auto">{feedback.text}</span>
+          <Icon name={feedback.level === 'busy' ? 'loading' : feedback.level} className={feedback.level === 'busy' ? 'codicon-modifier-spin' : ''} /><span dir="auto">{feedback.text}</span>
+          {feedback.action === undefined ? null : <Button label={feedback.action.label} look="text" onPress={() => act(feedback.action?.body)} />}
           <Button label="Dismiss" look="text" className="icon-only" onPress={() => (page.feedback.value = null)}><Icon name="close" /></Button>
         </div>
       )}

@@ -1,7 +1,8 @@
-import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useRef } from 'preact/hooks';
 import { Button, Icon } from '../cards/parts.tsx';
+import { NEARLY_FULL } from '../model/banner.ts';
+import { KEYS } from '../model/keys.ts';
 import { count, usageParts } from '../model/words.ts';
 import type { ChatPage } from '../page.ts';
 import type { ChatState } from '../types.ts';
@@ -46,7 +47,7 @@ function Usage({ state }: { readonly state: ChatState }): JSX.Element {
   const { usage } = state;
   const title = usage === null || usage.contextTokens === null || usage.contextWindow === null ? undefined : `${count(usage.contextTokens)} of ${count(usage.contextWindow)} tokens of context`;
   return (
-    <span class={`usage ${context !== null && context >= 90 ? 'full' : ''}`} role="status" aria-label="Usage" aria-live="off" title={title}>
+    <span class={`usage ${context !== null && context >= NEARLY_FULL ? 'full' : ''}`} role="status" aria-label="Usage" aria-live="off" title={title}>
       {context === null ? null : <span class="usage-context">{`${context} %`}<span class="usage-word"> of context</span></span>}
       {cost === null ? null : <span class="usage-cost">{cost}</span>}
     </span>
@@ -54,25 +55,20 @@ function Usage({ state }: { readonly state: ChatState }): JSX.Element {
 }
 
 function Sending({ page, draft, readOnly }: { readonly page: ChatPage; readonly draft: Draft; readonly readOnly: boolean }): JSX.Element {
-  const stopping = useSignal(false);
+  const stopping = page.stopping.value;
   const state = page.state.value;
   const running = page.running.value;
   const empty = draft.text.value.trim() === '' && draft.files.value.length === 0;
   const disabled = readOnly || empty;
-  const enter = page.config.value.enterKey === 'send' ? 'Enter' : page.config.value.mac ? '⌘⏎' : 'Ctrl+Enter';
-  const stop = async (): Promise<void> => {
-    stopping.value = true;
-    await page.ask({ ask: 'interrupt' });
-    stopping.value = false;
-  };
+  const enter = page.config.value.enterKey === 'send' ? 'Enter' : KEYS.send;
   return (
     <span class="sending">
-      {running && state?.traits.steer === true && !empty ? <Button label="Steer" look="text" title={`Hand it to the turn that runs (${page.config.value.mac ? '⌥⏎' : 'Alt+Enter'})`} disabled={disabled} onPress={() => void draft.send('steer')} /> : null}
+      {running && state?.traits.steer === true && !empty ? <Button label="Steer" look="text" title={`Hand it to the turn that runs (${KEYS.steer})`} disabled={disabled} onPress={() => void draft.send('steer')} /> : null}
       {running
         ? <Button label="Queue" look="secondary" className="send" title={`Send when the turn ends (${enter})`} disabled={disabled} onPress={() => void draft.send('queue')}><Icon name="history" className="narrow-only" /><span class="wide-only">Queue</span></Button>
         : <Button label="Send" look="primary" className="send" title={`Send (${enter})`} disabled={disabled} onPress={() => void draft.send('send')}><Icon name="send" className="narrow-only" /><span class="wide-only">Send</span></Button>}
       {running && state?.traits.interrupt === true && state.canRun && state.owner !== 'foreign'
-        ? <Button label="Stop" look="text" className="stop" title="Interrupt the turn" disabled={stopping.value} busy={stopping.value} onPress={() => void stop()}><Icon name="debug-stop" className={stopping.value ? 'hidden' : ''} /><span class="wide-only">{stopping.value ? 'Stopping' : 'Stop'}</span></Button>
+        ? <Button label="Stop" look="text" className="stop" title={`Interrupt the turn (${KEYS.stop})`} disabled={stopping} busy={stopping} onPress={() => void page.interrupt()}><Icon name="debug-stop" className={stopping ? 'hidden' : ''} /><span class="wide-only">{stopping ? 'Stopping' : 'Stop'}</span></Button>
         : null}
     </span>
   );

@@ -1,11 +1,11 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { Icon, isComposing } from '../cards/parts.tsx';
-import type { ChatPage } from '../page.ts';
+import { MAC } from '../model/keys.ts';
 import type { PageFind } from './find.ts';
 
 /** Find in chat: a box over the transcript, as VS Code's own find has it. */
-export function FindWidget({ page, find }: { readonly page: ChatPage; readonly find: PageFind }): JSX.Element | null {
+export function FindWidget({ find }: { readonly find: PageFind }): JSX.Element | null {
   const box = useRef<HTMLInputElement>(null);
   const asked = find.asked.value;
   const open = find.open.value;
@@ -18,11 +18,10 @@ export function FindWidget({ page, find }: { readonly page: ChatPage; readonly f
   const { text, matchCase, wholeWord } = find.query.value;
   const words = statusWords(find, text);
   const none = find.status.value?.total === 0 && !find.status.value.searching;
-  const mac = page.config.value.mac;
-  const chord = mac ? '⌥⌘' : 'Alt+';
+  const chord = MAC ? '⌥⌘' : 'Alt+';
   const onKey = (event: KeyboardEvent): void => {
     if (isComposing(event)) return;
-    const toggles = mac ? event.altKey && event.metaKey : event.altKey && !event.ctrlKey;
+    const toggles = MAC ? event.altKey && event.metaKey : event.altKey && !event.ctrlKey;
     if (event.key === 'Enter') find.step(event.shiftKey ? -1 : 1);
     else if (event.key === 'Escape') find.close();
     else if (toggles && event.code === 'KeyC') find.set({ matchCase: !matchCase });
@@ -40,9 +39,9 @@ export function FindWidget({ page, find }: { readonly page: ChatPage; readonly f
       </div>
       <span class="find-count" role="status" aria-label="Find results">{words}</span>
       <span class="find-buttons">
-        <button type="button" class="tool-button" aria-label="Previous Match" title={`Previous Match (${mac ? '⇧⏎' : 'Shift+Enter'})`} disabled={none} onClick={() => find.step(-1)}><Icon name="arrow-up" /></button>
-        <button type="button" class="tool-button" aria-label="Next Match" title={`Next Match (${mac ? '⏎' : 'Enter'})`} disabled={none} onClick={() => find.step(1)}><Icon name="arrow-down" /></button>
-        <button type="button" class="tool-button" aria-label="Close Find" title={`Close (${mac ? '⎋' : 'Escape'})`} onClick={() => find.close()}><Icon name="close" /></button>
+        <button type="button" class="tool-button" aria-label="Previous Match" title={`Previous Match (${MAC ? '⇧⏎' : 'Shift+Enter'})`} disabled={none} onClick={() => find.step(-1)}><Icon name="arrow-up" /></button>
+        <button type="button" class="tool-button" aria-label="Next Match" title={`Next Match (${MAC ? '⏎' : 'Enter'})`} disabled={none} onClick={() => find.step(1)}><Icon name="arrow-down" /></button>
+        <button type="button" class="tool-button" aria-label="Close Find" title={`Close (${MAC ? '⎋' : 'Escape'})`} onClick={() => find.close()}><Icon name="close" /></button>
       </span>
     </div>
   );

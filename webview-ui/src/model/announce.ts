@@ -1,6 +1,8 @@
-import type { Patch, Row } from '../types.ts';
+import type { ChatState, Patch, Row } from '../types.ts';
+import { bannerOf } from './banner.ts';
+import { KEYS } from './keys.ts';
 import type { RowModel } from './rows.ts';
-import { oneLine, turnLine } from './words.ts';
+import { activityLine, oneLine, turnLine } from './words.ts';
 
 /** What a screen reader says of a patch that was applied: the end of a turn with its answer, a question, an error. Null for all else: text that streams is not read out. */
 export function announcementOf(patch: Patch, rows: RowModel, agentName: string): string | null {
@@ -15,8 +17,18 @@ export function announcementOf(patch: Patch, rows: RowModel, agentName: string):
   return said;
 }
 
+/** What a screen reader says of a state that became another: that the model is silent or asked again, and what keeps the person from going on. Null for all else; each is said once. */
+export function changeOf(before: ChatState, after: ChatState, now: number = Date.now()): string | null {
+  const phase = after.activity?.phase ?? null;
+  if ((phase === 'stalled' || phase === 'retrying') && before.activity?.phase !== phase) return activityLine(after, now);
+  const banner = bannerOf(after, now);
+  // What only its figures tell apart was said.
+  const said = (words: string): string => words.replaceAll(/\d+/g, '#');
+  return banner === null || said(banner.text) === said(bannerOf(before, now)?.text ?? '') ? null : [banner.text, banner.remedy?.text ?? ''].filter((part) => part !== '').join(' ');
+}
+
 function say(row: Row, rows: RowModel, agentName: string): string | null {
-  if (row.kind === 'permission' && row.outcome === null) return row.ask === 'tool' ? `Permission needed: ${row.tool}. ${oneLine(row.command ?? row.title, 160)}` : `${agentName} asks: ${oneLine(row.questions[0]?.text ?? row.title, 160)}`;
+  if (row.kind === 'permission' && row.outcome === null) return `${row.ask === 'tool' ? `Permission needed: ${row.tool}. ${oneLine(row.command ?? row.title, 160)}` : `${agentName} asks: ${oneLine(row.questions[0]?.text ?? row.title, 160)}`} ${KEYS.send} in an empty message goes there.`;
   if (row.kind === 'notice' && row.level === 'error') return `Error: ${oneLine(row.text, 200)}`;
   if (row.kind !== 'turn' || row.state === 'running') return null;
   const words = { completed: 'finished', failed: 'failed', cancelled: 'was stopped' }[row.state];

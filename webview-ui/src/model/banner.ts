@@ -1,4 +1,5 @@
 import type { ChatState, Remedy } from '../types.ts';
+import { clock, usageParts } from './words.ts';
 
 /** A notice over the transcript. */
 interface BannerWords {
@@ -12,11 +13,14 @@ interface BannerWords {
 }
 export interface BannerAction {
   readonly label: string;
-  readonly command: 'fork' | 'resume' | 'manageTrust' | 'signIn' | 'takeOver';
+  readonly command: 'fork' | 'resume' | 'manageTrust' | 'signIn' | 'takeOver' | 'compact' | 'dismiss';
 }
 
-/** What keeps the person from going on as usual, and the way out of it; the most important of it. */
-export function bannerOf(state: ChatState): BannerWords | null {
+/** From this part of the context on it is nearly full, in percent. */
+export const NEARLY_FULL = 90;
+
+/** What keeps the person from going on as usual, and the way out of it; the most important of it. `now` in ms since the epoch. */
+export function bannerOf(state: ChatState, now: number = Date.now()): BannerWords | null {
   if (!state.canRun) return { level: 'warning', icon: 'workspace-untrusted', text: 'This workspace is not trusted: agents do not run here.', remedy: null, action: { label: 'Manage Trust', command: 'manageTrust' } };
   if (state.owner === 'foreign' && !(state.traits.takeOver === true && state.problem !== null)) {
     const who = state.ownerName ?? 'Another program';
@@ -35,8 +39,25 @@ export function bannerOf(state: ChatState): BannerWords | null {
   }
   const { machineAway = null } = state;
   if (machineAway !== null) return { level: 'warning', icon: 'debug-disconnect', text: machineAway, remedy: null, action: null };
+  const { limit = null } = state;
+  if (limit !== null && (limit.until === null || limit.until > now)) {
+    return { level: 'warning', icon: 'watch', text: `${limit.text}${limit.until === null ? '' : ` It starts anew at ${clock(limit.until, now)}.`}`, remedy: null, action: null };
+  }
+  if (state.state === 'stopped' && state.traits.resume) return { level: 'info', icon: 'circle-slash', text: 'This session was stopped. Resume it, or just send: its agent is started again.', remedy: null, action: { label: 'Resume', command: 'resume' } };
   if (state.owner === 'window') return { level: 'info', icon: 'multiple-windows', text: 'Another VS Code window runs this session. What you send here goes through it.', remedy: null, action: null };
-  return null;
+  return fullBanner(state);
+}
+
+/** The context is nearly full: what makes room again, as far as the agent can. */
+function fullBanner(state: ChatState): BannerWords | null {
+  const { context } = usageParts(state.usage);
+  if (context === null || context < NEARLY_FULL || state.activity?.phase === 'compacting') return null;
+  const compacts = state.controls.commands.some((command) => command.name === 'compact');
+  const way = compacts ? 'Compact shortens what was said, and keeps what matters.' : state.forksAt === true ? 'Fork from an earlier prompt, or start a session for what is next.' : 'Start a session for what is next.';
+  return {
+    level: 'info', icon: 'pie-chart', text: `${context} % of the context is used. ${way}`, remedy: null,
+    action: compacts ? { label: 'Compact', command: 'compact' } : null, other: { label: 'Dismiss', command: 'dismiss' },
+  };
 }
 
 function capital(words: string): string {

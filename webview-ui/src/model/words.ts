@@ -229,6 +229,8 @@ export function usageParts(figures: UsageFigures | null): { context: number | nu
   };
 }
 
+const LONG_WAIT_MS = 10 * 60_000;
+
 /** One quiet line for what the turn is doing. `now` in ms since the epoch. */
 export function activityLine(state: Pick<ChatState, 'activity' | 'state'>, now: number): string | null {
   const { activity } = state;
@@ -249,7 +251,9 @@ export function activityLine(state: Pick<ChatState, 'activity' | 'state'>, now: 
       return `Compacting the conversation · ${since}`;
     case 'retrying': {
       const detail = activity.detail === null ? '' : ` (${oneLine(activity.detail, 60)})`;
-      return activity.until === null || activity.until <= now ? `Retrying${detail}` : `Retrying in ${duration(activity.until - now)}${detail}`;
+      if (activity.until === null || activity.until <= now) return `Retrying${detail}`;
+      // Of a long wait its end tells more than what is left of it.
+      return activity.until - now > LONG_WAIT_MS ? `Retrying at ${clock(activity.until, now)}${detail}` : `Retrying in ${duration(activity.until - now)}${detail}`;
     }
     case 'stalled':
       return `No answer from the model since ${clock(activity.since, now)}`;

@@ -6,6 +6,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { Icon } from '../cards/parts.tsx';
 import { useClock } from '../clock.ts';
 import { Highlighter } from '../code/highlight.ts';
+import { KEYS } from '../model/keys.ts';
 import { activityLine } from '../model/words.ts';
 import { PageFind } from '../find/find.ts';
 import { Jumps } from '../find/jump.ts';
@@ -15,6 +16,7 @@ import type { ChatConfig } from '../types.ts';
 import { el } from './dom.ts';
 import { Lazy } from './lazy.ts';
 import { followLinks } from './links.ts';
+import { TranscriptKeys } from './keys.ts';
 import { TranscriptList } from './list.ts';
 import { rowMenus } from './menu.ts';
 import type { RowContext } from './view.ts';
@@ -25,6 +27,8 @@ interface TranscriptControl {
   readonly jumpToLatest: () => void;
   /** Shows the first card that waits and puts the focus on its first answer; false when none waits. */
   readonly review: () => boolean;
+  /** Leads the keys from the message into the transcript. */
+  readonly enter: () => void;
   readonly find: PageFind;
   /** What the host says of finding, and what the person chose there. */
   readonly act: (message: Finding) => void;
@@ -32,16 +36,19 @@ interface TranscriptControl {
 
 type Finding = Parameters<ChatPage['onFinding']>[0];
 
-export function createControl(page: ChatPage): TranscriptControl & { list: TranscriptList | null } {
+export function createControl(page: ChatPage): TranscriptControl & { list: TranscriptList | null; keys: TranscriptKeys | null } {
   const jumps = new Jumps(page, () => control.list);
-  const control: TranscriptControl & { list: TranscriptList | null } = {
+  const control: TranscriptControl & { list: TranscriptList | null; keys: TranscriptKeys | null } = {
     following: signal(true),
     list: null,
+    keys: null,
+    enter: () => control.keys?.enter(),
     find: new PageFind(page, jumps, () => control.list),
     act: (message: Finding): void => {
       if (message.type === 'go') void jumps.toRow(message.index, message.row);
       else if (message.type !== 'do') control.find.receive(message);
       else if (message.what === 'find') control.find.start();
+      else if (message.what === 'stop') void page.interrupt();
       else if (message.what === 'find-next' || message.what === 'find-previous') control.find.step(message.what === 'find-next' ? 1 : -1);
       else void jumps.toPrompt(message.what === 'next-prompt' ? 1 : -1);
     },
@@ -56,6 +63,8 @@ export function createControl(page: ChatPage): TranscriptControl & { list: Trans
   };
   return control;
 }
+
+const HINT_ID = 'transcript-hint';
 
 interface TranscriptProps {
   readonly page: ChatPage;
@@ -75,6 +84,7 @@ export function Transcript({ page, control }: TranscriptProps): JSX.Element {
       return context;
     }, (following) => (control.following.value = following));
     control.list = list;
+    control.keys = new TranscriptKeys(page, list);
     const tail = el('div', 'tail');
     element.append(tail);
     render(<ActivityTail page={page} />, tail);
@@ -94,7 +104,12 @@ export function Transcript({ page, control }: TranscriptProps): JSX.Element {
       thinking = config.thinking;
     });
   }, [page]);
-  return <div ref={log} class="log" role="log" aria-label="Transcript" aria-live="off" tabIndex={0} />;
+  return (
+    <>
+      <span id={HINT_ID} hidden>{`Arrows go from row to row, Escape to the message. ${KEYS.document} opens the transcript as a document.`}</span>
+      <div ref={log} class="log" role="log" aria-label="Transcript" aria-describedby={HINT_ID} aria-live="off" tabIndex={0} />
+    </>
+  );
 }
 
 /** The end of the transcript while nothing of an answer is there yet to be seen. */

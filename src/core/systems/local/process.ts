@@ -48,6 +48,8 @@ export interface AgentProcessOptions {
 interface StopOptions {
   /** Milliseconds between SIGTERM and SIGKILL; 3000 by default. */
   readonly graceMs?: number;
+  /** Called where it did not end by SIGTERM, before SIGKILL. */
+  readonly onKill?: (() => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -195,7 +197,7 @@ class RunningProcess implements AgentProcess {
 
   async stop(options: StopOptions = {}): Promise<StopReport> {
     throwIfAborted(options.signal);
-    this.#stopping ??= this.#end(options.graceMs ?? 3000).finally(() => {
+    this.#stopping ??= this.#end(options.graceMs ?? 3000, options.onKill).finally(() => {
       this.#stopping = null;
     });
     return waitFor(this.#stopping, {
@@ -204,7 +206,7 @@ class RunningProcess implements AgentProcess {
     });
   }
 
-  async #end(graceMs: number): Promise<StopReport> {
+  async #end(graceMs: number, onKill?: () => void): Promise<StopReport> {
     const { label, log } = this.#options;
     if (!this.#alive) {
       await this.#endOrphans(this.#noted);
@@ -214,6 +216,7 @@ class RunningProcess implements AgentProcess {
     const before = await this.#started();
     this.#signalGroup('SIGTERM');
     const killed = !(await this.#diesWithin(graceMs));
+    if (killed) onKill?.();
     const after = killed ? await this.#started() : [];
     if (killed) this.#signalGroup('SIGKILL');
     const dead = !killed || (await this.#diesWithin(5000));

@@ -10,7 +10,7 @@ import { plainContext } from './input.ts';
 import type { TurnHint } from './log.ts';
 import { bool, num, obj, oneLine, said, str } from './read.ts';
 import { activityText } from './rig.ts';
-import { openAsks } from './state.ts';
+import { openAsks, reachedLimit } from './state.ts';
 
 /** A session's command line tells that it lives every 2 s, a machine's every 20 s; after this silence nothing is known of either. */
 const sessionSilenceMs = 15_000;
@@ -70,12 +70,14 @@ export function sessionOf(input: SessionInput): Session {
   const terminal = isTerminal(agentState) && state !== 'stopped';
   const context: NormaliseContext = { ...plainContext, folder: str(metadata, 'path') ?? '', agent: flavour };
   const own = localSessionOf(metadata);
+  const limit = reachedLimit(obj(agentState, 'usageLimits'));
   const waiting = terminal || state === 'stopped' ? [] : openAsks(agentState).map((ask) => ({ requestId: requestIdOf(ask), tool: ask.tool, title: askTitle(ask, context), ask: ask.ask, askedAt: ask.createdAt ?? row.updatedAt }));
   return {
     id: row.id, connectionId: input.connectionId, machineId: said(metadata, 'machineId') ?? '', folder: context.folder, agent: flavour ?? 'claude', title: titleOf(metadata), state,
     createdAt: row.createdAt, updatedAt: Math.max(row.updatedAt, turn?.at ?? 0), archived: isArchived(metadata), owner: terminal ? 'foreign' : 'nobody',
     ownerName: terminal ? terminalName(metadata) : null, branch: said(metadata, 'gitBranch') ?? said(obj(metadata, 'workspace'), 'name'), activity: activityOf(input, state),
     usage: input.usage ?? null, model: controlsOf(metadata, flavour).model, waiting, error: state === 'failed' ? (turn?.error ?? null) : null,
+    ...(limit === null ? {} : { limit }),
     ...(own === null || own.host === '' ? {} : { agentSession: { agent: own.agent, id: own.id, host: own.host } }),
   };
 }

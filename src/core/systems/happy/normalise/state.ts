@@ -4,6 +4,7 @@ import type { Decision } from '../../../model/backend.ts';
 import type { AnswerEntry, Entry } from '../../../model/entry.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
+import type { UsageLimit } from '../../../model/session.ts';
 import type { AskedCall } from './acp.ts';
 import type { Ask } from './asks.ts';
 import { answerCall, askPlace, communicationAsk, outcomeOf, permissionAsk, permissionEntry, requestIdOf, withAsked } from './asks.ts';
@@ -172,6 +173,19 @@ function goalEntries(status: JsonObject | null, before: string | null, context: 
   return { entries: before === null ? [] : notice(before, `:${reason}`, `The goal was ${reason === 'completed' ? 'reached' : 'cleared'}.`), goal: null };
 }
 
+function limitName(window: JsonObject): string {
+  return oneLine(said(window, 'label') ?? (said(window, 'id') ?? 'usage').replaceAll('_', ' '));
+}
+
+/** The plan limit that is reached (`usageLimits.windows`): of several, the one that starts anew last. One that does not tell when is past at any time, and so is none. */
+export function reachedLimit(limits: ReturnType<typeof obj>): UsageLimit | null {
+  const reached = objects(limits, 'windows').flatMap((window) => {
+    const until = num(window, 'resetsAt');
+    return str(window, 'status') === 'rejected' && until !== null ? [{ text: `The ${limitName(window)} limit is reached.`, until }] : [];
+  });
+  return reached.sort((a, b) => b.until - a.until)[0] ?? null;
+}
+
 /** Plan limits that are near or reached (`usageLimits.windows`), a notice for each window and each time that it starts anew, as it was first seen. */
 function limitEntries(limits: ReturnType<typeof obj>, context: NormaliseContext): Entry[] {
   const capturedAt = num(limits, 'capturedAt');
@@ -179,7 +193,7 @@ function limitEntries(limits: ReturnType<typeof obj>, context: NormaliseContext)
   return objects(limits, 'windows').flatMap((window) => {
     const status = str(window, 'status');
     if (status !== 'rejected' && status !== 'allowed_warning') return [];
-    const name = oneLine(said(window, 'label') ?? (said(window, 'id') ?? 'usage').replaceAll('_', ' '));
+    const name = limitName(window);
     const resetsAt = num(window, 'resetsAt');
     const used = num(window, 'utilization');
     const text = status === 'rejected' ? `The ${name} limit is reached` : used === null ? `The ${name} limit is near` : `${Math.round(used)} % of the ${name} limit is used`;

@@ -95,7 +95,7 @@ class Backend implements AcpBackend {
       fork: (record, link, signal) => this.forkOf(record, link, signal),
       rememberControls: (controls) => this.rememberControls(controls),
       others: (session) => this.others(session),
-      endLink: () => this.endLink(),
+      endLink: (onKill) => this.endLink(onKill),
       touch: () => this.touch(),
       noteChildren: () => this.noteChildren(),
       needsSignIn: (error) => this.needsSignIn(error),
@@ -270,10 +270,10 @@ class Backend implements AcpBackend {
     for (const session of this.sessionsById.values()) session.onExit(exit, link);
   }
 
-  private async endLink(): Promise<StopReport> {
+  private async endLink(onKill?: () => void): Promise<StopReport> {
     const { link } = this;
     this.idle?.cancel();
-    return link === null ? { step: 'nothing-to-stop', message: `${this.options.name} was not running.` } : link.stop();
+    return link === null ? { step: 'nothing-to-stop', message: `${this.options.name} was not running.` } : link.stop(onKill);
   }
 
   /** Starts the time anew after which an idle agent is ended. */

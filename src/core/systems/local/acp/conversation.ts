@@ -1,4 +1,4 @@
-import type { Decision, Prompt, StopReport } from '../../../model/backend.ts';
+import type { Decision, InterruptOptions, Prompt, StopReport } from '../../../model/backend.ts';
 import type { Entry, UsageFigures } from '../../../model/entry.ts';
 import { describeError, PilothouseError } from '../../../model/errors.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
@@ -7,6 +7,7 @@ import type { Activity } from '../../../model/session.ts';
 import type { ProcessExit } from '../process.ts';
 import type { RpcId } from '../rpc.ts';
 import { stallOverWords, stallWords } from '../stall.ts';
+import { endingWords, killingWords } from '../steps.ts';
 import { waitFor } from '../wait.ts';
 import { Asks } from './asks.ts';
 import { ClientMethods } from './client.ts';
@@ -154,7 +155,7 @@ export class Conversation {
    * `session/cancel`, with everything that waits answered as cancelled and the commands that we run for the agent ended. An agent that does not
    * end its turn in time is ended itself, unless it runs a turn of another session as well.
    */
-  async interrupt(link: Link | null, agentId: string, alone: boolean, signal: AbortSignal | undefined): Promise<StopReport> {
+  async interrupt(link: Link | null, agentId: string, alone: boolean, { signal, onStep }: InterruptOptions): Promise<StopReport> {
     const { turn } = this;
     if (turn === null || link === null) return { step: 'nothing-to-stop', message: 'No turn was running.' };
     turn.interrupted = true;
@@ -172,7 +173,8 @@ export class Conversation {
       });
     if (ended) return { step: 'interrupted', message: `The agent ended its turn.${commands > 0 ? ' Its running command was ended.' : ''}` };
     if (!alone) throw new PilothouseError('interrupt_unanswered', 'The agent did not end its turn, and it works for another session too. Stop Session ends its program, and that turn as well.', { personMustAct: true });
-    const report = await this.host.endLink();
+    onStep?.(endingWords(this.host.label));
+    const report = await this.host.endLink(() => onStep?.(killingWords(this.host.label)));
     return { step: report.step === 'nothing-to-stop' ? 'interrupted' : report.step, message: `The agent did not end its turn. ${report.message}` };
   }
 
@@ -261,9 +263,9 @@ export class Conversation {
     this.events.state();
   }
 
-  private setActivity(phase: Activity['phase'], detail: string | null): void {
+  private setActivity(phase: Activity['phase'], detail: string | null, since = this.now()): void {
     if (this.turn === null || (this.activity?.phase === phase && this.activity.detail === detail)) return;
-    this.activity = { phase, since: this.now(), detail, until: null };
+    this.activity = { phase, since, detail, until: null };
     this.events.state();
   }
 
@@ -274,7 +276,7 @@ export class Conversation {
     turn.take();
     turn.silentSince = this.now();
     turn.stalls += 1;
-    this.setActivity('stalled', null);
+    this.setActivity('stalled', null, this.now() - stallMs);
     this.tell([this.log.notice({ level: 'warning', code: 'stalled', text: stallWords(stallMs), remedy: null }, this.now(), `stalled:${turn.stalls}`)]);
   }
   private unstall(turn: Turn): void {

@@ -56,8 +56,8 @@ export interface SessionHost {
   rememberControls(controls: SessionControls): void;
   /** Other sessions that the running agent has loaded, and whether one of them has a running turn. */
   others(session: Routed): { readonly loaded: number; readonly running: boolean };
-  /** Ends the agent's program; resolves when it is dead. */
-  endLink(): Promise<StopReport>;
+  /** Ends the agent's program; resolves when it is dead. `onKill`: it does not end by itself. */
+  endLink(onKill?: () => void): Promise<StopReport>;
   /** Something happened: the agent is not idle. */
   touch(): void;
   /** The agent starts something that must not outlive it. */

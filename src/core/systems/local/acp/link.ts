@@ -101,8 +101,8 @@ export interface Link {
   refuse(id: RpcId, code: number, message: string): void;
   /** Remembers what the agent has started, for the case that it dies by itself. */
   noteChildren(): Promise<void>;
-  /** Ends the program with all that it has started; resolves when they are dead. */
-  stop(): Promise<StopReport>;
+  /** Ends the program with all that it has started; resolves when they are dead. `onKill`: it does not end by itself. */
+  stop(onKill?: () => void): Promise<StopReport>;
 }
 
 function startFailure(label: string, exit: ProcessExit | null, cause: unknown): PilothouseError {
@@ -169,6 +169,6 @@ export async function startLink(options: LinkOptions): Promise<Link> {
     respond: (id, value) => soon(rpc.respond(id, value)),
     refuse: (id, code, message) => soon(rpc.refuse(id, code, message)),
     noteChildren: () => child.noteChildren(),
-    stop: () => child.stop(),
+    stop: (onKill) => child.stop({ onKill }),
   };
 }

@@ -1,4 +1,4 @@
-import type { CallOptions, Decision, Disposable, LiveEvent, Page, Prompt, SessionHandle, StopReport } from '../../../model/backend.ts';
+import type { CallOptions, Decision, Disposable, InterruptOptions, LiveEvent, Page, Prompt, SessionHandle, StopReport } from '../../../model/backend.ts';
 import type { Entry } from '../../../model/entry.ts';
 import { describeError, PilothouseError } from '../../../model/errors.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
@@ -105,8 +105,8 @@ export class AcpSession implements SessionHandle, Routed {
     await this.presence.within(work, options.signal);
   }
 
-  interrupt(options: CallOptions = {}): Promise<StopReport> {
-    return this.conversation.interrupt(this.link, this.presence.agentId, !this.host.others(this).running, options.signal);
+  interrupt(options: InterruptOptions = {}): Promise<StopReport> {
+    return this.conversation.interrupt(this.link, this.presence.agentId, !this.host.others(this).running, options);
   }
 
   async answer(requestId: string, decision: Decision, options: CallOptions = {}): Promise<void> {
@@ -154,7 +154,7 @@ export class AcpSession implements SessionHandle, Routed {
     if (link !== null) {
       let alone = this.host.others(this).loaded === 0;
       if (this.running) {
-        report = await this.conversation.interrupt(link, this.presence.agentId, alone, options.signal).catch((error: unknown) => {
+        report = await this.conversation.interrupt(link, this.presence.agentId, alone, options).catch((error: unknown) => {
           if (!(error instanceof PilothouseError) || error.code !== 'interrupt_unanswered') throw error;
           alone = true;
           return report;
@@ -198,7 +198,7 @@ export class AcpSession implements SessionHandle, Routed {
     const link = await this.presence.within(this.host.connectLink(), options.signal);
     if (link.facts.list && !link.facts.delete) throw new PilothouseError('unsupported', `${this.host.label} cannot delete sessions. Archive it instead.`);
     await this.presence.own();
-    if (this.running) await this.conversation.interrupt(this.link, agentId, !this.host.others(this).running, options.signal);
+    if (this.running) await this.conversation.interrupt(this.link, agentId, !this.host.others(this).running, options);
     await this.conversation.close();
     if (this.link !== null) await this.closeIn(link, { step: 'nothing-to-stop', message: '' });
     if (link.facts.delete) {

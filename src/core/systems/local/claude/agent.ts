@@ -150,10 +150,10 @@ export class ClaudeAgent {
   }
 
   /** Ends the process and all that it has started. Resolves when they are dead. */
-  async stop(signal?: AbortSignal): Promise<'nothing-to-stop' | 'interrupted' | 'terminated' | 'killed'> {
+  async stop(signal?: AbortSignal, onKill?: () => void): Promise<'nothing-to-stop' | 'interrupted' | 'terminated' | 'killed'> {
     this.#expected = true;
     if (this.#process === null) return 'nothing-to-stop';
-    return (await this.#process.stop({ signal })).step;
+    return (await this.#process.stop({ signal, onKill })).step;
   }
 
   async #begin(signal: AbortSignal | undefined): Promise<void> {

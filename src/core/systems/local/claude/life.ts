@@ -1,8 +1,9 @@
-import type { StopReport } from '../../../model/backend.ts';
+import type { InterruptOptions, StopReport } from '../../../model/backend.ts';
 import type { Entry } from '../../../model/entry.ts';
 import { describeError, PilothouseError } from '../../../model/errors.ts';
 import type { SessionState } from '../../../model/session.ts';
 import { runsElsewhere } from '../sessionLock.ts';
+import { endingWords, killingWords } from '../steps.ts';
 import { waitFor } from '../wait.ts';
 import { ClaudeAgent } from './agent.ts';
 import type { Desk } from './desk.ts';
@@ -93,11 +94,12 @@ export class Life {
   }
 
   /** Breaks the running turn off; ends the process when it does not listen. */
-  async interrupt(signal?: AbortSignal): Promise<StopReport> {
+  async interrupt({ signal, onStep }: InterruptOptions = {}): Promise<StopReport> {
     const agent = this.#agent;
     if (agent === null || !agent.reader.running) return { step: 'nothing-to-stop', message: 'Nothing was running.' };
     if (await this.#breakOff(agent, interruptMs, turnEndMs, signal)) return { step: 'interrupted', message: 'Claude Code broke the turn off.' };
-    const step = await agent.stop(signal);
+    onStep?.(endingWords(agentLabel));
+    const step = await agent.stop(signal, () => onStep?.(killingWords(agentLabel)));
     return { step, message: `Claude Code did not answer and was ${step === 'killed' ? 'killed' : 'stopped'}. The next prompt resumes the session.` };
   }
 

@@ -65,7 +65,7 @@ export class Pulse {
     const stall = { id: `stall:${this.#lastHeard}:${this.#count}`, order: this.#sheet.place(at).order, since: this.#lastHeard };
     this.#stall = stall;
     this.#sheet.notice(stall.id, 'warning', 'stalled', stallWords(at - this.#lastHeard), at, { order: stall.order });
-    this.set('stalled', at);
+    this.#activity = { phase: 'stalled', since: this.#lastHeard, detail: null, until: null };
     return true;
   }
 

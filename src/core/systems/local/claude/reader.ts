@@ -2,7 +2,7 @@ import type { Prompt } from '../../../model/backend.ts';
 import type { Entry, TurnState, UsageFigures } from '../../../model/entry.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
-import type { Activity } from '../../../model/session.ts';
+import type { Activity, UsageLimit } from '../../../model/session.ts';
 import { Asks } from './asks.ts';
 import { Behind } from './behind.ts';
 import { StreamedBlocks } from './blocks.ts';
@@ -18,6 +18,7 @@ import { TodoBooks } from './todos.ts';
 import { editedFile } from './tools.ts';
 import { Turns } from './turns.ts';
 import type { AskLine, AssistantLine, ResultLine, UserLine } from './wire.ts';
+import { claudeLimit } from '../limits.ts';
 import { ignoredSystem, ignoredTypes, list, num, obj, readAsk, readAssistant, readResult, readUser, str } from './wire.ts';
 
 /** What happens besides entries. */
@@ -46,6 +47,7 @@ export class ClaudeReader {
   readonly #turns: Turns;
   readonly #blocks: StreamedBlocks;
   readonly #meter: Meter;
+  #limit: UsageLimit | null = null;
   readonly #calls = new Calls();
   readonly #asks: Asks;
   readonly #todos: TodoBooks;
@@ -68,6 +70,10 @@ export class ClaudeReader {
   }
   get activity(): Activity | null {
     return this.#pulse.activity;
+  }
+  /** The limit of the person's plan that is reached. */
+  get limit(): UsageLimit | null {
+    return this.#limit;
   }
   get asks(): readonly Ask[] {
     return this.#asks.open;
@@ -160,6 +166,9 @@ export class ClaudeReader {
         return true;
       case 'command_lifecycle':
         this.#turns.lifecycle(str(value, 'command_uuid') ?? '', str(value, 'state') ?? '', at);
+        return true;
+      case 'rate_limit_event':
+        this.#limit = claudeLimit(obj(value, 'rate_limit_info'));
         return true;
       default:
         return ignoredTypes.has(type);

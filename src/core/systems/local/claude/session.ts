@@ -1,4 +1,4 @@
-import type { CallOptions, Decision, Disposable, ForkPoint, LiveEvent, Page, Prompt, SessionHandle, StopReport } from '../../../model/backend.ts';
+import type { CallOptions, Decision, Disposable, ForkPoint, InterruptOptions, LiveEvent, Page, Prompt, SessionHandle, StopReport } from '../../../model/backend.ts';
 import type { Entry } from '../../../model/entry.ts';
 import { describeError, isAbort, PilothouseError } from '../../../model/errors.ts';
 import type { JsonObject } from '../../../model/json.ts';
@@ -123,7 +123,7 @@ export class ClaudeSession implements SessionHandle {
       id: this.id, connectionId: this.#desk.context.connectionId, machineId: thisComputerId, folder: facts?.folder ?? record?.folder ?? '', agent: 'claude',
       title: record?.title ?? this.#title ?? facts?.title ?? UNTITLED, state, createdAt, updatedAt: known.file?.changedAt ?? createdAt, archived: record?.archived ?? false,
       owner: this.#seen.owner, ownerName: this.#seen.name, branch: facts?.branch ?? null, activity: reader?.activity ?? null, usage: reader?.usage ?? kept,
-      model: reader?.model ?? facts?.model ?? null, waiting, error: state === 'failed' ? this.life.failure : null,
+      model: reader?.model ?? facts?.model ?? null, waiting, error: state === 'failed' ? this.life.failure : null, ...(reader?.limit == null ? {} : { limit: reader.limit }),
     };
   }
 
@@ -166,9 +166,9 @@ export class ClaudeSession implements SessionHandle {
     return sending;
   }
 
-  async interrupt(options: CallOptions = {}): Promise<StopReport> {
+  async interrupt(options: InterruptOptions = {}): Promise<StopReport> {
     throwIfAborted(options.signal);
-    return this.life.interrupt(options.signal);
+    return this.life.interrupt(options);
   }
 
   async answer(requestId: string, decision: Decision, options: CallOptions = {}): Promise<void> {

@@ -188,7 +188,7 @@ export function readInitialized(value: JsonValue): Initialized {
 
 /** Top-level types of stdout that tell nothing which the chat shows. */
 export const ignoredTypes: ReadonlySet<string> = new Set([
-  'keep_alive', 'rate_limit_event', 'prompt_suggestion', 'tool_progress', 'tool_use_summary', 'auth_status', 'streamlined_text', 'streamlined_tool_use_summary', 'control_response',
+  'keep_alive', 'prompt_suggestion', 'tool_progress', 'tool_use_summary', 'auth_status', 'streamlined_text', 'streamlined_tool_use_summary', 'control_response',
 ]);
 /** Subtypes of `system` on stdout that tell nothing which the chat shows (or that a later line tells better). */
 export const ignoredSystem: ReadonlySet<string> = new Set([

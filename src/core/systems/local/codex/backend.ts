@@ -6,12 +6,13 @@ import type { BackendContext } from '../../../model/context.ts';
 import { describeError, PilothouseError } from '../../../model/errors.ts';
 import type { JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
-import type { Machine, Session, SessionControls, Traits } from '../../../model/session.ts';
+import type { Machine, Session, SessionControls, Traits, UsageLimit } from '../../../model/session.ts';
 import { UNTITLED } from '../../../model/session.ts';
 import { Emitter } from '../../../transport/emitter.ts';
 import { createClaims } from '../claims.ts';
 import { agentEnv } from '../environment.ts';
 import { createProcessLedger } from '../ledger.ts';
+import { codexLimit } from '../limits.ts';
 import { thisComputer, thisComputerId } from '../machine.ts';
 import type { ProcessExit } from '../process.ts';
 import type { RpcId } from '../rpc.ts';
@@ -73,6 +74,7 @@ class Backend implements SessionBackend {
   #poll: { cancel(): void } | null = null;
   #seen: Map<string, string> | null = null;
   #limit = 0;
+  #reached: UsageLimit | null = null;
   #closed = false;
 
   constructor(context: BackendContext, options: CodexOptions) {
@@ -131,7 +133,7 @@ class Backend implements SessionBackend {
     throwIfAborted(page.signal);
     this.#stopped ??= this.#readStopped();
     await this.#stopped;
-    return listSessions(this.#disk, (file) => describeSession(this.#disk, this.#session(file.id), file, this.connectionId), page);
+    return listSessions(this.#disk, (file) => describeSession(this.#disk, this.#session(file.id), file, this.connectionId, this.#reached), page);
   }
 
   watch(listener: (event: BackendEvent) => void): Disposable {
@@ -218,7 +220,7 @@ class Backend implements SessionBackend {
     await this.#host.claims.take(id);
     await session.presence.adopt(answer);
     const file = await this.#disk.find(id);
-    const record = file === null ? null : await describeSession(this.#disk, session, file, this.connectionId);
+    const record = file === null ? null : await describeSession(this.#disk, session, file, this.connectionId, this.#reached);
     if (record === null) throw new PilothouseError('spawn_failed', 'Codex made a session, but keeps no file of it. Update Codex.');
     return record;
   }
@@ -280,6 +282,10 @@ class Backend implements SessionBackend {
     const step = used >= 100 ? 100 : used >= 95 ? 95 : used >= 80 ? 80 : 0;
     if (step > this.#limit) for (const session of this.#sessions.values()) session.presence.warn('rate_limit', `${Math.round(used)} % of what your plan allows for this time is used.`);
     this.#limit = step;
+    const reached = codexLimit([limits?.primary ?? null, limits?.secondary ?? null]);
+    if (JSON.stringify(reached) === JSON.stringify(this.#reached)) return;
+    this.#reached = reached;
+    for (const session of this.#sessions.values()) if (session.presence.thread !== null) this.#changed(session.id);
   }
 
   #onRequest(method: string, params: JsonValue, id: RpcId): void {
@@ -322,7 +328,7 @@ class Backend implements SessionBackend {
 
   async #tell(id: string): Promise<void> {
     const file = await this.#disk.find(id);
-    const session = file === null ? null : await describeSession(this.#disk, this.#session(id), file, this.connectionId);
+    const session = file === null ? null : await describeSession(this.#disk, this.#session(id), file, this.connectionId, this.#reached);
     if (session === null || this.#closed) return;
     const text = JSON.stringify(session);
     if (this.#told.get(id) === text) return;

@@ -1,6 +1,6 @@
 import type { Page } from '../../../model/backend.ts';
 import { PilothouseError } from '../../../model/errors.ts';
-import type { Session, SessionState } from '../../../model/session.ts';
+import type { Session, SessionState, UsageLimit } from '../../../model/session.ts';
 import { UNTITLED } from '../../../model/session.ts';
 import { thisComputerId } from '../machine.ts';
 import { throwIfAborted } from '../wait.ts';
@@ -12,7 +12,7 @@ import type { CodexSession } from './session.ts';
 const pagesMs = 60_000;
 
 /** A session as the list shows it, from its file and from what this window knows of it; null for what is none (a subagent's thread, a broken file). */
-export async function describeSession(disk: CodexDisk, session: CodexSession, file: RolloutFile, connectionId: string): Promise<Session | null> {
+export async function describeSession(disk: CodexDisk, session: CodexSession, file: RolloutFile, connectionId: string, limit: UsageLimit | null): Promise<Session | null> {
   const head = await disk.head(file);
   if (head === null || head.internal) return null;
   const { presence } = session;
@@ -31,7 +31,7 @@ export async function describeSession(disk: CodexDisk, session: CodexSession, fi
   const waiting = presence.threads().flatMap((one) => one.waiting);
   const state: SessionState = waiting.length > 0 ? 'waiting' : presence.running ? 'running' : thread.error === null ? 'idle' : 'failed';
   const activity = thread.log.activity;
-  return { ...shared, state, activity: waiting.length > 0 && activity !== null ? { ...activity, phase: 'waiting' } : activity, usage: thread.log.figures ?? tail?.usage ?? null, waiting, error: thread.error };
+  return { ...shared, state, activity: waiting.length > 0 && activity !== null ? { ...activity, phase: 'waiting' } : activity, usage: thread.log.figures ?? tail?.usage ?? null, waiting, error: thread.error, ...(limit === null ? {} : { limit }) };
 }
 
 /** Sessions by the time of their last change, newest first. The cursor is time and id of the last one. */

@@ -88,9 +88,9 @@ export class ThreadLog {
   }
 
   /** The activity is another one, for a reason that the wire does not tell (waiting for the person, stalled). */
-  mark(phase: Activity['phase'], detail: string | null, now: number): void {
+  mark(phase: Activity['phase'], detail: string | null, since: number): void {
     if (this.#turn === null || (this.#activity?.phase === phase && this.#activity.detail === detail)) return;
-    this.#activity = { phase, since: now, detail, until: null };
+    this.#activity = { phase, since, detail, until: null };
   }
 
   /** The item of an open call, for what asks about it. */

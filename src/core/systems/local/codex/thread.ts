@@ -213,7 +213,7 @@ export class LiveThread {
     if (this.#stalled) return;
     this.#stalled = true;
     const words = stallWords(silence);
-    this.log.mark('stalled', words, now);
+    this.log.mark('stalled', words, this.log.heard);
     this.#options.events.entries([this.log.notice('warning', 'stalled', words, null, now)]);
     this.#options.events.changed();
   }
