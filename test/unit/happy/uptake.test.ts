@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SessionHandle } from '../../../src/core/model/backend.ts';
+import { HappySessionHandle } from '../../../src/core/systems/happy/backend/session.ts';
 import { code } from '../../contract/helpers.ts';
 import type { HappyWindow } from './backendWorld.ts';
 import { HappyWorld } from './backendWorld.ts';
@@ -26,7 +27,7 @@ const idle = async (id: string): Promise<void> => expect.poll(() => window.sessi
 const ids = (id: string): readonly (string | null)[] => world.server.messages(id).map(({ localId }) => localId);
 
 /** A session whose process has ended; the next one begins as `resumed` says, and does with prompts what `turn` says. */
-async function ended(pageMs: number, turn?: (agent: FakeAgent, text: string) => Promise<void>): Promise<{ readonly handle: SessionHandle; readonly id: string; readonly back: FakeAgent[] }> {
+async function ended(pageMs: number, turn?: (agent: FakeAgent, text: string) => Promise<void>): Promise<{ readonly handle: HappySessionHandle; readonly id: string; readonly back: FakeAgent[] }> {
   const agent = await world.daemon.start('/work');
   await agent.say({ id: randomUUID(), time: Date.now(), role: 'agent', turn: 'before', ev: { t: 'text', text: 'Something said before.' } });
   await agent.exit();
@@ -36,7 +37,9 @@ async function ended(pageMs: number, turn?: (agent: FakeAgent, text: string) => 
     if (turn !== undefined) again.turn = (text) => turn(again, text);
     back.push(again);
   });
-  return { handle: window.backend.session(agent.id), id: agent.id, back };
+  const handle = window.backend.session(agent.id);
+  if (!(handle instanceof HappySessionHandle)) throw new Error('This is no session of Happy.');
+  return { handle, id: agent.id, back };
 }
 
 describe('a prompt that is sent after a resume', () => {
@@ -104,5 +107,27 @@ describe('a prompt that is sent after a resume', () => {
     await expect.poll(() => window.session(id)?.state, { timeout: 5_000 }).not.toBe('stopped');
     expect(await code(send(handle, 'are you there?'))).toBe('not_taken_up');
     expect(back.map(({ prompts }) => prompts)).toEqual([[]]);
+  });
+});
+
+describe('a process to which the server is deaf', () => {
+  it('rests when it was told to be done, though its turn comes in behind that', async () => {
+    await window.backend[Symbol.asyncDispose]();
+    await world[Symbol.asyncDispose]();
+    world = await HappyWorld.make({ sessions: 2, alive: false, times: { stoppedFor: 600_000 } });
+    await world.daemon.online();
+    window = await world.connected();
+    const { handle, id } = await ended(0, async (agent) => {
+      await world.daemon.post(`/v1/sessions/${agent.id}/push-event`, { kind: 'done', title: 'It’s ready!', body: 'work' });
+      await sleep(100);
+      const envelope = { id: randomUUID(), time: Date.now(), role: 'agent', turn: 't1' };
+      await agent.say({ ...envelope, ev: { t: 'turn-start' } }, { ...envelope, id: randomUUID(), ev: { t: 'text', text: 'Here I am.' } });
+    });
+    const watching = handle.live(() => undefined);
+    await handle.history({ limit: 10 });
+    await send(handle, 'are you there?');
+    await expect.poll(() => handle.log.turnHint()?.turn).toBe('t1');
+    await idle(id);
+    watching.dispose();
   });
 });

@@ -28,6 +28,8 @@ import { until } from './until.ts';
 const changeMs = 60;
 const silenceMs = 5_000;
 const contactMs = 8_000;
+/** How long after a session was told to be done its last turn may still come in: that goes another way. Milliseconds. */
+const lateMs = 2_000;
 /** How long a session that was just made may take to be read, where the server is away in that moment. Milliseconds. */
 const adoptMs = 20_000;
 
@@ -248,7 +250,7 @@ export class HappyBackend implements SessionBackend {
     const now = this.#context.clock.now();
     const risen = this.#signs.risen(id);
     const metadata = risen === null || row.metadata === null ? row.metadata : { ...row.metadata, lifecycleState: 'running' };
-    const thinking = risen === null ? row.thinking : risen.restsSince !== null && risen.restsSince >= (handle?.log.workAt ?? 0) ? false : null;
+    const thinking = risen === null ? row.thinking : risen.restsSince !== null && risen.restsSince >= (handle?.log.sentAt ?? 0) && risen.restsSince + lateMs >= (handle?.log.workAt ?? 0) ? false : null;
     const session = sessionOf({
       connectionId: this.connectionId, row: { ...row, active: row.active === true || (risen !== null && row.active !== null) }, metadata: told(metadata), agentState: told(row.agentState),
       presence: { connectedAt: this.#connectedAt, heardAt: risen === null ? this.#signs.heardAt(id) : now, thinking }, machine: this.#machineOf(row), now,

@@ -45,6 +45,7 @@ export class Log {
   /** Rows of images that wait, are fetched, or were told. */
   readonly #fetched = new Set<string>();
   #workAt = Number.NEGATIVE_INFINITY;
+  #sentAt = Number.NEGATIVE_INFINITY;
   /** No key opens it: that was told in the place of its messages. */
   #locked = false;
   usage: UsageFigures | null = null;
@@ -68,6 +69,11 @@ export class Log {
   /** Whether one notice stands in the place of all messages. */
   get locked(): boolean {
     return this.#locked;
+  }
+
+  /** When a prompt of ours was last sent, milliseconds on the monotonic clock. */
+  get sentAt(): number {
+    return this.#sentAt;
   }
 
   /** From now on what is pushed is told. */
@@ -159,6 +165,7 @@ export class Log {
       // Without the server's time it would stand elsewhere than its echo.
       return content === undefined || createdAt === null ? [] : [{ id, seq, localId, createdAt, content }];
     });
+    this.#sentAt = this.#desk.account.clock.monotonic();
     for (const { seq } of sent) this.#use?.sync.sent(seq);
     if (messages.length > 0) this.#live(messages);
   }
