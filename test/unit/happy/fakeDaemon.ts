@@ -78,6 +78,7 @@ export class FakeAgent extends Party {
   dead = false;
   #version: number;
   #stateVersion = 0;
+  #storing: Promise<void> = Promise.resolve();
   readonly #beat: NodeJS.Timeout;
   readonly #resumed: boolean;
   /** Resumed, and still reading what it skips. */
@@ -161,10 +162,21 @@ export class FakeAgent extends Party {
     await this.say(envelope({ t: 'turn-end', status: 'completed' }));
   }
 
-  async setState(state: JsonObject): Promise<void> {
+  /** Its state from now on, and on the server when this resolves; one change after the other. */
+  setState(state: JsonObject): Promise<void> {
     this.agentState = state;
-    const answer = (await this.socket.timeout(2_000).emitWithAck('update-state', { sid: this.id, agentState: this.cipher.seal(state), expectedVersion: this.#stateVersion })) as { version: number };
-    this.#stateVersion = answer.version;
+    const stored = this.#storing.then(() => this.#store());
+    this.#storing = stored.catch(() => undefined);
+    return stored;
+  }
+
+  async #store(): Promise<void> {
+    for (;;) {
+      const update = { sid: this.id, agentState: this.cipher.seal(this.agentState), expectedVersion: this.#stateVersion };
+      const answer = (await this.socket.timeout(2_000).emitWithAck('update-state', update)) as { result: string; version: number };
+      this.#stateVersion = answer.version;
+      if (answer.result === 'success') return;
+    }
   }
 
   /** Where it goes on from, on a session that had a process before. */
