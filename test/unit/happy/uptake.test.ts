@@ -127,7 +127,9 @@ describe('a process to which the server is deaf', () => {
     await handle.history({ limit: 10 });
     await send(handle, 'are you there?');
     await expect.poll(() => handle.log.turnHint()?.turn).toBe('t1');
-    await idle(id);
+    // What changed is told a moment later.
+    await sleep(500);
+    expect(window.session(id)?.state).toBe('idle');
     watching.dispose();
   });
 });

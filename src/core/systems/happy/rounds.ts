@@ -7,7 +7,7 @@ const MOST_MS = 10_000;
 const MOST_FAILING_MS = 60_000;
 
 /** What is asked in rounds; each resolves with true where the answer brought something that was not known. */
-export interface Asked {
+interface Asked {
   list(signal: AbortSignal): Promise<boolean>;
   session(id: string, signal: AbortSignal): Promise<boolean>;
 }
