@@ -241,7 +241,7 @@ class Talk {
     const offered = (scope: DecisionScope): boolean => entry.options.some((option) => option.scope === scope);
     const choices = `[y]es${offered('session') ? ', for the [s]ession' : ''}${offered('always') ? ', [a]lways' : ''}, [n]o and why: `;
     for (;;) {
-      this.io.err(`? ${plainLine(entry.tool)}: ${what}${entry.reason === null ? '' : `\n  ${plainLine(entry.reason)}`}\n  ${choices}`);
+      this.io.err(`? ${entry.ask === 'plan' ? 'Plan' : plainLine(entry.tool)}: ${what}${entry.reason === null ? '' : `\n  ${plainLine(entry.reason)}`}\n  ${choices}`);
       const line = (await this.lines.next(over))?.trim() ?? 'n';
       this.io.err('\n');
       const [word = '', ...rest] = line.split(/\s+/);

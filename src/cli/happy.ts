@@ -5,7 +5,7 @@ import { answer } from './happy/answer.ts';
 import { login } from './happy/login.ts';
 import { alive, get, machines, messages, sessions } from './happy/look.ts';
 import type { CliIo } from './io.ts';
-import { exitFailed, exitOk, exitUsage, plainLine, UsageError } from './io.ts';
+import { asCalled, exitFailed, exitOk, exitUsage, plainLine, UsageError } from './io.ts';
 
 interface Verb {
   readonly usage: string;
@@ -46,23 +46,23 @@ export const happyUsage = `${Object.values(verbs).map(usageOf).join('')}${shared
 export async function runHappy(argv: readonly string[], io: CliIo): Promise<number> {
   const [word, ...rest] = argv;
   if (word === undefined) {
-    io.err(happyUsage);
+    io.err(asCalled(happyUsage, io));
     return exitUsage;
   }
   if (word === 'help' || word === '--help' || word === '-h') {
-    io.out(happyUsage);
+    io.out(asCalled(happyUsage, io));
     return exitOk;
   }
   try {
     const verb = Object.hasOwn(verbs, word) ? verbs[word] : undefined;
     if (verb === undefined) throw new UsageError(`There is no "happy ${plainLine(word)}": use ${Object.keys(verbs).join(', ')}.`);
     if (asksForHelp(rest)) {
-      io.out(`${usageOf(verb)}${shared}`);
+      io.out(asCalled(`${usageOf(verb)}${shared}`, io));
       return exitOk;
     }
     return await verb.run(rest, io);
   } catch (error) {
-    io.err(`${plainLine(lineOf(error))}\n`);
+    io.err(`${plainLine(lineOf(error, io))}\n`);
     return isUsage(error) ? exitUsage : exitFailed;
   }
 }
@@ -71,10 +71,10 @@ function isUsage(error: unknown): boolean {
   return error instanceof UsageError || (error instanceof PilothouseError && (error.code === 'invalid_argument' || error.code === 'ambiguous_id'));
 }
 
-function lineOf(error: unknown): string {
+function lineOf(error: unknown, io: CliIo): string {
   if (isAbort(error)) return 'Cancelled.';
   if (error instanceof UsageError) return `invalid_argument: ${error.message}`;
   if (!(error instanceof PilothouseError)) return describeError(error);
   const signIn = error.code === 'credentials_missing' || error.code === 'authentication_failed' ? ' (here: pilothouse happy login)' : '';
-  return `${error.code}: ${describeError(error)}${signIn}`;
+  return `${error.code}: ${describeError(error)}${asCalled(signIn, io)}`;
 }

@@ -8,6 +8,8 @@ export interface CliIo {
   /** True where a person types. */
   readonly interactive: boolean;
   readonly env: NodeJS.ProcessEnv;
+  /** How the person calls the command: `pilothouse`, or `node dist/cli.js` where that is how they did. */
+  readonly program: string;
   readonly cwd: string;
   out(text: string): void;
   err(text: string): void;
@@ -91,4 +93,9 @@ export function plainText(text: string): string {
 /** The same on one line. */
 export function plainLine(text: string): string {
   return plainText(text).replaceAll(/\s+/g, ' ').trim();
+}
+
+/** A text that names the command, as the person calls it. */
+export function asCalled(text: string, { program }: Pick<CliIo, 'program'>): string {
+  return text.replaceAll(/\bpilothouse(?= (?:local|happy|--help|<))/g, () => program);
 }

@@ -9,7 +9,7 @@ import { asksForHelp, flag, parsed, text } from './args.ts';
 import { chat } from './chat.ts';
 import { cliContext } from './context.ts';
 import type { CliIo } from './io.ts';
-import { exitFailed, exitOk, exitUsage, plainLine, plainText, readAll, UsageError } from './io.ts';
+import { asCalled, exitFailed, exitOk, exitUsage, plainLine, plainText, readAll, UsageError } from './io.ts';
 
 const connectMs = 60_000;
 const verbs: readonly string[] = ['agents', 'send', 'chat'];
@@ -20,13 +20,16 @@ pilothouse local send PROMPT [--cwd D] [--backend ${ALL_BACKENDS.join('|')}] [--
   One turn of a command-line agent; PROMPT - is read from stdin. Without --backend the one that PILOTHOUSE_BACKEND names, else any that is installed.
 pilothouse local chat [--agent claude|codex|NAME] [--agents FILE] [--cwd D] [--model M] [--mode M] [--effort E] [--resume ID] [--json]
   A chat: each line is a prompt, what the agent asks is answered by a line, Ctrl+C interrupts, /quit ends.
+--agents names a JSON file (else PILOTHOUSE_AGENTS does) with more agents, those that speak the Agent Client Protocol on standard input and output:
+  [{"name": "Gemini", "command": "gemini", "args": ["--acp"]}]
+  \`command\` is a program on PATH or an absolute path, and runs without a shell. --agent then takes its name. VS Code's setting pilothouse.local.agents has the same form.
 `;
 
 /** `pilothouse local …`. Gives the exit code: 0, 1 (failed, with one line on stderr) or 2 (usage). Never rejects. */
 export async function runLocal(argv: readonly string[], io: CliIo): Promise<number> {
   const [verb, ...rest] = argv;
   if (verb !== undefined && verbs.includes(verb) && asksForHelp(rest)) {
-    io.out(localUsage);
+    io.out(asCalled(localUsage, io));
     return exitOk;
   }
   try {
@@ -37,10 +40,10 @@ export async function runLocal(argv: readonly string[], io: CliIo): Promise<numb
       case 'help':
       case '--help':
       case '-h':
-        io.out(localUsage);
+        io.out(asCalled(localUsage, io));
         return exitOk;
       case undefined:
-        io.err(localUsage);
+        io.err(asCalled(localUsage, io));
         return exitUsage;
       default: throw new UsageError(`There is no "local ${plainLine(verb)}": use agents, send or chat.`);
     }
@@ -56,7 +59,7 @@ async function agents(args: readonly string[], io: CliIo): Promise<number> {
   const known = await knownAgents(values.agents, io);
   const found = await Promise.all(known.map(async (one) => ({ agent: agentWord(one), name: one.name, ...(await stateOf(one, io)) })));
   if (values.json === true) io.out(`${JSON.stringify(found)}\n`);
-  else for (const { agent, status, version, message, remedy } of found) io.out(`${plainLine(agent)}\t${status}${version === null ? '' : ` ${version}`}${message === null ? '' : `\t${plainLine(message)}`}${remedy === null ? '' : `\t${plainLine(remedy.command ?? remedy.text)}`}\n`);
+  else for (const { agent, status, version, message, remedy } of found) io.out(`${plainLine(agent)}\t${status}${version === null ? '' : ` ${version}`}${message === null ? '' : `\t${plainLine(message)}`}${remedy === null ? '' : `\t${plainLine(remedy.command ?? remedy.text)}${status === 'not-installed' ? ORELSE : ''}`}\n`);
   return exitOk;
 }
 
@@ -119,6 +122,16 @@ function definedOnly(env: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined));
 }
 
+/** Where a program may be though it was not found. */
+const ORELSE = ' (if it is there already, add its folder to PATH)';
+
+/** Why an agent cannot be used, and what to do. */
+function unusable(name: string, { status, message, remedy }: ConnectionState): string {
+  const why = message ?? status;
+  const run = remedy === null ? '' : remedy.command === null ? ` ${remedy.text}` : ` Run: ${remedy.command}`;
+  return `${why.startsWith(name) ? '' : `${name}: `}${why}${run}${status === 'not-installed' ? ORELSE : ''}`;
+}
+
 async function talk(args: readonly string[], io: CliIo): Promise<number> {
   const { values } = parsed(args, { json: flag, agent: text, agents: text, cwd: text, model: text, mode: text, effort: text, resume: text }, 0);
   if (values.resume !== undefined && values.cwd !== undefined) throw new UsageError('A session that is resumed works in its own folder: leave --cwd out.');
@@ -126,7 +139,7 @@ async function talk(args: readonly string[], io: CliIo): Promise<number> {
   const connection = namedAgent(known, values.agent ?? (await installed(io)));
   await using backend = connection.create(cliContext(connection.connectionId, io));
   const state = await backend.connect({ signal: AbortSignal.any([io.ending, AbortSignal.timeout(connectMs)]) });
-  if (state.status !== 'ready') throw new PilothouseError('agent_unusable', `${connection.name}: ${state.message ?? state.status}${state.remedy === null ? '' : state.remedy.command === null ? ` ${state.remedy.text}` : ` Run: ${state.remedy.command}`}`, { personMustAct: true });
+  if (state.status !== 'ready') throw new PilothouseError('agent_unusable', unusable(connection.name, state), { personMustAct: true });
   const { cwd, model, mode, effort, resume } = values;
   return await chat(backend, {
     folder: path.resolve(io.cwd, cwd ?? '.'), json: values.json ?? false,

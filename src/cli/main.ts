@@ -1,8 +1,9 @@
 import { realpathSync } from 'node:fs';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { happyUsage, runHappy } from './happy.ts';
 import type { CliIo } from './io.ts';
-import { exitFailed, exitOk, exitUsage, plainLine } from './io.ts';
+import { asCalled, exitFailed, exitOk, exitUsage, plainLine } from './io.ts';
 import { localUsage, runLocal } from './local.ts';
 
 /** What follows the system's word on the command line goes to its runner. */
@@ -21,16 +22,16 @@ Exit codes: 0 done, 1 failed (one line on stderr), 2 wrong usage.
 export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   const [word, ...rest] = argv;
   if (word === undefined) {
-    io.err(usage);
+    io.err(asCalled(usage, io));
     return exitUsage;
   }
   if (word === 'help' || word === '--help' || word === '-h') {
-    io.out(usage);
+    io.out(asCalled(usage, io));
     return exitOk;
   }
   const system = Object.hasOwn(systems, word) ? systems[word] : undefined;
   if (system === undefined) {
-    io.err(`There is no system ${JSON.stringify(plainLine(word))}: use ${Object.keys(systems).join(', ')}. See pilothouse --help.\n`);
+    io.err(asCalled(`There is no system ${JSON.stringify(plainLine(word))}: use ${Object.keys(systems).join(', ')}. See pilothouse --help.\n`, io));
     return exitUsage;
   }
   return system.run(rest, io);
@@ -63,7 +64,7 @@ function processIo(): CliIo {
   // A reader that went away (`| head`) is no failure of ours.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   return {
-    stdin: process.stdin, interactive: process.stdin.isTTY, env: process.env, cwd: process.cwd(),
+    stdin: process.stdin, interactive: process.stdin.isTTY, env: process.env, cwd: process.cwd(), program: calledAs(process.argv[1], process.cwd()),
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     ending: ending.signal,
@@ -73,6 +74,14 @@ function processIo(): CliIo {
       return { dispose: () => void listeners.delete(own) };
     },
   };
+}
+
+/** What to type for the command: its name where it was called by that, else the file that Node was given, from this folder where that is shorter. */
+export function calledAs(started: string | undefined, cwd: string): string {
+  if (started === undefined || path.basename(started) === 'pilothouse') return 'pilothouse';
+  const near = path.relative(cwd, started);
+  const file = near.length < started.length ? near : started;
+  return `node ${/^[\w@%+=:,./\\-]+$/.test(file) ? file : `"${file}"`}`;
 }
 
 /** True when this file is what Node was started with, also by a link to it. */

@@ -107,7 +107,7 @@ export function remove(args: readonly string[], io: CliIo): Promise<number> {
   if (values.yes !== true && !io.interactive) throw new UsageError('What is deleted is gone from the account: say so with --yes.');
   return inAccount(values, io, async (call) => {
     const session = await sessionOf(call, id);
-    if (values.yes !== true && !(await agreed(call, `${sessionFacts(session)}\nStop this session and delete it from the account, for good? [y/N] `))) {
+    if (values.yes !== true && !(await agreed(call, `${sessionFacts(session, call.io)}\nStop this session and delete it from the account, for good? [y/N] `))) {
       return show(call, { sessionId: session.id, deleted: false }, 'Nothing was deleted.');
     }
     try {
@@ -145,13 +145,13 @@ function simply(args: readonly string[], io: CliIo, act: (call: Call, sessionId:
 }
 
 /** What keeps a wait from its end may be the person: a time-out says so. */
-async function waited({ client, signal }: Call, id: string, turn: Promise<void>): Promise<void> {
+async function waited({ client, signal, io }: Call, id: string, turn: Promise<void>): Promise<void> {
   try {
     await turn;
   } catch (error) {
     if (!(error instanceof TimeoutError)) throw error;
     const session = await client.getSession(id, { signal }).catch(() => null);
-    const asks = session === null ? [] : asksOf(session).map((ask) => askLine(session, ask));
+    const asks = session === null ? [] : asksOf(session).map((ask) => askLine(session, ask, io));
     throw asks.length === 0 ? error : new TimeoutError(`${error.message} It waits for an answer: ${asks.join('; ')}`, { cause: error.cause });
   }
 }

@@ -24,7 +24,7 @@ export function answer(args: readonly string[], io: CliIo): Promise<number> {
   if (answers.length > 0 && outcome === 'deny') throw new UsageError('--answer goes with allow.');
   return inAccount(values, io, async (call) => {
     const session = await sessionOf(call, id);
-    const ask = waitingAsk(session, asked);
+    const ask = waitingAsk(session, asked, io);
     if (ask.ask !== 'question' && answers.length > 0) throw new UsageError(`${ask.tool} asks for no answer: allow it or deny it.`);
     const decision: Decision = answers.length > 0 ? { outcome: 'answer', answers: answersTo(ask, session, answers) } : { outcome, ...(reason === undefined ? {} : { reason }) };
     if (ask.ask === 'question' && decision.outcome !== 'deny' && decision.outcome !== 'answer') throw new UsageError(`This is a question. ${howToAnswer(questionsOf(session, ask))}`);
@@ -35,10 +35,10 @@ export function answer(args: readonly string[], io: CliIo): Promise<number> {
 }
 
 /** The request that waits under that id, or the only one whose id begins with it. Throws `already_answered`, `ambiguous_id`, `not_supported`. */
-function waitingAsk(session: HappySession, id: string): Ask {
+function waitingAsk(session: HappySession, id: string, io: Pick<CliIo, 'program'>): Ask {
   const asks = asksOf(session);
   const ask = pick(asks, id, 'requests', () => {
-    const waiting = asks.map((one) => askLine(session, one)).join('; ');
+    const waiting = asks.map((one) => askLine(session, one, io)).join('; ');
     return new HappyError('already_answered', `No request ${plainLine(id)} waits in session ${session.id}${waiting === '' ? '' : `. These wait: ${waiting}`}.`);
   });
   if (ask.by === 'communication') throw new HappyError('not_supported', 'This is a form, which is answered in a Happy app or in VS Code.');

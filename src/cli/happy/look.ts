@@ -27,7 +27,7 @@ export function get(args: readonly string[], io: CliIo): Promise<number> {
   const id = idIn(positionals);
   return inAccount(values, io, async (call) => {
     const session = await sessionOf(call, id);
-    show(call, session, sessionFacts(session));
+    show(call, session, sessionFacts(session, call.io));
   });
 }
 

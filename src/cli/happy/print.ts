@@ -5,6 +5,7 @@ import { askTitle, permissionEntry } from '../../core/systems/happy/normalise/as
 import type { NormaliseContext } from '../../core/systems/happy/normalise/index.ts';
 import { flavourOf, isArchived, isTerminal, openAsks, plainContext, titleOf } from '../../core/systems/happy/normalise/index.ts';
 import { said } from '../../core/systems/happy/normalise/read.ts';
+import type { CliIo } from '../io.ts';
 import { plainLine } from '../io.ts';
 
 /** Rows in aligned columns under their heads, the last column as long as it is. */
@@ -79,14 +80,14 @@ export function questionsLine(questions: readonly Question[]): string {
 }
 
 /** A request that waits, in one line, with what it is answered by. */
-export function askLine(session: HappySession, ask: Ask): string {
+export function askLine(session: HappySession, ask: Ask, { program }: Pick<CliIo, 'program'>): string {
   const what = ask.ask === 'question' ? questionsLine(questionsOf(session, ask)) : askTitle(ask, contextOf(session));
   const decision = ask.ask === 'question' ? 'allow --answer NUMBER=ANSWER' : 'allow|allow-session|deny';
-  const how = ask.by === 'communication' ? 'answered in a Happy app' : `pilothouse happy answer ${session.id} ${ask.id} ${decision}`;
-  return plainLine(`${ask.tool}: ${what} (${how})`);
+  const how = ask.by === 'communication' ? 'answered in a Happy app' : `${program} happy answer ${session.id} ${ask.id} ${decision}`;
+  return plainLine(`${ask.ask === 'question' ? 'Question' : ask.ask === 'plan' ? 'Plan' : ask.tool}: ${what} (${how})`);
 }
 
-export function sessionFacts(session: HappySession): string {
+export function sessionFacts(session: HappySession, io: Pick<CliIo, 'program'>): string {
   const { id, metadata, readable, createdAt, metadataVersion } = session;
   const host = said(metadata, 'host');
   const machineId = said(metadata, 'machineId');
@@ -94,6 +95,6 @@ export function sessionFacts(session: HappySession): string {
     ['id', id], ['title', nameOf(session)], ['state', stateOf(session)], ['machine', host === null ? machineId : `${host}${machineId === null ? '' : ` (${machineId})`}`],
     ['folder', said(metadata, 'path')], ['agent', readable === 'yes' ? (flavourOf(metadata) ?? 'claude') : null], ['started', new Date(createdAt).toISOString()],
     ['terminal', isTerminal(session.agentState ?? undefined) ? 'a terminal of its machine has it' : null], ['metadata', `version ${metadataVersion}`],
-    ...asksOf(session).map((ask) => ['waits', askLine(session, ask)] as const),
+    ...asksOf(session).map((ask) => ['waits', askLine(session, ask, io)] as const),
   ]);
 }

@@ -28,6 +28,6 @@ export function describeError(error: unknown): string {
     if (text !== '' && !parts.includes(text)) parts.push(text);
     current = current instanceof Error ? current.cause : undefined;
   }
-  // A full stop ends what nothing follows.
-  return parts.map((part, place) => (place < parts.length - 1 ? part.replace(/[.:]$/, '') : part)).join(': ');
+  // What is a sentence already is followed by the next one.
+  return parts.reduce((line, part) => `${line}${/[.!?:]$/.test(line) ? ' ' : ': '}${part}`, parts.shift() ?? '');
 }

@@ -140,7 +140,7 @@ describe('looking', () => {
     ]);
     expect(text).toBe('› abc\n  d\n\nabc\n\n! abc');
     const session = { id: 's', metadata: { path: '/x' }, active: true, agentState: null } as unknown as HappySession;
-    expect(askLine(session, permissionAsk(`r${evil}`, { tool: evil, arguments: {} }))).toMatch(/^abc: .*answer s rabc allow/);
+    expect(askLine(session, permissionAsk(`r${evil}`, { tool: evil, arguments: {} }), { program: 'node dist/cli.js' })).toMatch(/^abc: .*\(node dist\/cli\.js happy answer s rabc allow/);
   });
 });
 

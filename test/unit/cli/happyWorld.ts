@@ -17,6 +17,7 @@ import { happyTimes } from '../../loopback/happy/times.ts';
 export class World implements CliIo {
   readonly stdin = new PassThrough();
   readonly interactive: boolean;
+  readonly program: string = 'pilothouse';
   readonly env: NodeJS.ProcessEnv;
   readonly cwd = tmpdir();
   readonly #end = new AbortController();

@@ -27,6 +27,7 @@ afterEach(async () => rm(folder, { recursive: true, force: true, maxRetries: 5, 
 class World implements CliIo {
   readonly stdin = new PassThrough();
   readonly interactive = false;
+  readonly program = 'pilothouse';
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
   private readonly end = new AbortController();
@@ -140,7 +141,7 @@ describe('send', () => {
     expect(garbled.stderr).toMatch(/^Claude Code printed what is not its format.*\n$/);
     const missing = new World({ PATH: path.join(folder, 'empty') });
     expect(await runLocal(['send', 'x'], missing)).toBe(1);
-    expect(missing.stderr).toMatch(/^Claude Code is not installed.*npm install -g @anthropic-ai\/claude-code\.\n$/);
+    expect(missing.stderr).toMatch(/^Claude Code is not installed.*npm install -g @anthropic-ai\/claude-code; if it is there already, add its folder to PATH\.\n$/);
   });
 
   it('the environment may name the backend: nothing is no name, and another name is wrong usage', async () => {
@@ -173,7 +174,7 @@ describe('agents', () => {
     expect(world.stderr).toBe('');
     const read = new World({ PATH: path.join(folder, 'bin') });
     expect(await runLocal(['agents'], read)).toBe(0);
-    expect(read.stdout.split('\n')[1]).toBe('codex\tnot-installed\tCodex is not installed: there is no codex in PATH.\tnpm install -g @openai/codex');
+    expect(read.stdout.split('\n')[1]).toBe('codex\tnot-installed\tCodex is not installed: there is no codex on PATH.\tnpm install -g @openai/codex (if it is there already, add its folder to PATH)');
   });
 
   it('a file of agents that is not one is refused in one line', async () => {
@@ -282,7 +283,7 @@ describe('chat', () => {
   it('an agent that cannot be used is one line with what to do', async () => {
     const world = new World({ PATH: path.join(folder, 'bin') });
     expect(await runLocal(['chat', '--agent', 'codex'], world)).toBe(1);
-    expect(world.stderr).toBe('Codex: Codex is not installed: there is no codex in PATH. Run: npm install -g @openai/codex\n');
+    expect(world.stderr).toBe('Codex is not installed: there is no codex on PATH. Run: npm install -g @openai/codex (if it is there already, add its folder to PATH)\n');
   });
 });
 

@@ -39,7 +39,7 @@ export async function findProgram(configured: string | undefined, env: NodeJS.Pr
 }
 
 export function notInstalled(configured: string | undefined): ConnectionState {
-  const message = configured === undefined || configured === '' ? 'Claude Code is not installed: there is no `claude` on PATH.' : `Claude Code is not there: ${configured} cannot be run.`;
+  const message = configured === undefined || configured === '' ? 'Claude Code is not installed: there is no claude on PATH.' : `Claude Code is not there: ${configured} cannot be run.`;
   return { status: 'not-installed', message, remedy: { text: 'Install it in a terminal.', command: installCommand }, version: null };
 }
 

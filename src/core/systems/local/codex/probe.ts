@@ -29,7 +29,7 @@ export async function findCodex(program: string, env: NodeJS.ProcessEnv): Promis
 }
 
 function missing(program: string): string {
-  return program.includes('/') || program.includes('\\') ? `There is no Codex at ${program}. Correct the path, or install Codex.` : 'Codex is not installed: there is no codex in PATH.';
+  return program.includes('/') || program.includes('\\') ? `There is no Codex at ${program}. Correct the path, or install Codex.` : 'Codex is not installed: there is no codex on PATH.';
 }
 
 /**

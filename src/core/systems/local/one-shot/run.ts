@@ -45,7 +45,7 @@ export async function runTurn(options: RunOptions): Promise<RunOutcome> {
   const { label, signal } = options;
   if (signal.aborted) throw reasonOf(signal);
   const file = await findExecutable(options.program, options.env);
-  if (file === null) throw new AgentError('not_installed', `${label} is not installed: there is no ${options.program} in PATH. Install it with ${options.install}.`, { personMustAct: true });
+  if (file === null) throw new AgentError('not_installed', `${label} is not installed: there is no ${options.program} on PATH. Install it with ${options.install}; if it is there already, add its folder to PATH.`, { personMustAct: true });
   const began = performance.now();
   const lines: string[] = [];
   let stderr = '';
