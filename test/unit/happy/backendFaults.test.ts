@@ -8,6 +8,7 @@ import { Fleet } from '../../../src/core/fleet/fleet.ts';
 import type { SessionRuntime } from '../../../src/core/fleet/runtime.ts';
 import type { Clock } from '../../../src/core/model/context.ts';
 import type { Row } from '../../../src/core/model/row.ts';
+import { isJsonObject } from '../../../src/core/model/json.ts';
 import { sessionKey } from '../../../src/core/model/session.ts';
 import type { OwnedStore } from '../../../src/core/session/store/open.ts';
 import { viewOf } from '../../../src/core/session/view.ts';
@@ -34,6 +35,8 @@ import { FakeAgent, FakeDaemon } from './fakeDaemon.ts';
 const SESSIONS = 5;
 const RUNS = process.env['PILOTHOUSE_LONG'] === undefined ? 50 : 2_000;
 const PROMPTS = 5;
+/** How soon an agent takes up what it was given. Milliseconds. */
+const WORK_MS = 20;
 /** A prompt that was delivered holds the next for a while, where no turn is seen to begin: here nobody answers. */
 const HASTE = 20;
 const clock: Clock = { now: () => systemClock.now(), monotonic: () => systemClock.monotonic() * HASTE, setTimeout: (callback, ms) => systemClock.setTimeout(callback, ms / HASTE) };
@@ -58,8 +61,10 @@ afterAll(async () => {
 interface Chat {
   readonly id: string;
   readonly cipher: Cipher;
-  /** Lives, takes prompts and says nothing. */
+  /** Lives, and says nothing of prompts that it hears: it works by the server's record, since a storm loses pushes. */
   readonly agent: FakeAgent;
+  /** Begins and ends a turn for each prompt that it finds in the record. */
+  work(): void;
   /** What the person was told to be accepted, and what others wrote. */
   readonly accepted: string[];
   readonly others: string[];
@@ -78,7 +83,22 @@ function makeChat(from: number): Chat {
   }] });
   const agent = new FakeAgent(daemon, id, cipher, metadata, 1);
   agent.turn = () => Promise.resolve();
-  return { id, cipher, agent, accepted: [], others: [] };
+  const taken = new Set<string>();
+  const mark = (ev: { readonly t: 'turn-start' } | { readonly t: 'turn-end'; readonly status: 'completed' }, turn: string): void => {
+    server.append(id, cipher.seal({ role: 'session', content: { id: randomUUID(), time: Date.now(), role: 'agent', turn, ev }, meta: { sentFrom: 'cli' } }), randomUUID());
+  };
+  const work = (): void => {
+    for (const { id: message, content } of server.messages(id)) {
+      if (taken.has(message)) continue;
+      taken.add(message);
+      const opened = cipher.open(content);
+      if (!isJsonObject(opened) || opened['role'] !== 'user') continue;
+      const turn = randomUUID();
+      mark({ t: 'turn-start' }, turn);
+      mark({ t: 'turn-end', status: 'completed' }, turn);
+    }
+  };
+  return { id, cipher, agent, work, accepted: [], others: [] };
 }
 
 /** The window of a person: a store in a folder, a fleet on it, the chats open. */
@@ -159,6 +179,7 @@ async function storm(seed: number): Promise<void> {
   const chance = chanceOf(seed);
   const chats = Array.from({ length: SESSIONS }, (_, index) => makeChat(seed * SESSIONS + index));
   const window = new Window(chats);
+  const working = setInterval(() => chats.forEach((chat) => chat.work()), WORK_MS);
   const other = (chat: Chat): void => {
     const text = `other ${chat.others.length} of ${chat.id}`;
     chat.others.push(text);
@@ -194,6 +215,7 @@ async function storm(seed: number): Promise<void> {
   } finally {
     server.faults.clear();
     await window.close(false);
+    clearInterval(working);
     for (const { agent } of chats) agent.crash();
     rmSync(window.folder, { recursive: true, force: true });
   }
