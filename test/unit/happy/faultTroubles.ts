@@ -97,6 +97,16 @@ const limited: Trouble = {
   },
 };
 
+/** More answers to one message are lost than a call tries: it is sent again from the outbox, and is there all the while. */
+const stored: Trouble = {
+  name: 'stored, never answered', contact: 'kept',
+  begin: async (world) => {
+    const fault: HttpFault = world.chance() < 0.5 ? { kind: 'drop', when: 'after' } : { kind: 'status', status: 500, applied: true };
+    const struck = world.server.faults.http({ client: CLIENT, method: 'POST', path: /^\/v3\/sessions\/[^/]+\/messages$/ }, fault, 6);
+    return async () => struck.remove();
+  },
+};
+
 function clockTrouble(name: string, by: number, when: 'start' | 'jump'): Trouble {
   return {
     name, contact: 'kept', ...(when === 'start' ? { offset: by } : {}),
@@ -113,7 +123,7 @@ export const httpTroubles: readonly Trouble[] = [
   httpTrouble('dropped before its answer', () => ({ kind: 'drop', when: 'after' })),
   httpTrouble('taken twice', () => ({ kind: 'duplicate', what: 'request' })),
   httpTrouble('answered twice', () => ({ kind: 'duplicate', what: 'response' })),
-  ...statuses, limited,
+  ...statuses, limited, stored,
   httpTrouble('cut body', (chance) => ({ kind: 'cut', ...(chance() < 0.5 ? {} : { bytes: 0 }) })),
   httpTrouble('stalled body', (chance) => ({ kind: 'stall', ...(chance() < 0.5 ? {} : { bytes: 0 }) })),
   httpTrouble('slow answer', (chance) => ({ kind: 'delay', ms: 80 + chance() * 150, when: pick(['before', 'after'], chance) })),
