@@ -41,6 +41,15 @@ export async function write(selector: string, words: string): Promise<void> {
   await pause(120);
 }
 
+/** Presses keys, one after the other, where the focus is. */
+export async function keys(...names: readonly string[]): Promise<void> {
+  for (const key of names) {
+    const [name = '', ...held] = key.split('+').reverse();
+    document.activeElement?.dispatchEvent(new KeyboardEvent('keydown', { key: name, ctrlKey: held.includes('Control'), bubbles: true, cancelable: true }));
+    await pause(40);
+  }
+}
+
 /** Reads further up, away from the end. */
 export async function scrollUp(pixels: number): Promise<void> {
   const log = await find<HTMLElement>('.log');

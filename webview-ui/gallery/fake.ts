@@ -14,8 +14,8 @@ export interface FakeSession {
   readonly unavailable?: { readonly message: string; readonly remedy: string | null };
   /** True where the host has not answered yet. */
   readonly silent?: boolean;
-  /** Answers requests that are not for rows; without one they are done. Throws to refuse. */
-  readonly answer?: (body: PageRequest) => ReplyValue | null;
+  /** Answers requests that are not for rows; without one they are done. Throws to refuse; `later`: `progress` and `finish` say how it goes. */
+  readonly answer?: (body: PageRequest) => ReplyValue | null | 'later';
   /** What a person did, or what came, after the page was first shown. */
   readonly after?: (host: FakeHost) => Promise<void>;
 }
@@ -32,6 +32,7 @@ export class FakeHost implements Host {
   private listener: (message: HostMessage) => void = () => undefined;
   private generation = 0;
   private seq = 0;
+  private open = 0;
   private total: number;
   private readonly changed = new Map<number, Row>();
 
@@ -86,6 +87,16 @@ export class FakeHost implements Host {
     this.listener({ type: 'state', generation: this.generation, state });
   }
 
+  /** Says how far the request is that is answered later. */
+  progress(message: string): void {
+    this.listener({ type: 'progress', request: this.open, message });
+  }
+
+  /** Answers the request that was to be answered later. */
+  finish(message: string): void {
+    this.listener({ type: 'reply', request: this.open, ok: true, value: { kind: 'done', message } });
+  }
+
   insert(text: string): void {
     this.listener({ type: 'insert', text });
   }
@@ -122,9 +133,14 @@ export class FakeHost implements Host {
 
   private reply(request: number, body: PageRequest): void {
     try {
+      const given = body.ask === 'rows' ? null : (this.session.answer?.(body) ?? null);
+      if (given === 'later') {
+        this.open = request;
+        return;
+      }
       const value: ReplyValue = body.ask === 'rows'
         ? { kind: 'rows', start: body.start, total: this.total, generation: this.generation, rows: this.slice(body.start, body.end) }
-        : (this.session.answer?.(body) ?? (body.ask === 'mentions' ? { kind: 'mentions', mentions: [] } : DONE));
+        : (given ?? (body.ask === 'mentions' ? { kind: 'mentions', mentions: [] } : DONE));
       this.listener({ type: 'reply', request, ok: true, value });
     } catch (error) {
       this.listener({ type: 'reply', request, ok: false, code: 'refused', message: error instanceof Error ? error.message : 'no' });

@@ -1,4 +1,5 @@
 import type { OutboxView } from '../src/types.ts';
+import { keys, press } from './acts.ts';
 import { figures, notice, prompt, running, state, text, turn } from './make.ts';
 import type { Scene } from './scene.ts';
 import { session } from './scene.ts';
@@ -12,9 +13,32 @@ export const states: Record<string, Scene> = {
   compacting: () => session(said, running('compacting')),
   reconnecting: () => session(said, state({ connection: 'reconnecting', connectionDetail: 'build-01 was lost 4 s ago', state: 'unknown' })),
   'machine-offline': () => session(said, state({ state: 'unknown', problem: { message: 'build-01 is offline since 11:20. Nothing is lost: what you send waits for it.', remedy: { text: 'Start its daemon there.', command: 'happy daemon start' } }, outbox: [queued('a', 'Go on with the report.', 'pending')] })),
-  'agent-gone': () => session([...said, notice('error', 'Claude Code ended unexpectedly (signal SIGKILL).', null, 'agent_gone'), turn({ state: 'failed', error: 'The agent ended before the turn did.' })], state({ state: 'stopped', problem: { message: 'Claude Code ended unexpectedly (signal SIGKILL).', remedy: null } })),
-  'rate-limited': () => session([...said, notice('warning', 'The five-hour limit is reached. It is free again at 16:00.', null, 'rate_limit')], running('retrying', {}, { until: Date.now() + 5_220_000, detail: 'five-hour limit' })),
+  'agent-gone': () => session([...said, notice('error', 'Claude Code ended unexpectedly (signal SIGKILL).', null, 'agent_gone'), turn({ state: 'failed', error: 'The agent ended before the turn did.' })], state({ state: 'failed', problem: { message: 'Claude Code ended unexpectedly (signal SIGKILL).', remedy: null } })),
+  'rate-limited': () => session([...said, notice('warning', 'The rate limit is reached (429). Attempt 3 of 10 follows in 87 min.', null, 'rate_limit')], running('retrying', { limit: { text: 'The five-hour limit of your plan is reached.', until: Date.now() + 5_220_000 } }, { until: Date.now() + 5_220_000, detail: 'The rate limit is reached (429)' })),
+  'limited': () => session([...said, turn({ state: 'failed', error: 'You’ve hit your limit.' })], state({ limit: { text: 'The weekly limit for Opus of your plan is reached.', until: Date.now() + 200_000_000 } })),
   'context-full': () => session(said, state({ usage: figures(180_000, 12_000, 2.1, 188_000) })),
+  'context-full-fork': () => session(said, state({ usage: figures(190_000, 12_000, 2.1, 194_000), controls: { ...state().controls, commands: [] }, forksAt: true })),
+  'stopping': () => session(said, running('tool', {}, { detail: 'npm run build' }), { answer: ({ ask }) => (ask === 'interrupt' ? 'later' : null), after: async (host) => {
+    await press('.sending .stop');
+    host.progress('Claude Code does not break the turn off. Ending its process…');
+  } }),
+  'stopped-hard': () => session([...said, turn({ state: 'cancelled', durationMs: 31_000 })], running('tool', {}, { detail: 'npm run build' }), { answer: ({ ask }) => (ask === 'interrupt' ? 'later' : null), after: async (host) => {
+    await press('.sending .stop');
+    host.progress('Claude Code does not end by itself. Killing its process…');
+    host.finish('Claude Code did not answer and was killed. The next prompt resumes the session.');
+    host.setState(state());
+  } }),
+  'stop-refused': () => session(said, running('tool', {}, { detail: 'npm run build' }), {
+    answer: ({ ask }) => {
+      if (ask === 'interrupt') throw new Error('The agent took the interrupt, but still works. Stop the session to end its process.');
+      return null;
+    },
+    after: () => press('.sending .stop'),
+  }),
+  'row-focus': () => session([...said, prompt('And the report?'), text('It is next. The totals come first, since both read them.')], state(), { after: async () => {
+    await press('textarea.message');
+    await keys('Control+ArrowUp', 'ArrowUp');
+  } }),
   'stopped': () => session([...said, turn({ state: 'cancelled', durationMs: 31_000 })], state({ state: 'stopped' })),
   stalled: () => session(said, running('stalled')),
   retrying: () => session(said, running('retrying', { connection: 'reconnecting' }, { until: Date.now() + 5_400, detail: '529' })),

@@ -46,9 +46,14 @@ export function App({ page }: { readonly page: ChatPage }): JSX.Element {
           <Outbox page={page} />
           <Composer page={page} draft={draft} onReview={control.review} onEnterTranscript={control.enter} />
         </footer>
-        <div class="sr-only" role="status" aria-label="Updates">{page.announcement.value}</div>
+        <Updates page={page} />
       </div>
       <UnavailablePage page={page} />
     </>
   );
+}
+
+/** What is new, for a screen reader. By itself: drawn with the page it would be written anew with all that changes there. */
+function Updates({ page }: { readonly page: ChatPage }): JSX.Element {
+  return <div class="sr-only" role="status" aria-label="Updates">{page.announcement.value}</div>;
 }

@@ -68,7 +68,7 @@ function Sending({ page, draft, readOnly }: { readonly page: ChatPage; readonly 
         ? <Button label="Queue" look="secondary" className="send" title={`Send when the turn ends (${enter})`} disabled={disabled} onPress={() => void draft.send('queue')}><Icon name="history" className="narrow-only" /><span class="wide-only">Queue</span></Button>
         : <Button label="Send" look="primary" className="send" title={`Send (${enter})`} disabled={disabled} onPress={() => void draft.send('send')}><Icon name="send" className="narrow-only" /><span class="wide-only">Send</span></Button>}
       {running && state?.traits.interrupt === true && state.canRun && state.owner !== 'foreign'
-        ? <Button label="Stop" look="text" className="stop" title={`Interrupt the turn (${KEYS.stop})`} disabled={stopping} busy={stopping} onPress={() => void page.interrupt()}><Icon name="debug-stop" className={stopping ? 'hidden' : ''} /><span class="wide-only">{stopping ? 'Stopping' : 'Stop'}</span></Button>
+        ? <Button label="Stop" look="text" className="stop" title={`Interrupt the turn (${KEYS.stop})`} disabled={stopping} busy={stopping} onPress={() => void page.interrupt()}><Icon name="debug-stop" className={stopping ? 'hidden' : ''} /><span class="wide-only">Stop</span></Button>
         : null}
     </span>
   );

@@ -53,7 +53,7 @@ function fullBanner(state: ChatState): BannerWords | null {
   const { context } = usageParts(state.usage);
   if (context === null || context < NEARLY_FULL || state.activity?.phase === 'compacting') return null;
   const compacts = state.controls.commands.some((command) => command.name === 'compact');
-  const way = compacts ? 'Compact shortens what was said, and keeps what matters.' : state.forksAt === true ? 'Fork from an earlier prompt, or start a session for what is next.' : 'Start a session for what is next.';
+  const way = compacts ? 'Compacting makes room.' : state.forksAt === true ? 'Fork from an earlier prompt, or start a session for what is next.' : 'Start a session for what is next.';
   return {
     level: 'info', icon: 'pie-chart', text: `${context} % of the context is used. ${way}`, remedy: null,
     action: compacts ? { label: 'Compact', command: 'compact' } : null, other: { label: 'Dismiss', command: 'dismiss' },

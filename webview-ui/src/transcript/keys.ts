@@ -114,8 +114,9 @@ export class TranscriptKeys {
     row.setAttribute('tabindex', '-1');
     row.focus({ preventScroll: true });
     // Who reads a row is not carried away from it by what comes; at the last one the end is followed.
-    const top = row === this.rows().at(-1) ? null : list.anchor() ?? list.top();
-    if (top !== null && list.anchor() === null) list.stand(top);
+    const { element } = list;
+    const top = list.anchor() === null && element.scrollHeight > element.clientHeight && row !== this.rows().at(-1) ? list.top() : null;
+    if (top !== null) list.stand(top);
     const rect = row.getBoundingClientRect();
     if (rect.top < this.top) list.element.scrollTop += rect.height > this.bottom - this.top ? Math.min(0, rect.bottom - this.bottom) : rect.top - this.top;
     else if (rect.bottom > this.bottom) list.element.scrollTop += Math.min(rect.bottom - this.bottom, rect.top - this.top);
