@@ -158,7 +158,7 @@ describe('what is read out', () => {
     expect(changeOf(at(phase('retrying', now + 5_000)), at(phase('retrying', now + 9_000)), now)).toBeNull();
     expect(changeOf(at({}), at({ limit: { text: 'The weekly limit is reached.', until: now + 60_000 } }), now)).toMatch(/^The weekly limit is reached\. It starts anew at /);
     expect(changeOf(at({}), at({ state: 'failed', problem: { message: 'Codex ended.', remedy: { text: 'Resume it.', command: null } } }), now)).toBe('Codex ended. Resume it.');
-    expect(changeOf(at(full(80)), at(full(91)), now)).toMatch(/^91 % of the context is used\. Compact shortens/);
+    expect(changeOf(at(full(80)), at(full(91)), now)).toMatch(/^91 % of the context is used\. Compacting makes room/);
     expect(changeOf(at(full(91)), at(full(94)), now)).toBeNull();
   });
 });

@@ -40,7 +40,7 @@ describe('states that are said plainly, with what can be done', () => {
 
   it('a context that is nearly full: compact where the agent can, else what else makes room', () => {
     expect(bannerOf(state({ usage: usage(89), controls: commands('compact') }))).toBeNull();
-    expect(bannerOf(state({ usage: usage(93), controls: commands('compact') }))).toMatchObject({ level: 'info', text: '93 % of the context is used. Compact shortens what was said, and keeps what matters.', action: { command: 'compact' }, other: { command: 'dismiss' } });
+    expect(bannerOf(state({ usage: usage(93), controls: commands('compact') }))).toMatchObject({ level: 'info', text: '93 % of the context is used. Compacting makes room.', action: { command: 'compact' }, other: { command: 'dismiss' } });
     expect(bannerOf(state({ usage: usage(93), controls: commands(), forksAt: true }))).toMatchObject({ text: expect.stringContaining('Fork from an earlier prompt') as string, action: null });
     expect(bannerOf(state({ usage: usage(93), controls: commands() }))?.text).toContain('Start a session');
     expect(bannerOf(state({ usage: usage(93), controls: commands('compact'), problem: { message: 'It is offline.', remedy: null } }))?.text).toBe('It is offline.');

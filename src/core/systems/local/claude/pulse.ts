@@ -76,7 +76,7 @@ export class Pulse {
     const why = reason(num(value, 'error_status'));
     this.#count += 1;
     this.#retry ??= { id: `retry:${at}:${this.#count}`, order: this.#sheet.place(at).order };
-    const text = `${why}. Attempt ${attempt} of ${num(value, 'max_retries') ?? attempt} follows in ${(delay / 1000).toFixed(1)} s.`;
+    const text = `${why}. Attempt ${attempt} of ${num(value, 'max_retries') ?? attempt} follows in ${delay < 90_000 ? `${(delay / 1000).toFixed(1)} s` : `${Math.round(delay / 60_000)} min`}.`;
     this.#sheet.notice(this.#retry.id, 'warning', 'retrying', text, at, { order: this.#retry.order });
     this.set('retrying', at, why, at + delay);
   }
