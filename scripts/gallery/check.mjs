@@ -40,6 +40,16 @@ const checks = {
     }
     return null;
   },
+  'offers no way to the latest where a row is opened that stands there': async (page, open) => {
+    for (const [rows, index, away] of [[1_000, 999, 0], [1_000, 500, 1], [6, 2, 0]]) {
+      await open(`scene=long-session&rows=${rows}`);
+      await page.evaluate((at) => window.gallery.host.listener({ type: 'go', index: at, row: window.gallery.host.row(at).key }), index);
+      await page.waitForTimeout(400);
+      const offered = await page.locator('.jump').count();
+      if (offered !== away) return `row ${index} of ${rows}: offered ${offered} times, ${await bottom(page)} px from the bottom`;
+    }
+    return null;
+  },
   'follows what is added at the bottom': async (page, open) => {
     await open('scene=long-session&rows=1000');
     await page.evaluate(() => Object.assign(window, { run: new window.gallery.StreamRun(window.gallery.host, 500, 200, 100, 'markdown') }));

@@ -77,3 +77,9 @@ function morphNode(old: Node, wanted: Node): boolean {
   morph(old, wanted);
   return true;
 }
+
+/** Height of a space, in CSS pixels. */
+export function setHeight(element: HTMLElement, height: number): void {
+  const value = `${Math.max(0, height)}px`;
+  if (element.style.height !== value) element.style.height = value;
+}

@@ -5,7 +5,7 @@ import type { Item } from '../model/items.ts';
 import type { RowChanges } from '../model/rows.ts';
 import type { ChatPage } from '../page.ts';
 import { topOf } from './anchor.ts';
-import { el } from './dom.ts';
+import { el, setHeight } from './dom.ts';
 import { GapFiller } from './gaps.ts';
 import { heightOf } from './heights.ts';
 import type { ItemView, RowContext } from './view.ts';
@@ -341,9 +341,13 @@ export class TranscriptList {
     }
   }
 
-  /** Brings a row to where it stood. */
+  /** Brings a row to where it stood. Whether that is the bottom, which is followed, is known when it has been laid out. */
   private standAt(anchor: Anchor): void {
-    this.setFollowing(false);
+    this.following = false;
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      if (this.atBottom()) this.setFollowing(true);
+      this.onFollow(this.following);
+    }));
     for (let round = 0; round < 6; round += 1) {
       const place = this.places.get(anchor.key) ?? this.items.findLastIndex((item) => item.index <= anchor.index);
       const item = this.items[place];
@@ -392,9 +396,4 @@ export class TranscriptList {
     this.onFollow(following);
     if (following) this.page.setAnchor(null);
   }
-}
-
-function setHeight(element: HTMLElement, height: number): void {
-  const value = `${Math.max(0, height)}px`;
-  if (element.style.height !== value) element.style.height = value;
 }
