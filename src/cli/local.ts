@@ -59,7 +59,7 @@ async function agents(args: readonly string[], io: CliIo): Promise<number> {
   const known = await knownAgents(values.agents, io);
   const found = await Promise.all(known.map(async (one) => ({ agent: agentWord(one), name: one.name, ...(await stateOf(one, io)) })));
   if (values.json === true) io.out(`${JSON.stringify(found)}\n`);
-  else for (const { agent, status, version, message, remedy } of found) io.out(`${plainLine(agent)}\t${status}${version === null ? '' : ` ${version}`}${message === null ? '' : `\t${plainLine(message)}`}${remedy === null ? '' : `\t${plainLine(remedy.command ?? remedy.text)}${status === 'not-installed' ? ORELSE : ''}`}\n`);
+  else for (const { agent, status, version, message, remedy } of found) io.out(`${plainLine(agent)}\t${status}${version === null ? '' : ` ${version}`}${message === null ? '' : `\t${plainLine(message)}`}${remedy === null ? '' : `\t${plainLine(whatToDo(remedy, status))}`}\n`);
   return exitOk;
 }
 
@@ -122,14 +122,17 @@ function definedOnly(env: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined));
 }
 
-/** Where a program may be though it was not found. */
-const ORELSE = ' (if it is there already, add its folder to PATH)';
+/** What to do about a state: a command, or words. A program that is to be installed may be there and not be found. */
+function whatToDo({ text: words, command }: NonNullable<ConnectionState['remedy']>, status: ConnectionState['status']): string {
+  if (command === null) return words.replace('the setting pilothouse.local.agents', 'the file of agents');
+  return status === 'not-installed' ? `${command} (if it is there already, add its folder to PATH)` : command;
+}
 
 /** Why an agent cannot be used, and what to do. */
 function unusable(name: string, { status, message, remedy }: ConnectionState): string {
   const why = message ?? status;
-  const run = remedy === null ? '' : remedy.command === null ? ` ${remedy.text}` : ` Run: ${remedy.command}`;
-  return `${why.startsWith(name) ? '' : `${name}: `}${why}${run}${status === 'not-installed' ? ORELSE : ''}`;
+  const next = remedy === null ? '' : ` ${remedy.command === null ? '' : 'Run: '}${whatToDo(remedy, status)}`;
+  return `${why.startsWith(name) ? '' : `${name}: `}${why}${next}`;
 }
 
 async function talk(args: readonly string[], io: CliIo): Promise<number> {
