@@ -91,6 +91,30 @@ test('prompts queue while a turn runs, and can be edited and dropped', async () 
   expect(await chat.frame.locator('[role="log"]').innerText()).not.toContain('this one is dropped');
 });
 
+test('a session that is closed before anything was said in it leaves nothing behind, and one with a draft stays', async () => {
+  const view = await window.openView('Sessions');
+  const untitled = async () => (await view.rows()).filter((row) => row.label === 'Untitled session').length;
+  const begin = async (): Promise<Chat> => {
+    await view.titleAction('New Session…');
+    if ((await window.quickInput.state())?.placeholder === 'In which folder?') await window.quickInput.accept();
+    await window.tab('Untitled session').waitFor();
+    return Chat.of(window, 'Untitled session');
+  };
+  await begin();
+  await until('it to be listed', async () => (await untitled()) === 1);
+  await window.closeTab('Untitled session');
+  await until('it to be gone', async () => (await untitled()) === 0);
+  await (await begin()).composer.pressSequentially('Not sent yet');
+  await window.closeTab('Untitled session');
+  await view.item('Untitled session').click();
+  const chat = await Chat.of(window, 'Untitled session');
+  expect(await chat.composer.inputValue()).toBe('Not sent yet');
+  await chat.composer.fill('');
+  await window.page.waitForTimeout(600);
+  await window.closeTab('Untitled session');
+  await until('that one to be gone too', async () => (await untitled()) === 0);
+});
+
 test('a draft outlives a reload and the tab', async () => {
   const [title] = await window.tabs();
   const chat = await Chat.of(window);
