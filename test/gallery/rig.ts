@@ -88,24 +88,26 @@ export async function setTheme(page: Page, theme: Theme): Promise<void> {
   }), theme);
 }
 
-/** Resolves when the document has not changed for a moment, and what fades in has; after three seconds in any case. */
+/** Resolves when the document has not changed for a moment and some frames, its code is coloured, and what fades in has; after five seconds in any case. */
 export async function settled(page: Page, quietMs = 120): Promise<void> {
-  await page.evaluate((quiet) => new Promise<void>((resolve) => {
-    const end = (): void => {
-      observer.disconnect();
-      clearTimeout(timer);
-      clearTimeout(limit);
-      for (const animation of document.getAnimations()) if (animation.effect?.getComputedTiming().iterations !== Infinity) animation.finish();
-      requestAnimationFrame(() => requestAnimationFrame(() => resolve()));
-    };
-    let timer = setTimeout(end, quiet);
-    const limit = setTimeout(end, 3_000);
+  await page.evaluate(async (quiet) => {
+    let changed = true;
     const observer = new MutationObserver(() => {
-      clearTimeout(timer);
-      timer = setTimeout(end, quiet);
+      changed = true;
     });
     observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
-  }), quietMs);
+    const end = performance.now() + 5_000;
+    // Colours come from a worker, in its own time; an open fence waits for its end.
+    const coloured = (): boolean => Array.from(document.querySelectorAll('.md-chunk pre[aria-label^="Code, "]')).every((code) => code.querySelector('[class^="tok-"]') !== null);
+    while (performance.now() < end && (changed || !coloured())) {
+      changed = false;
+      await new Promise((resolve) => setTimeout(resolve, quiet));
+      for (let frame = 0; frame < 3; frame += 1) await new Promise((resolve) => requestAnimationFrame(resolve));
+    }
+    observer.disconnect();
+    for (const animation of document.getAnimations()) if (animation.effect?.getComputedTiming().iterations !== Infinity) animation.finish();
+    await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+  }, quietMs);
 }
 
 /** Makes the page as high as its transcript, so that every row is drawn and none is cut; at most `most` pixels. */
