@@ -1,5 +1,5 @@
 /** Where a chat page's document finds its parts: addresses, and the origin that styles, fonts and images may come from. */
-export interface DocumentParts {
+interface DocumentParts {
   readonly nonce: string;
   readonly source: string;
   readonly script: string;
@@ -8,7 +8,7 @@ export interface DocumentParts {
 }
 
 /** What a chat page may load: our own script, style sheet and font, `data:` images, and the worker that its script holds. */
-export function chatPolicy({ nonce, source }: Pick<DocumentParts, 'nonce' | 'source'>): string {
+function chatPolicy({ nonce, source }: Pick<DocumentParts, 'nonce' | 'source'>): string {
   return ["default-src 'none'", `script-src 'nonce-${nonce}'`, `style-src ${source}`, `font-src ${source}`, `img-src ${source} data:`, 'worker-src blob:', "form-action 'none'", "base-uri 'none'"].join('; ');
 }
 
