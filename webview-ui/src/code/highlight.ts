@@ -1,4 +1,5 @@
 import source from 'inline-worker:./highlight.worker.ts';
+import { FrameQueue } from './frameQueue.ts';
 import { MAX_HIGHLIGHT } from './tokens.ts';
 import type { HighlightReply, HighlightRequest, TokenLine } from './tokens.ts';
 
@@ -14,8 +15,19 @@ export class Highlighter {
   private lastId = 0;
   private readonly waiting = new Map<number, (lines: readonly TokenLine[] | null) => void>();
   private readonly known = new Map<string, readonly TokenLine[]>();
+  private readonly replies: FrameQueue;
 
-  /** Calls back, later or at once, with the coloured lines; never for code that stays plain. */
+  /** `onWork`: asks for a frame, in which `work` is called. */
+  constructor(onWork: () => void) {
+    this.replies = new FrameQueue(onWork);
+  }
+
+  /** Gives out the colours that have come, until `deadline`; true while some wait. */
+  work(deadline: number): boolean {
+    return this.replies.run(deadline);
+  }
+
+  /** Calls back, at once or in a frame (`work`), with the coloured lines; never for code that stays plain. */
   request(code: string, language: string, done: (lines: readonly TokenLine[]) => void): void {
     if (language === '' || code.length > MAX_HIGHLIGHT || this.failed) return;
     const key = `${language}\n${code}`;
@@ -45,8 +57,10 @@ export class Highlighter {
     try {
       const worker = new Worker(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })));
       worker.addEventListener('message', (event: MessageEvent<HighlightReply>) => {
-        this.waiting.get(event.data.id)?.(event.data.lines);
-        this.waiting.delete(event.data.id);
+        const { id, lines } = event.data;
+        const take = this.waiting.get(id);
+        this.waiting.delete(id);
+        if (take !== undefined) this.replies.add(() => take(lines));
       });
       worker.addEventListener('error', () => this.giveUp());
       this.worker = worker;

@@ -10,6 +10,9 @@ import type { Settled } from './stream.ts';
 const CHUNK = 6_000;
 /** How much is read in one go, and how much may wait before parts are put away without being drawn first. */
 const SLICE = 8_192;
+/** While frames are slow each reads a share of what waits, so that a frame that came late is not followed by one with more to do; and this much at least. */
+const SLOW_SHARE = 1 / 12;
+const SLOW_LEAST = 160;
 const BACKLOG = 48_000;
 
 interface Chunk {
@@ -99,18 +102,21 @@ export class MarkdownView {
   work(deadline: number): boolean {
     const { stream } = this;
     if (stream === null) return false;
+    const whole = deadline === Number.POSITIVE_INFINITY;
     while (this.backlogAt < this.backlog.length) {
       const behind = this.backlog.length - this.backlogAt;
-      for (const part of stream.push(this.backlog.slice(this.backlogAt, this.backlogAt + SLICE))) this.settle(part, behind < BACKLOG);
-      this.backlogAt += SLICE;
-      if (performance.now() >= deadline) break;
+      const share = !whole && behind < BACKLOG && this.context.slow();
+      const size = share ? Math.max(SLOW_LEAST, Math.ceil(behind * SLOW_SHARE)) : SLICE;
+      for (const part of stream.push(this.backlog.slice(this.backlogAt, this.backlogAt + size))) this.settle(part, behind < BACKLOG);
+      this.backlogAt += size;
+      if (share || performance.now() >= deadline) break;
     }
     const more = this.backlogAt < this.backlog.length;
     if (!more) {
       this.backlog = '';
       this.backlogAt = 0;
     }
-    return this.drawTail(stream, deadline === Number.POSITIVE_INFINITY) || more;
+    return this.drawTail(stream, whole) || more;
   }
 
   dispose(): void {

@@ -9,12 +9,10 @@ import { el, setHeight } from './dom.ts';
 import { GapFiller } from './gaps.ts';
 import { heightOf } from './heights.ts';
 import type { ItemView, RowContext } from './view.ts';
+import { FrameWork } from './work.ts';
 
 /** How far beyond the view rows are in the page, in CSS pixels. */
 const MARGIN = 700;
-/** Time of one frame that rows may take for work that can wait. */
-const BUDGET_MS = 4;
-const BUDGET_BEHIND_MS = 9;
 /** This near to the end is at the end, in CSS pixels. */
 const AT_BOTTOM = 24;
 /** How soon after a scroll the place is kept. */
@@ -50,6 +48,7 @@ export class TranscriptList {
   private readonly updated = new Set<string>();
   private readonly appended = new Map<string, { from: number; text: string }[]>();
   private readonly gaps: GapFiller;
+  private readonly work = new FrameWork();
   private placing: Anchor | null = null;
   private anchorTimer = 0;
   private readonly onFollow: (following: boolean) => void;
@@ -180,12 +179,18 @@ export class TranscriptList {
   }
 
   private frame(): void {
-    const started = performance.now();
+    this.work.begin(performance.now());
     if (this.dirty) this.rebuild();
     this.draw();
-    const more = this.runWork(started);
+    const more = this.work.run(this.order.flatMap((key) => this.shown.get(key)?.view ?? []), (deadline) => this.context.highlighter.work(deadline));
     if (this.following && !this.held) this.toBottom();
+    this.work.end(performance.now());
     if (more) this.schedule();
+  }
+
+  /** The last frame took long: less is to be drawn in each. */
+  get slow(): boolean {
+    return this.work.slow;
   }
 
   private rebuild(): void {
@@ -281,16 +286,6 @@ export class TranscriptList {
     shown.view.dispose?.();
     element.remove();
     this.shown.delete(key);
-  }
-
-  private runWork(started: number): boolean {
-    let more = false;
-    const deadline = started + BUDGET_MS;
-    for (const key of this.order) {
-      const view = this.shown.get(key)?.view;
-      if (view?.work !== undefined && view.work(deadline)) more = view.work(started + BUDGET_BEHIND_MS) || more;
-    }
-    return more;
   }
 
   private startOf(place: number): number {

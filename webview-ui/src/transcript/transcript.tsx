@@ -78,9 +78,9 @@ export function Transcript({ page, control }: TranscriptProps): JSX.Element {
     const element = log.current;
     if (element === null) return undefined;
     const lazy = new Lazy(element);
-    const highlighter = new Highlighter();
+    const highlighter = new Highlighter(() => control.list?.schedule());
     const list = new TranscriptList(page, element, (own): RowContext => {
-      const context: RowContext = { page, lazy, highlighter, createItem: (item) => createItem(context, item), hold: () => own.hold(), schedule: () => own.schedule() };
+      const context: RowContext = { page, lazy, highlighter, createItem: (item) => createItem(context, item), hold: () => own.hold(), schedule: () => own.schedule(), slow: () => own.slow };
       return context;
     }, (following) => (control.following.value = following));
     control.list = list;

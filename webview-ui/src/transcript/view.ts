@@ -34,4 +34,6 @@ export interface RowContext {
   hold(): void;
   /** Asks for another frame: a view has work. */
   schedule(): void;
+  /** True while frames take long: a view then does a part of its work in each. */
+  slow(): boolean;
 }
