@@ -24,7 +24,8 @@ import { happyTimes } from '../../loopback/happy/times.ts';
 import { until, WORKER } from '../store/support.ts';
 import type { CrashLook, CrashOrder, OwnPoint } from './crashChild.ts';
 import { OWN_POINTS } from './crashChild.ts';
-import { FakeAgent, FakeDaemon } from './fakeDaemon.ts';
+import type { FakeAgent } from './fakeDaemon.ts';
+import { FakeDaemon } from './fakeDaemon.ts';
 
 /** Points at which the process is killed from outside, as the server sees what it did. */
 const SEEN_POINTS = ['key asked for', 'POST sent', 'POST taken', 'rename sent', 'rename taken', 'approval sent', 'approval taken'] as const;
@@ -309,7 +310,7 @@ class Story implements AsyncDisposable {
     if (prompts.filter((text) => this.wanted.includes(text)).join('|') !== this.wanted.filter((text) => prompts.includes(text)).join('|')) differs.push(`the prompts stand as ${prompts.join(', ')}`);
     const { summary, path: where, machineId } = this.#metadata();
     const title = isJsonObject(summary) ? summary['text'] : null;
-    if (look.title !== title) differs.push(`its title is ${String(look.title)}, not ${String(title)}`);
+    if (look.title !== title) differs.push(`its title is ${String(look.title)}, not ${JSON.stringify(title)}`);
     if (where !== '/work' || machineId !== this.#daemon.machineId) differs.push('what others wrote into the metadata is lost');
     if (look.waiting.toSorted().join() !== waiting.toSorted().join()) differs.push(`${look.waiting.join()} wait, not ${waiting.join()}`);
     return differs;

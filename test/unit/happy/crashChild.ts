@@ -147,10 +147,11 @@ async function main(order: CrashOrder): Promise<void> {
         say(`accepted ${text}`);
       }
     })();
-    const renaming = fleet.rename(key, order.title).then(() => {
+    const renaming = (async () => {
+      await fleet.rename(key, order.title);
       point('rename answered');
       say('renamed');
-    });
+    })();
     const answering = Promise.all((fleet.session(key)?.waiting ?? []).map(async ({ requestId }) => {
       await runtime.answer(requestId, { outcome: 'allow' });
       point('approval confirmed');

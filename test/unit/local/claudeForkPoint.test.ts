@@ -17,7 +17,7 @@ const prompt = (uuid: string, parentUuid: string | null, text = uuid): string =>
 const answer = (uuid: string, parentUuid: string, id = uuid): string => line({ parentUuid, type: 'assistant', uuid, message: { id, role: 'assistant', model: 'm', content: [{ type: 'text', text: `said after ${parentUuid}` }] } });
 const note = (uuid: string, parentUuid: string): string => line({ parentUuid, attachment: { type: 'hook_success', hookName: 'x' }, type: 'attachment', uuid });
 
-async function transcript(...lines: string[]): Promise<{ readonly file: string; offset(uuid: string): number }> {
+async function transcript(...lines: string[]): Promise<{ readonly file: string; readonly offset: (uuid: string) => number }> {
   const file = path.join(temp.path, `${crypto.randomUUID()}.jsonl`);
   const text = lines.join('');
   await writeFile(file, text);
