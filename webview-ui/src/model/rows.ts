@@ -10,6 +10,18 @@ interface MutableSpan {
   rows: Row[];
 }
 
+/** Characters that a row counts for, with something for the row itself. */
+const ROW_WEIGHT = 300;
+
+function weightOf(row: Row): number {
+  if (row.kind === 'text' || row.kind === 'thinking' || row.kind === 'prompt') return ROW_WEIGHT + row.text.length;
+  if (row.kind !== 'tool') return ROW_WEIGHT;
+  let weight = ROW_WEIGHT + row.output.length;
+  for (const diff of row.diffs) weight += diff.patch.length;
+  for (const child of row.children) weight += weightOf(child);
+  return weight;
+}
+
 /** What a change did, for the renderer. */
 export interface RowChanges {
   /** Rows came, went or moved. */
@@ -110,6 +122,30 @@ export class RowModel {
       }
     }
     this.list = kept;
+  }
+
+  /**
+   * Lets go of the first rows here once all of them hold more than `most` characters, down to `keep`; never of rows from the index `from` on, nor of a request that waits for the person
+   * and what follows it. True when it did.
+   */
+  trim(most: number, keep: number, from: number): boolean {
+    const weights = this.list.map((span) => span.rows.map(weightOf));
+    let held = 0;
+    for (const span of weights) for (const weight of span) held += weight;
+    if (held <= most) return false;
+    let start = this.list[0]?.start ?? 0;
+    const first = start;
+    for (const [place, span] of this.list.entries()) {
+      for (const [at, row] of span.rows.entries()) {
+        start = span.start + at;
+        if (held <= keep || start >= from || (row.kind === 'permission' && row.outcome === null)) {
+          if (start > first) this.keepOnly(start, this.total, 0);
+          return start > first;
+        }
+        held -= weights[place]?.[at] ?? 0;
+      }
+    }
+    return false;
   }
 
   private applyOp(op: PatchOp, changes: RowChanges): string | null {

@@ -8,6 +8,7 @@ import { topOf } from './anchor.ts';
 import { el, setHeight } from './dom.ts';
 import { GapFiller } from './gaps.ts';
 import { heightOf } from './heights.ts';
+import { keptFrom } from './trim.ts';
 import type { ItemView, RowContext } from './view.ts';
 import { FrameWork } from './work.ts';
 
@@ -15,6 +16,8 @@ import { FrameWork } from './work.ts';
 const MARGIN = 700;
 /** This near to the end is at the end, in CSS pixels. */
 const AT_BOTTOM = 24;
+/** Characters that rows may hold while the end is followed, and what is kept of them. */
+const HELD = { most: 600_000, kept: 400_000 } as const;
 /** How soon after a scroll the place is kept. */
 const ANCHOR_MS = 120;
 
@@ -180,12 +183,14 @@ export class TranscriptList {
 
   private frame(): void {
     this.work.begin(performance.now());
-    if (this.dirty) this.rebuild();
+    const rebuilt = this.dirty;
+    if (rebuilt) this.rebuild();
     this.draw();
+    if (rebuilt && this.following && this.page.rows.trim(HELD.most, HELD.kept, keptFrom(this.items, this.places.get(this.order[0] ?? '') ?? 0))) this.dirty = true;
     const more = this.work.run(this.order.flatMap((key) => this.shown.get(key)?.view ?? []), (deadline) => this.context.highlighter.work(deadline));
     if (this.following && !this.held) this.toBottom();
     this.work.end(performance.now());
-    if (more) this.schedule();
+    if (more || this.dirty) this.schedule();
   }
 
   /** The last frame took long: less is to be drawn in each. */

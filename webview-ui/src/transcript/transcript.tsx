@@ -98,6 +98,7 @@ export function Transcript({ page, control }: TranscriptProps): JSX.Element {
       }
     };
     page.onFinding = (message) => control.act(message);
+    page.onSent = () => list.jumpToLatest();
     let thinking: ChatConfig['thinking'] = page.config.peek().thinking;
     return page.config.subscribe((config) => {
       if (config.thinking !== thinking) list.refold();

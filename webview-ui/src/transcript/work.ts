@@ -1,10 +1,13 @@
-import type { ItemView } from './view.ts';
-
 /** Time of one frame that rows may take for work that can wait; and where they would fall behind without more, in milliseconds. */
 const BUDGET_MS = 4;
 const BUDGET_BEHIND_MS = 9;
 /** A frame whose script and layout took longer than this was slow, in milliseconds: with what the browser does besides, the next one comes late. */
 const SLOW_MS = 7;
+
+/** What may have work that can wait: see `View.work`. */
+interface Working {
+  work?(deadline: number): boolean;
+}
 
 /** What frames do of the work that can wait, and whether they are slow. */
 export class FrameWork {
@@ -26,7 +29,7 @@ export class FrameWork {
   }
 
   /** Goes on with the work of the rows, then with what came for them (`rest`); true while there is more. */
-  run(views: Iterable<Pick<ItemView, 'work'>>, rest: (deadline: number) => boolean): boolean {
+  run(views: Iterable<Working>, rest: (deadline: number) => boolean): boolean {
     let more = false;
     const deadline = this.began + BUDGET_MS;
     for (const view of views) if (view.work?.(deadline) === true) more = this.late || (view.work(this.began + BUDGET_BEHIND_MS) || more);
