@@ -228,7 +228,33 @@ export const pageChecks = {
     await open('scene=finished');
     await message(page).fill('half a thought');
     await page.waitForTimeout(400);
-    return same(await page.evaluate(() => window.gallery.host.posted.filter((each) => each.type === 'draft').map((each) => each.text)), ['half a thought']);
+    return same(await page.evaluate(() => window.gallery.host.posted.filter((each) => each.type === 'draft').map((each) => [each.text, 'files' in each])), [['half a thought', false]]);
+  },
+  'who sends from further up is led to what was said; who queues is left where they read': async (page, open) => {
+    const far = () => page.evaluate(() => {
+      const log = document.querySelector('.log');
+      return Math.round(log.scrollHeight - log.scrollTop - log.clientHeight);
+    });
+    await open('scene=reading-back');
+    if ((await far()) < 100) return 'not further up';
+    await message(page).fill('Go on.');
+    await message(page).press('Enter');
+    await page.waitForTimeout(200);
+    if ((await far()) > 2) return `${await far()} px from the end`;
+    await open('scene=reading-back-asked');
+    const before = await far();
+    await message(page).fill('Later.');
+    await message(page).press('Enter');
+    await page.waitForTimeout(200);
+    return same((await far()) === before, true);
+  },
+  'several files are attached at once, and the draft keeps them': async (page, open) => {
+    await open('scene=finished');
+    await page.locator('input[type=file]').setInputFiles(['a.txt', 'b.txt', 'c.txt'].map((name) => ({ name, mimeType: 'text/plain', buffer: Buffer.from(name) })));
+    await page.getByRole('button', { name: 'Remove c.txt' }).waitFor({ timeout: 3_000 });
+    await page.waitForTimeout(400);
+    const kept = await page.evaluate(() => window.gallery.host.posted.findLast((each) => each.type === 'draft')?.files.map((file) => file.name));
+    return same(kept, ['a.txt', 'b.txt', 'c.txt']);
   },
   'a pasted picture goes along, one that is too large does not': async (page, open) => {
     await open('scene=finished');

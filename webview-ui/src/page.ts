@@ -85,6 +85,8 @@ export class ChatPage {
   onDraftFiles: (files: readonly Attachment[]) => void = () => undefined;
   onInsert: (text: string) => void = () => undefined;
   onFocus: () => void = () => undefined;
+  /** Something was sent that is said at once. */
+  onSent: () => void = () => undefined;
   onFinding: (message: Extract<HostMessage, { type: 'find' | 'found' | 'do' | 'go' }>) => void = () => undefined;
   /** Counts the times that folds were opened for a match: what draws by its folds draws anew. */
   readonly opens = signal(0);

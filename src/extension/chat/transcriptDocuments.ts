@@ -163,7 +163,7 @@ export class TranscriptDocuments implements vscode.TextDocumentContentProvider, 
     }
     const name = titleOf({ title: this.fleet.session(key)?.title ?? '' }, 60).replaceAll(/[\\/?#\p{C}]/gu, '_');
     const reading: Reading = {
-      key, uri: vscode.Uri.from({ scheme: TRANSCRIPT_SCHEME, authority: print, path: `/${name}.txt` }), runtime, slice: new TranscriptSlice(runtime.transcript), timer: null, behind: false, shown: null,
+      key, uri: vscode.Uri.from({ scheme: TRANSCRIPT_SCHEME, authority: print, path: `/${name} (transcript).txt` }), runtime, slice: new TranscriptSlice(runtime.transcript), timer: null, behind: false, shown: null,
       watch: runtime.transcript.onChange(() => this.follow(reading)),
     };
     this.open.set(print, reading);

@@ -3,15 +3,16 @@ import type { ChatPage } from '../page.ts';
 import type { Attachment } from '../types.ts';
 
 const DRAFT_MS = 250;
+const NO_FILES: readonly Attachment[] = [];
 
 /** The message that is being written: its text and its files, kept by the host, and the messages before it that ArrowUp brings back. */
 export class Draft {
   readonly text = signal('');
-  readonly files = signal<readonly Attachment[]>([]);
+  readonly files = signal(NO_FILES);
   private readonly page: ChatPage;
   private timer = 0;
   private saved = '';
-  private savedFiles: readonly Attachment[] = [];
+  private savedFiles = NO_FILES;
   private readonly sent: string[] = [];
   /** Place in the history, counted from the newest; -1: the person's own text. */
   private place = -1;
@@ -75,6 +76,8 @@ export class Draft {
     this.files.value = [];
     this.flush();
     this.page.feedback.value = null;
+    // What is said now is seen where it stands; what waits stands over the box anyway.
+    if (how === 'send') this.page.onSent();
     if (await this.page.ask({ ask: 'send', text, attachments: files, how })) {
       if (text !== '') this.sent.push(text);
       return;

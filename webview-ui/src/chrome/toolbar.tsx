@@ -13,7 +13,7 @@ interface ToolbarProps {
   readonly page: ChatPage;
   readonly draft: Draft;
   readonly readOnly: boolean;
-  readonly onAttach: (files: FileList) => void;
+  readonly onAttach: (files: readonly File[]) => void;
 }
 
 /** Under the message: what goes with it, how the agent is set, how full its context is, and where the message goes. */
@@ -27,8 +27,9 @@ export function Toolbar({ page, draft, readOnly, onAttach }: ToolbarProps): JSX.
     <div class="toolbar" role="group" aria-label="Message options">
       <button type="button" class="tool-button" aria-label="Attach" title="Attach files" disabled={readOnly} onClick={() => input.current?.click()}><Icon name="add" /></button>
       <input ref={input} type="file" multiple hidden tabIndex={-1} aria-hidden="true" onChange={(event) => {
-        const { files } = event.currentTarget;
-        if (files !== null && files.length > 0) onAttach(files);
+        // The list itself is emptied with the field.
+        const files = [...(event.currentTarget.files ?? [])];
+        if (files.length > 0) onAttach(files);
         event.currentTarget.value = '';
       }} />
       <Picker label="Permission Mode" icon="shield" choices={controls.modes} value={controls.mode} none="Mode" disabled={readOnly} onPick={set('mode')} />
