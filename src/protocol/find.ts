@@ -29,7 +29,9 @@ export function findPattern(query: FindQuery): RegExp | null {
   const text = query.text.slice(0, FIND_MOST);
   if (text.trim() === '') return null;
   const words = text.split(/\s+/u).map((word) => word.replaceAll(/[$()*+./?[\\\]^{|}]/g, String.raw`\$&`)).join(String.raw`\s+`);
+  // White space at the beginning is matched from where it begins only: from within a long run of it, each place would be tried to its end.
+  const from = /^\s/u.test(text) ? String.raw`(?<!\s)` : '';
   const before = query.wholeWord && /^[\p{L}\p{N}_]/u.test(text) ? String.raw`(?<![\p{L}\p{N}_])` : '';
   const behind = query.wholeWord && /[\p{L}\p{N}_]$/u.test(text) ? String.raw`(?![\p{L}\p{N}_])` : '';
-  return new RegExp(`${before}${words}${behind}`, query.matchCase ? 'gu' : 'giu');
+  return new RegExp(`${from}${before}${words}${behind}`, query.matchCase ? 'gu' : 'giu');
 }

@@ -65,6 +65,8 @@ export class TranscriptFind implements Disposable {
   private timer: NodeJS.Timeout | null = null;
   private running = false;
   private failed = false;
+  /** Every row was looked through once: what comes from then on is counted, and takes the view nowhere unless the person steps to it. */
+  private whole = false;
   private disposed = false;
   private told = 0;
   private status: FindStatus | null = null;
@@ -129,10 +131,12 @@ export class TranscriptFind implements Disposable {
         ahead >= 0 ? this.count(ahead, ahead + PAGE) : this.count(behind - 2 * PAGE + 1, behind - PAGE + 1),
         behind >= 0 ? this.count(behind - PAGE + 1, behind + 1) : this.count(ahead + PAGE, ahead + 2 * PAGE),
       ]);
-      if (this.current === null) await this.goFirst();
-      if (performance.now() - this.told >= TELL_MS) this.tell(true);
+      if (this.current === null && !this.whole) await this.goFirst();
+      // A row that grows is counted again and again: that alone is no search.
+      if (performance.now() - this.told >= TELL_MS && this.counts.includes(-1)) this.tell(true);
     }
     this.running = false;
+    this.whole = true;
     if (!this.disposed) this.tell(false);
   }
 

@@ -36,5 +36,11 @@ function plainPart(text: string): string {
   if (part.includes('](')) part = part.replaceAll(/!?\[([^[\]\n]{0,500})\]\([^()\s]{0,2000}(?:\s{1,9}"[^"\n]{0,500}")?\)/g, '$1');
   if (/[*_~]/.test(part)) part = part.replaceAll(EMPHASIS, '$2').replaceAll(STRONG, '$1').replaceAll(EMPHASIS, '$2');
   if (part.includes('\\')) part = part.replaceAll(/\\([!-/:-@[-`{-~])/g, '$1');
-  return part.includes('|') ? part.replaceAll(/[ \t]*\|[ \t]*/g, ' ') : part;
+  // Cell by cell: a pattern that begins with white space takes the square of a long run of it.
+  return part.includes('|') ? cells(part) : part;
+}
+
+function cells(part: string): string {
+  const all = part.split('|');
+  return all.map((cell, place) => (place === 0 ? cell.trimEnd() : place === all.length - 1 ? cell.trimStart() : cell.trim())).join(' ');
 }

@@ -102,6 +102,24 @@ describe('what is looked for', () => {
   });
 });
 
+describe('a long run of white space', () => {
+  /** Places at which a pattern is tried that stand within a run: none, so that no text takes the square of its length. */
+  it('is tried from its beginning only', () => {
+    const made = pattern(' x');
+    expect('a   x\n\t x'.match(made)).toEqual(['   x', '\n\t x']);
+    made.lastIndex = 0;
+    expect(new RegExp(made.source, 'uy').test('   x')).toBe(true);
+    const within = new RegExp(made.source, 'uy');
+    within.lastIndex = 1;
+    expect(within.test('   x')).toBe(false);
+  });
+
+  it('is taken off cells as it stands', () => {
+    expect(plainMarkdown(`a \t|  |b| `)).toBe('a  b ');
+    expect(plainMarkdown(`a${' '.repeat(400_000)}b|c`)).toHaveLength(400_004);
+  });
+});
+
 describe('markdown as it is read', () => {
   it('is without its marks', () => {
     const read = (source: string): string => plainMarkdown(source);
@@ -204,6 +222,20 @@ describe('finding in a session', () => {
     rows.change({ op: 'update', at: 302, row: text('new', 'gone') });
     await until((status) => status.total === 2);
     expect(places.map((place) => place.key)).toEqual(['r200']);
+  });
+
+  it('does not search again, nor take the view anywhere, for a row that grows', async () => {
+    const rows = session(300, {});
+    const { find, seen, places, done, until } = start(rows, 'needle', 100);
+    await done();
+    for (let grown = 1; grown <= 3; grown += 1) {
+      rows.change({ op: 'append', at: 299, key: 'r299', field: 'text', from: 0, text: ' needle' });
+      await until((status) => status.total === grown);
+    }
+    expect(seen.slice(seen.findIndex((status) => !status.searching)).every((status) => !status.searching && status.position === null)).toBe(true);
+    expect(places).toEqual([]);
+    expect(await find.step(1)).toMatchObject({ index: 299, ordinal: 0 });
+    expect(seen.at(-1)?.position).toBe(1);
   });
 
   it('finds the same whatever moves while it looks', async () => {
