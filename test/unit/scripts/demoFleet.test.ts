@@ -20,11 +20,11 @@ describe('the demo fleet', () => {
     writeFileSync(keyFile(), 'left behind', { mode: 0o644 });
     const fleet = await startDemoFleet({ node: process.execPath, folder });
     if (fleet === undefined) throw new Error('it did not come up');
-    expect(fleet).toMatchObject({ url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/) as string, machines: 3, sessions: 48, env: { PILOTHOUSE_DEMO_FLEET: folder } });
+    expect(fleet).toMatchObject({ url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/) as string, machines: 3, sessions: 42, env: { PILOTHOUSE_DEMO_FLEET: folder } });
     if (process.platform !== 'win32') expect(statSync(keyFile()).mode & 0o777).toBe(0o600);
     await using client = new HappyClient({ credentials: credentialsFromHome({ happyHome: folder, env: {} }) });
     const sessions = await client.listSessions();
-    expect(sessions).toHaveLength(48);
+    expect(sessions).toHaveLength(42);
     expect(sessions.some((session) => Object.keys(session.agentState?.['requests'] ?? {}).length > 0)).toBe(true);
     const machine = (await client.listMachines({ activeOnly: true })).find(({ metadata }) => metadata['host'] === 'studio');
     const id = await client.spawnSession({ machineId: machine?.id ?? '', directory: '/home/dev/work/api' });

@@ -172,7 +172,6 @@ const CANARY = 'a canary sings here';
 
 describe.each([['claude', claude], ['codex', codex], ['acp', acp], ['claude on disk', claudeDisk], ['codex on disk', codexDisk]] as const)('P6, %s: text', (_, normaliser) => {
   it('that stands in place of another that is shown is shown', () => {
-    let sung = 0;
     fc.assert(fc.property(stretches(normaliser, 10), fc.nat(), (messages, which) => {
       const wire = JSON.stringify(messages);
       const shown = JSON.stringify(viewOf(normaliser.play(messages)));
@@ -180,12 +179,10 @@ describe.each([['claude', claude], ['codex', codex], ['acp', acp], ['claude on d
       const inner = (text: string): string => JSON.stringify(text).slice(1, -1);
       const sentences = [...new Set(messages.flatMap(texts))].filter((text) => text.length > 8 && text.includes(' ') && !/["{]/.test(text) && wire.split(inner(text)).length === 2 && shown.includes(inner(text)));
       const text = sentences[which % Math.max(1, sentences.length)];
-      if (text === undefined) return;
-      sung += 1;
+      fc.pre(text !== undefined);
       const entries = normaliser.play(messages.map((message) => changed(message, (value) => (value === text ? CANARY : value))));
       assertSound(entries);
       assert.ok(JSON.stringify(viewOf(entries)).includes(CANARY), `${text} was shown`);
-    }), { numRuns: runs(1_000, 20_000) });
-    assert.ok(sung > 100, 'many texts were tried');
+    }), { numRuns: runs(250, 5_000), maxSkipsPerRun: 1_000 });
   }, patience);
 });
