@@ -15,6 +15,8 @@ export function PlanCard({ context, row }: { readonly context: RowContext; reado
   const given = answering.given.value;
   const { reason } = answering.draft.value;
   const named = row.options.length > 0;
+  // What Enter does: with a comment it sends back.
+  const commented = reason.trim() !== '';
   const sendBack = (): void => answering.give(reason.trim() === '' ? deny : { ...deny, reason: reason.trim() });
   return (
     <div class="card" role="group" aria-label={`Permission: ${row.tool}`}>
@@ -23,9 +25,9 @@ export function PlanCard({ context, row }: { readonly context: RowContext; reado
       <TextArea label="Comment" placeholder="What should be different" value={reason} disabled={given !== null} onInput={(text) => answering.edit({ reason: text })} onEnter={() => reason.trim() !== '' && sendBack()} />
       <div class="buttons">
         {buttons.filter((each) => each.decision.outcome !== 'deny').slice(0, named ? undefined : 1).map((each) => (
-          <Button key={each.label} label={each.hint ?? (each.label === 'Allow' ? 'Approve' : each.label)} look={each.look} className={each.look === 'primary' ? 'default' : ''} disabled={given !== null} busy={isGiven(given, each.decision)} onPress={() => answering.give(each.decision)} />
+          <Button key={each.label} label={each.hint ?? (each.label === 'Allow' ? 'Approve' : each.label)} look={commented ? 'secondary' : each.look} className={each.look === 'primary' && !commented ? 'default' : ''} disabled={given !== null} busy={isGiven(given, each.decision)} onPress={() => answering.give(each.decision)} />
         ))}
-        <Button label={reason.trim() === '' ? 'Keep Planning' : 'Send Back with Comment'} look="secondary" disabled={given !== null} busy={given?.outcome === 'deny'} onPress={sendBack} />
+        <Button label={commented ? 'Send Back with Comment' : 'Keep Planning'} look={commented ? 'primary' : 'secondary'} className={commented ? 'default' : ''} disabled={given !== null} busy={given?.outcome === 'deny'} onPress={sendBack} />
       </div>
       <CardError text={answering.error.value} />
     </div>
