@@ -85,6 +85,20 @@ function httpTrouble(name: string, fault: (chance: Chance) => HttpFault): Troubl
     },
   };
 }
+/** Not the server's own word, or not for long: nobody needs to sign in when it is over, though somebody may have to look once more. */
+const refusals = [401, 403].map((status): Trouble => {
+  const trouble = httpTrouble(`${status}`, () => ({ kind: 'status', status }));
+  return {
+    name: trouble.name, contact: 'kept',
+    begin: async (world) => {
+      const heal = await trouble.begin(world);
+      return async () => {
+        await heal();
+        if (world.status === 'needs-sign-in') await world.fleet.refresh();
+      };
+    },
+  };
+});
 const statuses = [408, 409, 500, 502, 503, 504].map((status) => httpTrouble(`${status}`, (chance) => ({ kind: 'status', status, applied: chance() < 0.5 })));
 
 /** A server that asks to be left alone for a while: an endpoint that was asked before that is over was asked too soon. */
@@ -123,7 +137,7 @@ export const httpTroubles: readonly Trouble[] = [
   httpTrouble('dropped before its answer', () => ({ kind: 'drop', when: 'after' })),
   httpTrouble('taken twice', () => ({ kind: 'duplicate', what: 'request' })),
   httpTrouble('answered twice', () => ({ kind: 'duplicate', what: 'response' })),
-  ...statuses, limited, stored,
+  ...statuses, ...refusals, limited, stored,
   httpTrouble('cut body', (chance) => ({ kind: 'cut', ...(chance() < 0.5 ? {} : { bytes: 0 }) })),
   httpTrouble('stalled body', (chance) => ({ kind: 'stall', ...(chance() < 0.5 ? {} : { bytes: 0 }) })),
   httpTrouble('slow answer', (chance) => ({ kind: 'delay', ms: 80 + chance() * 150, when: pick(['before', 'after'], chance) })),

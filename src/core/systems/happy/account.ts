@@ -45,6 +45,8 @@ export interface AccountOptions {
   readonly timing?: SocketOptions['timing'];
 }
 
+/** How long the server may take to say whether it takes our token. */
+const PROBE_MS = 10_000;
 /** Before another try to emit what had no connection. */
 const AGAIN_MS = 100;
 
@@ -68,6 +70,8 @@ export class HappyAccount implements AsyncDisposable {
   /** Updates that were pushed, and ephemerals of a known kind, while the socket is in use. */
   readonly onUpdate: Emitter<Update>;
   readonly onEphemeral: Emitter<Ephemeral>;
+  /** The server does not take the token (any more), as requests are answered; where it refuses the socket, the socket's state tells. */
+  readonly onRefused: Emitter<AuthenticationError>;
   /** Ids of sessions that a spawn of ours was answered with: none is taken for the answer of another. */
   readonly spawned = new Set<string>();
   readonly #options: AccountOptions;
@@ -104,10 +108,14 @@ export class HappyAccount implements AsyncDisposable {
       probe: (call) => this.api.probe(call), onBreak: () => this.#http.reset(),
     });
     this.mirror = new Mirror(this.api, this.keyring, log, { signal: this.#end.signal });
-    this.#rounds = new Rounds(clock, { list: (signal) => this.#refreshed(signal), session: (id, signal) => this.#ask(id, signal) }, (error) => log.debug('what is looked at could not be asked for', { error }));
+    this.#rounds = new Rounds(clock, { list: (signal) => this.#refreshed(signal), session: (id, signal) => this.#ask(id, signal) }, (error) => {
+      log.debug('what is looked at could not be asked for', { error });
+      void this.judged(error);
+    });
     const failed = (error: unknown): void => log.error('a listener of the account failed', { error });
     this.onUpdate = new Emitter(failed);
     this.onEphemeral = new Emitter(failed);
+    this.onRefused = new Emitter(failed);
     this.#ages = new Ages(this.mirror, this.api, log);
     this.socket.onState.on(({ status }) => this.#contact(status === 'online'));
     this.socket.onUpdate.on((raw) => this.#pushed(readUpdate(raw)));
@@ -253,6 +261,28 @@ export class HappyAccount implements AsyncDisposable {
     }
   }
 
+  /** Reads the lists once more, where there is contact and somebody watches. */
+  reread(): void {
+    if (this.#watchers > 0 && this.socket.state.status === 'online') this.#load();
+  }
+
+  /**
+   * What a failed call means. One answer that refuses the token may be late, or of somebody on the way: where the server does not stand by it when it is asked itself, it is `request_refused`,
+   * which may be tried again; where it does, `onRefused` tells so. Never rejects.
+   */
+  async judged(error: unknown): Promise<Error> {
+    const failure = error instanceof Error ? error : new Error(String(error));
+    if (this.closed || this.socket.state.refusal !== null || !(failure instanceof AuthenticationError) || failure.code !== 'authentication_failed') return failure;
+    try {
+      await this.api.probe({ deadlineMs: PROBE_MS, signal: this.#end.signal });
+    } catch (reason) {
+      if (!(reason instanceof AuthenticationError)) return reason instanceof Error ? reason : failure;
+      this.onRefused.emit(reason);
+      return failure;
+    }
+    return new HappyError('request_refused', 'The Happy server refused this, but takes the token. Try again.', { cause: failure });
+  }
+
   requireOpen(): void {
     if (this.closed) throw new HappyError('closed', 'This Happy client was closed.');
   }
@@ -270,6 +300,7 @@ export class HappyAccount implements AsyncDisposable {
     this.mirror.onChange.clear();
     this.onUpdate.clear();
     this.onEphemeral.clear();
+    this.onRefused.clear();
     this.keyring[Symbol.dispose]();
     await this.#http[Symbol.asyncDispose]();
   }
@@ -323,10 +354,11 @@ export class HappyAccount implements AsyncDisposable {
   #load(): void {
     this.#reload?.cancel();
     this.#reload = null;
-    this.#loaded().catch((error: unknown) => {
-      if (this.closed || isAbort(error) || error instanceof AuthenticationError) return;
+    this.#loaded().catch(async (error: unknown) => {
+      const reason = isAbort(error) ? error : await this.judged(error);
+      if (this.closed || isAbort(reason) || reason instanceof AuthenticationError) return;
       this.#failures += 1;
-      this.log.debug('the lists could not be read', { error });
+      this.log.debug('the lists could not be read', { error: reason });
       this.#reload = this.clock.setTimeout(() => {
         if (this.#watchers > 0 && this.socket.state.status === 'online') this.#load();
       }, backoff(this.#failures, { baseMs: 1_000, capMs: 30_000, random: this.#options.random }));

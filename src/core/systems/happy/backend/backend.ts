@@ -9,7 +9,8 @@ import { Emitter } from '../../../transport/emitter.ts';
 import { inSlices } from '../../../transport/slices.ts';
 import type { AccountOptions } from '../account.ts';
 import { HappyAccount } from '../account.ts';
-import { AuthenticationError, ConnectionError, invalid, SessionNotFound } from '../errors.ts';
+import type { AuthenticationError } from '../errors.ts';
+import { ConnectionError, invalid, SessionNotFound } from '../errors.ts';
 import { changeMetadata } from '../metadata.ts';
 import type { MirrorChange, MirroredSession } from '../mirrored.ts';
 import { controlsOf, isArchived, isHidden, machineOf, sessionOf } from '../normalise/index.ts';
@@ -88,9 +89,11 @@ export class HappyBackend implements SessionBackend {
     if (this.#refused !== null) {
       // Signed in again elsewhere, or the server changed its mind: one more try.
       this.#refused = null;
+      this.#loaded = false;
       this.#account.socket.start();
+      this.#account.reread();
     }
-    await until(this.#account, () => this.#loaded || this.#account.socket.state.refusal !== null, contactMs, options.signal);
+    await until(this.#account, () => this.#loaded || this.#refused !== null || this.#account.socket.state.refusal !== null, contactMs, options.signal);
     this.#settle();
     return this.#state;
   }
@@ -193,6 +196,10 @@ export class HappyBackend implements SessionBackend {
       }),
       this.#account.watch((change) => this.#mirrored(change)),
       this.#account.socket.onState.on(() => this.#settle()),
+      this.#account.onRefused.on((error) => {
+        this.#refused = error;
+        this.#settle();
+      }),
     );
     if (this.#account.mirror.online) this.#connectedAt ??= this.#context.clock.now();
     this.#look();
@@ -235,6 +242,8 @@ export class HappyBackend implements SessionBackend {
         return;
       case 'loaded':
         this.#loaded = true;
+        // They were read with our token.
+        this.#refused = null;
         this.#settle();
         for (const { id } of this.#account.mirror.sessions()) this.#due.add(id);
         this.#flushSoon();
@@ -374,11 +383,7 @@ export class HappyBackend implements SessionBackend {
     try {
       return await call;
     } catch (error) {
-      if (error instanceof AuthenticationError && error.code === 'authentication_failed') {
-        this.#refused = error;
-        this.#settle();
-      }
-      throw error;
+      throw await this.#account.judged(error);
     }
   }
 }
