@@ -165,3 +165,16 @@ describe('a compaction', () => {
     expect(talk.rows('thinking').map((row) => row.text)).toEqual(['Whole']);
   });
 });
+
+it('a subagent asks where the person sees it, though its calls are folded into its row', () => {
+  const talk = new Talk();
+  talk.hear('tool_call', { toolCallId: 'agent', title: 'Look' });
+  const call: JsonObject = { toolCallId: 'inner', title: 'ls', kind: 'execute', _meta: { claudeCode: { parentToolUseId: 'agent' } } };
+  talk.hear('tool_call', call);
+  const { requestId, entries } = talk.log.asked({ toolCall: call, options: [] }, 2000);
+  talk.entries.push(...entries);
+  expect(talk.rows('permission').map((row) => row.outcome)).toEqual([null]);
+  talk.entries.push(...talk.log.answered(requestId, { outcome: 'allowed', by: 'person', reason: null, answers: {} }, 3000));
+  expect(talk.rows('permission').map((row) => row.outcome)).toEqual(['allowed']);
+  expect(talk.rows('tool')[0]?.children.map((child) => child.kind)).toEqual(['tool']);
+});

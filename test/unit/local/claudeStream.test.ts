@@ -167,6 +167,16 @@ describe('a subagent that goes on behind the turns', () => {
     expect(stream.reader.busyBehind).toBe(false);
   });
 
+  it('asks where the person sees it, though its calls are folded into its row', () => {
+    const stream = launched().line({ type: 'control_request', request_id: 'q1', request: { subtype: 'can_use_tool', tool_name: 'Bash', input: { command: 'ls' }, tool_use_id: 't2' } });
+    const asked = (): unknown[] => stream.rows.flatMap((row) => (row.kind === 'permission' ? [[row.turn, row.command, row.outcome]] : []));
+    expect(asked()).toEqual([['u1', 'ls', null]]);
+    stream.reader.answered('q1', { outcome: 'allowed', reason: null, answers: {} } as never, 5_000);
+    stream.entries.push(...stream.reader.flush());
+    expect(asked()).toEqual([['u1', 'ls', 'allowed']]);
+    expect(stream.tools[0]?.children.map((child) => child.kind)).toEqual(['tool']);
+  });
+
   it('comes to nothing when the process ends', () => {
     expect(seen(launched().end())).toEqual([['look', 'cancelled', '', [['u1', 'cancelled']]]]);
   });

@@ -193,7 +193,8 @@ export class SessionLog {
     const tool = this.calls.get(str(call, 'toolCallId') ?? '');
     const isPlan = tool?.kind === 'switch_mode';
     const requestId = this.places.name('ask');
-    const base = this.places.next(now, tool?.base.parent ?? null);
+    // Also one of a subagent stands among the session's own rows: folded away with its thread, nobody would answer it.
+    const base = this.places.next(now);
     this.requests.set(requestId, { base, callId: tool?.callId ?? null });
     entries.push({
       kind: 'permission', id: requestId, row: requestId, rev: 0, ...base, requestId, callId: tool?.callId ?? null, ask: isPlan ? 'plan' : 'tool',

@@ -36,7 +36,8 @@ export class Asks {
   ask(line: AskLine, at: number): Ask {
     const callId = line.request.tool_use_id ?? this.#calls.match(line.request.tool_name ?? '', line.request.input ?? {});
     const call = this.#calls.get(callId);
-    const place = this.#sheet.place(at, call === null ? {} : { parent: call.parent, turn: call.turn });
+    // Also one of a subagent stands among the session's own rows: folded away with its thread, nobody would answer it.
+    const place = this.#sheet.place(at, call === null ? {} : { turn: call.turn });
     const ask = askOf(line, { callId, plan: this.#calls.planOf(callId) }, place, this.#folder);
     this.#asks.set(ask.requestId, ask);
     this.#sheet.add(ask.entry);
@@ -57,7 +58,7 @@ export class Asks {
     this.#asks.delete(requestId);
     if (outcome === 'withdrawn' && ask.callId !== null) this.#calls.withdraw(ask.callId);
     this.#sheet.add({
-      ...this.#sheet.place(at, { parent: ask.entry.parent, turn: ask.entry.turn }), kind: 'answer', id: `answer:${requestId}`, row: rowOf.ask(requestId), requestId, outcome, by,
+      ...this.#sheet.place(at, { turn: ask.entry.turn }), kind: 'answer', id: `answer:${requestId}`, row: rowOf.ask(requestId), requestId, outcome, by,
       reason: answer?.reason ?? null, answers: answer?.answers ?? {},
     });
     const next = this.#asks.values().next().value;

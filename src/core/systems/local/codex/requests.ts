@@ -39,9 +39,10 @@ export function askedOf(method: string, params: JsonValue, item: CodexItem | nul
 }
 
 type Facts = Pick<PermissionEntry, 'tool' | 'title'> & Partial<PermissionEntry>;
+/** Also one of a subagent stands among the session's own rows: folded away with its thread, nobody would answer it. */
 function permission(requestId: string, facts: Facts, place: Place): PermissionEntry {
   return {
-    kind: 'permission', id: `permission:${requestId}`, row: `permission:${requestId}`, ...place, rev: rev.whole, requestId, callId: null, ask: 'tool', reason: null, input: null,
+    kind: 'permission', id: `permission:${requestId}`, row: `permission:${requestId}`, ...place, parent: null, rev: rev.whole, requestId, callId: null, ask: 'tool', reason: null, input: null,
     command: null, cwd: null, diffs: [], plan: null, questions: [], options: [], takesReason: false, ...facts,
   };
 }
@@ -194,7 +195,7 @@ export function answerEntry(asked: Asked, place: Place, outcome: PermissionOutco
   for (const [id, given] of Object.entries(decision?.answers ?? {})) answers[id] = asked.secret.has(id) ? ['(not kept)'] : given;
   // The person's word stands, however late Codex tells that the request is resolved.
   const version = by === 'person' ? rev.whole : rev.cut;
-  return { kind: 'answer', id: `${asked.entry.id}/answer`, row: asked.entry.row, ...place, rev: version, requestId: asked.requestId, outcome, by, reason: decision?.reason ?? null, answers };
+  return { kind: 'answer', id: `${asked.entry.id}/answer`, row: asked.entry.row, ...place, parent: null, rev: version, requestId: asked.requestId, outcome, by, reason: decision?.reason ?? null, answers };
 }
 
 /** The outcome that a decision comes to. */
