@@ -60,12 +60,8 @@ export async function answerRequest(services: Services, context: RequestContext,
       await runtime.set(body.what, body.id);
       return DONE;
     case 'run':
-      // A sign-in takes the time that the person takes.
-      if (body.command === 'signIn') {
-        void vscode.commands.executeCommand(commandId('signIn'), { key: context.key });
-        return DONE;
-      }
-      await vscode.commands.executeCommand(commandId(RUNNABLE[body.command]), { key: context.key });
+      // Commands ask the person and tell of their failures themselves: they take the time that the person takes, which the page must not wait for.
+      void vscode.commands.executeCommand(commandId(RUNNABLE[body.command]), { key: context.key });
       return DONE;
     case 'find':
     case 'find-step':
@@ -121,7 +117,7 @@ export async function answerRequest(services: Services, context: RequestContext,
 }
 
 const RUNNABLE = {
-  rename: 'renameSession', stop: 'stopSession', resume: 'resumeSession', fork: 'forkSession', export: 'exportTranscript', openFolder: 'openSessionFolder', manageTrust: 'manageTrust',
+  signIn: 'signIn', rename: 'renameSession', stop: 'stopSession', resume: 'resumeSession', fork: 'forkSession', export: 'exportTranscript', openFolder: 'openSessionFolder', manageTrust: 'manageTrust',
 } as const;
 
 const MAX_DIFF_BYTES = 2_000_000;
