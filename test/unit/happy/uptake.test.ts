@@ -100,6 +100,20 @@ describe('a prompt that is sent after a resume', () => {
     await expect.poll(() => delivered).toEqual([id]);
   });
 
+  it('is not delivered by the work on another prompt, which the owner sent when no answer came', async () => {
+    const { handle, id, back } = await ended(0, () => Promise.resolve());
+    const delivered: string[] = [];
+    handle.live((event) => {
+      if (event.type === 'delivered') delivered.push(event.clientId);
+    });
+    expect(await code(send(handle, 'are you there?'))).toBe('not_taken_up');
+    await world.phone.send(id, 'anybody?');
+    await back[0]?.speak('Here I am.');
+    await expect.poll(() => world.server.messages(id).length).toBeGreaterThan(3);
+    await sleep(500);
+    expect(delivered).toEqual([]);
+  });
+
   it('is watched too where somebody else resumed the session', async () => {
     const { handle, id, back } = await ended(600);
     const other = (await world.connected()).backend.session(id);

@@ -107,7 +107,7 @@ export class Uptake implements Disposable {
     }
   }
 
-  /** Calls when the prompt is taken up after all, as long as nobody else's prompt follows it; ends by itself. */
+  /** Calls when the prompt is taken up after all; not where another prompt follows it, of which the work may be. Ends by itself. */
   later(act: () => void): void {
     const over = this.#desk.account.clock.setTimeout(() => this.dispose(), LATE_MS);
     this.#open.push({ dispose: () => over.cancel() });
@@ -121,8 +121,24 @@ export class Uptake implements Disposable {
 
   async #told(act: () => void): Promise<void> {
     await this.#seen.promise;
-    if (!this.#end.signal.aborted) act();
+    if (!this.#end.signal.aborted && (await this.#isOwn()) && !this.#end.signal.aborted) act();
     this.dispose();
+  }
+
+  /**
+   * Whether what was seen is of this prompt: no other one stands between it and the first work behind it. False where that cannot be read: a prompt that is told as passed by can be sent again,
+   * one that is told as delivered cannot.
+   */
+  async #isOwn(): Promise<boolean> {
+    try {
+      const { rows } = await this.#desk.account.api.messages(this.#id, { after: this.#seq ?? 0 }, { limit: 100, signal: this.#end.signal });
+      const contents = rows.toSorted((one, other) => one.seq - other.seq).map((row) => this.#cipher.open(row.content.c) ?? null);
+      const first = contents.find((content) => showsWork(content) || turnMark(content) === 'prompt');
+      return first === undefined || showsWork(first);
+    } catch (error) {
+      this.#desk.context.log.debug('whose work was seen could not be read', { session: this.#id, error: describeError(error) });
+      return false;
+    }
   }
 
   #take(): void {
