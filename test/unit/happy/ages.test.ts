@@ -22,7 +22,7 @@ function made(said: (id: string) => number | null): { readonly mirror: Mirror; r
   const asked: string[] = [];
   const messages = (id: string, range: MessageRange) => {
     asked.push(id);
-    const [at, seq] = [said(id), ('after' in range ? range.after : 0) + 1];
+    const [at, seq] = [said(id), ('before' in range ? range.before : 0) - 1];
     if (at === null) return Promise.reject(new HappyError('server_error', 'down'));
     return Promise.resolve({ rows: [{ id: `m${seq}`, seq, localId: null, content: { t: 'encrypted' as const, c: '' }, createdAt: at, updatedAt: at }], bad: 0, more: false });
   };
@@ -54,6 +54,21 @@ describe('ages of sessions', () => {
     answers = true;
     await ages.look(never);
     expect([asked, at(mirror, 'a'), at(mirror, 'b')]).toEqual([['a', 'a'], 900, 5_000]);
+  });
+
+  it('are of the message before where the last seq is a hole, and are asked for once there too', async () => {
+    const holed = { messages: (_id: string, range: MessageRange) => {
+      const rows = [5, 6].filter((seq) => ('before' in range ? seq < range.before : seq > range.after)).toReversed();
+      asked += 1;
+      return Promise.resolve({ rows: rows.slice(0, 1).map((seq) => ({ id: `m${seq}`, seq, localId: null, content: { t: 'encrypted' as const, c: '' }, createdAt: seq * 100, updatedAt: 0 })), bad: 0, more: false });
+    } };
+    let asked = 0;
+    const { mirror } = made(() => null);
+    const ages = new Ages(mirror, holed, silentLogger);
+    mirror.takeSession(rowOf('a', { seq: 7 }));
+    await ages.look(never);
+    await ages.look(never);
+    expect([asked, at(mirror, 'a')]).toEqual([1, 600]);
   });
 
   it('stay as the list has them where the server does not answer, and where a later message came first', async () => {

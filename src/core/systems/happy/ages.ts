@@ -45,11 +45,11 @@ export class Ages {
 
   async #ask(id: string, seq: number, signal: AbortSignal): Promise<void> {
     try {
-      const { rows } = await this.#source.messages(id, { after: seq - 1 }, { limit: 1, signal });
-      const last = rows.find((row) => row.seq === seq);
-      if (last === undefined) return;
-      this.#known.set(id, seq);
-      this.#mirror.said(id, seq, last.createdAt);
+      // The session's seq may be one that no message has (happy.md A, "Sending"): the last message is the one before it then.
+      const { rows } = await this.#source.messages(id, { before: seq + 1 }, { limit: 1, signal });
+      this.#known.set(id, Math.max(seq, this.#known.get(id) ?? 0));
+      const [last] = rows;
+      if (last !== undefined) this.#mirror.said(id, seq, last.createdAt);
     } catch (error) {
       if (!isAbort(error)) this.#log.debug('the last message of a session could not be read', { id, error });
     }
