@@ -189,7 +189,7 @@ export class HttpClient implements AsyncDisposable {
       // Whatever is left of the answer is not waited for.
       stop.abort();
       if (!wanted()) throw abortReason(request.signal);
-      if (error instanceof PilothouseError) throw error;
+      if (error instanceof PilothouseError && !(error instanceof ProxyError)) throw error;
       const refusal = proxyTrouble(error, route);
       if (refusal !== null) throw new HttpError('proxy', `${label(request)} failed. ${refusal.message}`, { cause: refusal });
       if (late.signal.aborted || isTimeout(error)) {

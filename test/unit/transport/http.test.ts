@@ -71,6 +71,12 @@ describe('requests', () => {
     expect((await failure(own)).message).toBe('mine');
   });
 
+  it('says that the address of a proxy cannot be used as it says all else', async () => {
+    const named = { url: 'socks5://proxy.example:1', named: 'http.proxy' };
+    const over = new HttpClient({ proxy: () => ({ http: named, https: named, noProxy: [], authorization: null, strictTls: true, remedy: '' }) });
+    expect(await failure(over.request({ method: 'GET', url: 'https://a.example/x' }))).toMatchObject({ failure: 'proxy', code: 'proxy_invalid', personMustAct: true });
+  });
+
   it('gives null for an empty body', async () => {
     const url = await serve((_request, response) => response.end());
     expect(await client().json({ method: 'GET', url })).toBeNull();
