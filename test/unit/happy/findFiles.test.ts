@@ -50,6 +50,13 @@ describe('files of a session on another machine', () => {
     expect(await find('.log')).toEqual([]);
   });
 
+  it('are whole where there are more than one answer carries, however many bytes their letters take', async () => {
+    for (let index = 0; index < 1_900; index += 1) writeFileSync(path.join(folder, `${String(index).padStart(4, '0')}${'ö'.repeat(60)}.md`), '');
+    const found = await find('öö');
+    expect(found?.length).toBeGreaterThan(1_500);
+    expect(found?.filter((file) => !file.endsWith('.md'))).toEqual([]);
+  });
+
   it('are asked for with letters that a shell makes nothing of', async () => {
     expect(await find(`'; touch ${folder}/src/made; echo '`)).toEqual([]);
     expect(await find('made')).toEqual([]);
