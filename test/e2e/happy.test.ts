@@ -182,6 +182,7 @@ describe('a Happy account', () => {
     await window.quickInput.answer(folder);
     await window.quickInput.wait('Enter starts the session');
     await window.quickInput.pick('Name…');
+    await window.quickInput.wait(/: name$/);
     await window.quickInput.answer('A task');
     await window.quickInput.wait('Enter starts the session');
     await window.quickInput.accept();
