@@ -17,12 +17,19 @@ export function App({ page }: { readonly page: ChatPage }): JSX.Element {
   const draft = useMemo(() => new Draft(page), [page]);
   const control = useMemo(() => createControl(page), [page]);
   useEffect(() => {
-    const keep = (): void => page.keepNow();
+    const keep = (): void => {
+      draft.flush();
+      page.keepNow();
+    };
     window.addEventListener('pagehide', keep);
+    document.addEventListener('visibilitychange', keep);
     // The rows' listener is there now: the first snapshot may come.
     page.start();
-    return () => window.removeEventListener('pagehide', keep);
-  }, [page]);
+    return () => {
+      window.removeEventListener('pagehide', keep);
+      document.removeEventListener('visibilitychange', keep);
+    };
+  }, [page, draft]);
   const asking = page.asking.value.length > 0 && page.state.value?.canRun !== false;
   const gone = page.unavailable.value !== null;
   return (

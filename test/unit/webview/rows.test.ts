@@ -121,6 +121,18 @@ describe('the page\'s window onto the rows', () => {
   });
 });
 
+it('the first request that waits is known, however much came behind it', () => {
+  const asks = (key: string, outcome: 'allowed' | null): Row => ({
+    kind: 'permission', key, at: null, turn: null, requestId: key, ask: 'tool', tool: 'Bash', title: 'ls', reason: null, input: null, command: 'ls', cwd: null, diffs: [], plan: null, questions: [], options: [],
+    takesReason: false, outcome, answerReason: null, answers: {},
+  });
+  const model = new RowModel();
+  model.reset({ generation: 1, total: 500, start: 300, rows: [text('a'), asks('done', 'allowed'), asks('one', null), ...Array.from({ length: 196 }, () => text('b')), asks('two', null)] });
+  expect(model.firstWaiting()).toEqual({ key: 'one', index: 302 });
+  model.apply({ generation: 1, seq: 1, total: 500, ops: [{ op: 'update', at: 302, row: asks('one', 'allowed') }, { op: 'update', at: 499, row: asks('two', 'allowed') }] } as never, noChanges());
+  expect(model.firstWaiting()).toBeNull();
+});
+
 describe('what the list shows', () => {
   it('covers every row once, in order, with gaps for what is not here', () => {
     fc.assert(fc.property(fc.nat(2_000), fc.array(fc.tuple(fc.nat(2_000), fc.nat(50)), { maxLength: 6 }), (total, parts) => {

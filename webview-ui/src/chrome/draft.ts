@@ -10,7 +10,7 @@ export class Draft {
   readonly text = signal('');
   readonly files = signal(NO_FILES);
   private readonly page: ChatPage;
-  private timer = 0;
+  private timer: ReturnType<typeof setTimeout> | null = null;
   private saved = '';
   private savedFiles = NO_FILES;
   private readonly sent: string[] = [];
@@ -30,9 +30,6 @@ export class Draft {
       this.savedFiles = files;
       this.files.value = files;
     };
-    const flush = (): void => this.flush();
-    window.addEventListener('pagehide', flush);
-    document.addEventListener('visibilitychange', flush);
   }
 
   set(text: string): void {
@@ -42,12 +39,13 @@ export class Draft {
   }
 
   private flushSoon(): void {
-    if (this.timer === 0) this.timer = window.setTimeout(() => this.flush(), DRAFT_MS);
+    this.timer ??= setTimeout(() => this.flush(), DRAFT_MS);
   }
 
+  /** Hands the host what it does not have yet. */
   flush(): void {
-    window.clearTimeout(this.timer);
-    this.timer = 0;
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
     const text = this.text.peek();
     const files = this.files.peek();
     if ((text === this.saved && files === this.savedFiles) || this.page.session === '') return;
@@ -66,7 +64,7 @@ export class Draft {
     this.flushSoon();
   }
 
-  /** Sends what is written. It leaves the box at once and comes back if the host refuses it and nothing else was written. */
+  /** Sends what is written. It leaves the box at once and comes back if the host refuses it, before what was written since. */
   async send(how: 'send' | 'queue' | 'steer'): Promise<void> {
     const text = this.text.peek().trim();
     const files = this.files.peek();
@@ -82,10 +80,9 @@ export class Draft {
       if (text !== '') this.sent.push(text);
       return;
     }
-    if (this.text.peek() === '' && this.files.peek().length === 0) {
-      this.files.value = files;
-      this.set(before);
-    }
+    const since = this.text.peek();
+    this.files.value = [...files, ...this.files.peek()];
+    this.set(since.trim() === '' ? before : `${before}\n\n${since}`);
   }
 
   /** One message back (1) or forward (-1) in the history; false when there is none. */

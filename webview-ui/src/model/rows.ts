@@ -77,6 +77,16 @@ export class RowModel {
     return -1;
   }
 
+  /** The first request here that waits for the person; null where none does. */
+  firstWaiting(): { readonly key: string; readonly index: number } | null {
+    for (const span of this.list) {
+      const found = span.rows.findIndex((row) => row.kind === 'permission' && row.outcome === null);
+      const row = span.rows[found];
+      if (row !== undefined) return { key: row.key, index: span.start + found };
+    }
+    return null;
+  }
+
   /** Applies one patch and tells what changed in `changes`; otherwise the reason why the page must ask for a snapshot. */
   apply(patch: Patch, changes: RowChanges): string | null {
     if (patch.generation !== this.generation) return patch.generation < this.generation ? null : 'a patch of a later generation';

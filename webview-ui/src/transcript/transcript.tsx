@@ -54,8 +54,12 @@ export function createControl(page: ChatPage): TranscriptControl & { list: Trans
     },
     jumpToLatest: () => control.list?.jumpToLatest(),
     review: () => {
+      const answerHere = (): HTMLElement | null | undefined => control.list?.element.querySelector<HTMLElement>('.row.waiting .card button.default:not(:disabled), .row.waiting .card input:not(:disabled), .row.waiting .card textarea:not(:disabled)');
       control.list?.jumpToLatest();
-      const answer = control.list?.element.querySelector<HTMLElement>('.row.waiting .card button.default:not(:disabled), .row.waiting .card input:not(:disabled), .row.waiting .card textarea:not(:disabled)');
+      const first = page.rows.firstWaiting();
+      // What went on meanwhile has carried it out of the page.
+      if (first !== null && answerHere() === null) control.list?.stand({ ...first, offset: 0 });
+      const answer = answerHere();
       answer?.scrollIntoView({ block: 'nearest' });
       answer?.focus({ preventScroll: true });
       return answer !== undefined && answer !== null;
