@@ -50,6 +50,17 @@ describe('a spawn that is not answered', () => {
     expect(spawnCalls()).toBe(3);
   }, 30_000);
 
+  it('is still unknown where the machine is away when Rig’s call is made again', async () => {
+    daemon.machine.on('spawn-happy-session', async () => {
+      await daemon.start('/work');
+      daemon.machine.socket.disconnect();
+      return new Promise(() => undefined);
+    });
+    const lost = await failure(client.spawnSession({ machineId: daemon.machineId, directory: '/work', agent: 'rig' }));
+    expect(lost).toMatchObject({ code: 'spawn_unknown', candidates: [daemon.agents[0]?.id] });
+    expect(spawnCalls()).toBe(1);
+  }, 20_000);
+
   it('neither prompts nor ends a session that somebody else made while a task was started', async () => {
     daemon.machine.on('spawn-happy-session', async () => {
       await daemon.start('/work');

@@ -5,7 +5,7 @@ import { isJsonObject } from '../../model/json.ts';
 import type { JsonObject } from '../../model/json.ts';
 import { sleep } from '../../transport/clock.ts';
 import type { HappyAccount } from './account.ts';
-import { ConnectionError, EncryptionError, requireText, SpawnError, TimeoutError } from './errors.ts';
+import { ConnectionError, EncryptionError, MachineOfflineError, requireText, SpawnError, TimeoutError } from './errors.ts';
 import { modelParts } from './normalise/rig.ts';
 import { RpcRefused } from './rpc.ts';
 import { NotSentError } from './socket.ts';
@@ -91,17 +91,22 @@ async function call(account: HappyAccount, machine: MachineRow, request: SpawnRe
   const refused = (code: 'spawn_failed' | 'folder_missing', message: string, cause?: unknown): SpawnError => new SpawnError(code, message, { machineId, directory, ...(cause === undefined ? {} : { cause }) });
   const params = paramsOf(request);
   const until = account.clock.monotonic() + 120_000;
+  let unanswered: Error | null = null;
   for (;;) {
     let value: unknown;
     try {
       value = await account.machineRpc(machine, 'spawn-happy-session', params, signal === undefined ? {} : { signal });
     } catch (error) {
       // Rig knows a call that is made again by its id, and makes no second session.
-      const lost = error instanceof ConnectionError || error instanceof TimeoutError;
-      if (agent === 'rig' && lost && account.clock.monotonic() < until) {
-        await sleep(account.clock, AGAIN_MS, signal);
-        continue;
+      if (agent === 'rig' && (error instanceof ConnectionError || error instanceof TimeoutError)) {
+        if (!(error instanceof NotSentError)) unanswered = error;
+        if (account.clock.monotonic() < until) {
+          await sleep(account.clock, AGAIN_MS, signal);
+          continue;
+        }
       }
+      // That this call reached nobody says nothing of the one before.
+      if (unanswered !== null && (error instanceof NotSentError || error instanceof MachineOfflineError)) throw unanswered;
       if (error instanceof RpcRefused) throw refused('spawn_failed', `Machine ${machineId} did not start a session in ${directory}: ${error.message}`, error);
       throw error;
     }
