@@ -23,6 +23,12 @@ export class KeptDraft {
     if (this.files.length === 0 && files !== null) this.files = readAttachments(files);
   }
 
+  /** Whether something stands there, also where a chat was closed before that was read. */
+  async isWritten(): Promise<boolean> {
+    await this.load();
+    return this.text !== '' || this.files.length > 0;
+  }
+
   /** `files` undefined: they are as they were. */
   save(text: string, files: readonly Attachment[] | undefined): void {
     this.text = text;

@@ -52,7 +52,7 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
       panel.onDidChangeViewState(() => this.onViewState()),
       panel.onDidDispose(() => {
         this.dispose();
-        void services.unused.closed(key, this.draft.text !== '' || this.draft.files.length > 0);
+        void this.draft.isWritten().then((written) => services.unused.closed(key, written));
       }),
       services.settings.onChange((name) => name.startsWith('chat.') && this.channel?.configChanged()),
       this.fleet.onChange((change) => {

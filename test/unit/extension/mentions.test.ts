@@ -53,6 +53,16 @@ describe('a draft that is kept', () => {
     expect(other.files).toEqual([]);
   });
 
+  it('is there for a chat that is closed before it was read, until it is emptied', async () => {
+    const values = new Map([['k', 'half a sentence']]);
+    expect(await new KeptDraft(keep(values), 'k').isWritten()).toBe(true);
+    const emptied = new KeptDraft(keep(values), 'k');
+    await emptied.load();
+    emptied.save('', undefined);
+    expect(await emptied.isWritten()).toBe(false);
+    expect(await new KeptDraft(keep(new Map([['k\u0000files', JSON.stringify([picture])]])), 'k').isWritten()).toBe(true);
+  });
+
   it('lives without its store', async () => {
     const draft = new KeptDraft({ get: () => Promise.reject(new Error('gone')), set: () => Promise.reject(new Error('gone')), list: () => Promise.reject(new Error('gone')) }, 'k');
     await draft.load();
