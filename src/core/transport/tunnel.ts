@@ -18,7 +18,7 @@ interface Target {
 }
 
 /** A way through a proxy (CONNECT): the socket behind it. Rejects with ProxyError. */
-function openTunnel(route: ProxyRoute, { host, port }: Target): Promise<Socket> {
+function openTunnel(route: ProxyRoute, { host, port }: Target, tunnelMs: number): Promise<Socket> {
   const target = `${host.includes(':') ? `[${host}]` : host}:${port}`;
   const { url, authorization, strictTls } = route;
   const proxy = targetOf(url);
@@ -27,11 +27,12 @@ function openTunnel(route: ProxyRoute, { host, port }: Target): Promise<Socket> 
     const request = new http.ClientRequest({
       host: proxy.host, port: proxy.port, method: 'CONNECT', path: target, headers: { host: target, ...(authorization === null ? {} : { 'proxy-authorization': authorization }) },
       createConnection: () => {
-        const to = { host: proxy.host, port: proxy.port };
+        // A request's own timeout begins with the connection, which a proxy that drops packets never lets come about.
+        const to = { host: proxy.host, port: proxy.port, timeout: tunnelMs };
         return proxy.secure ? tls.connect({ ...to, ...(net.isIP(proxy.host) === 0 ? { servername: proxy.host } : {}), rejectUnauthorized: strictTls }) : net.connect(to);
       },
     });
-    request.setTimeout(TUNNEL_MS, () => request.destroy(new ProxyError('proxy_failed', `The proxy ${url.host} of ${route.named} did not answer. Check ${route.named}, and the network.`)));
+    request.setTimeout(tunnelMs, () => request.destroy(new ProxyError('proxy_failed', `The proxy ${url.host} of ${route.named} did not answer. Check ${route.named}, and the network.`)));
     request.once('error', (error: Error & { readonly code?: string }) => reject(error instanceof ProxyError ? error : proxyUnreachable(route, error.code ?? 'no reason given')));
     request.once('connect', (response, socket, head) => {
       request.setTimeout(0);
@@ -49,7 +50,7 @@ function openTunnel(route: ProxyRoute, { host, port }: Target): Promise<Socket> 
 }
 
 /** An agent of node:http whose connections are ways through a proxy to one server, whatever address a request has; each fails with the error where there is no way. */
-function tunnelAgent(route: ProxyRoute | Error, target: Target): http.Agent {
+function tunnelAgent(route: ProxyRoute | Error, target: Target, tunnelMs: number): http.Agent {
   const agent = new http.Agent();
   // What node:https asks of an agent that is given to it.
   Object.assign(agent, { protocol: target.secure ? 'https:' : 'http:' });
@@ -59,7 +60,7 @@ function tunnelAgent(route: ProxyRoute | Error, target: Target): http.Agent {
       queueMicrotask(() => made(route));
       return undefined;
     }
-    openTunnel(route, target).then(
+    openTunnel(route, target, tunnelMs).then(
       (socket) => made(null, target.secure ? tls.connect({ socket, ...(net.isIP(target.host) === 0 ? { servername: target.host } : { host: target.host }), rejectUnauthorized: route.strictTls }) : socket),
       (error: unknown) => made(error instanceof Error ? error : new Error('no way')),
     );
@@ -85,9 +86,9 @@ function targetOf({ hostname, port, protocol }: URL): Target {
 /**
  * socket.io's WebSocket transport, which asks `routeOf` at every connection for the proxy on the way (null: none). VS Code's extension host puts an agent of its own in the place of every
  * one that is given to a request, and that agent knows nothing of `http.proxyAuthorization`; requests to this computer it leaves to the agent they came with. So a socket that takes a
- * proxy is addressed to `localhost`, says whom it means in its `Host` header, and its agent goes where it is meant to.
+ * proxy is addressed to `localhost`, says whom it means in its `Host` header, and its agent goes where it is meant to. `tunnelMs`: milliseconds that a proxy has to answer.
  */
-export function routedWebSocket(routeOf: (url: string) => ProxyRoute | null): typeof NodeWebSocket {
+export function routedWebSocket(routeOf: (url: string) => ProxyRoute | null, tunnelMs = TUNNEL_MS): typeof NodeWebSocket {
   return class RoutedWebSocket extends NodeWebSocket {
     override createSocket(uri: string, protocols: string | string[] | undefined, options: Record<string, unknown>): unknown {
       const route = found(() => routeOf(uri));
@@ -96,7 +97,7 @@ export function routedWebSocket(routeOf: (url: string) => ProxyRoute | null): ty
       const target = targetOf(url);
       const headers = { ...(options['headers'] as Record<string, string> | undefined), host: url.host };
       url.hostname = 'localhost';
-      return super.createSocket(url.href, protocols, { ...options, agent: tunnelAgent(route, target), headers }) as unknown;
+      return super.createSocket(url.href, protocols, { ...options, agent: tunnelAgent(route, target, tunnelMs), headers }) as unknown;
     }
   };
 }

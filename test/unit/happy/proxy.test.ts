@@ -2,15 +2,18 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import { createServer } from 'node:tls';
-import { connect } from 'node:net';
+import net, { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { io } from 'socket.io-client';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { HappyAccount } from '../../../src/core/systems/happy/account.ts';
 import { HappyClient } from '../../../src/core/systems/happy/client.ts';
 import { explicitCredentials } from '../../../src/core/systems/happy/credentials.ts';
 import { toBase64 } from '../../../src/core/systems/happy/crypto/base64.ts';
 import { createLogger } from '../../../src/core/transport/logger.ts';
 import type { ProxyRules } from '../../../src/core/transport/proxy.ts';
+import { routeTo } from '../../../src/core/transport/proxy.ts';
+import { proxyErrorOf, routedWebSocket } from '../../../src/core/transport/tunnel.ts';
 import { proxyRules } from '../../../src/extension/proxyRules.ts';
 import type { ConnectProxy } from '../../loopback/connectProxy.ts';
 import { startConnectProxy } from '../../loopback/connectProxy.ts';
@@ -54,6 +57,30 @@ function account(rules: () => ProxyRules | null, serverUrl = `http://${named}`):
   closers.push(() => made[Symbol.asyncDispose]());
   return { account: made, lines };
 }
+
+describe('a proxy that drops every packet', () => {
+  it('is given up, its connection too, though that never came about', async () => {
+    const made: net.Socket[] = [];
+    // As Node does where no answer comes to the first packet.
+    const connecting = vi.spyOn(net, 'connect').mockImplementation((...args: unknown[]) => {
+      const { timeout } = args[0] as { readonly timeout?: number };
+      const socket = Object.assign(new net.Socket(), { connecting: true });
+      if (timeout !== undefined) socket.setTimeout(timeout);
+      made.push(socket);
+      return socket;
+    });
+    closers.push(() => connecting.mockRestore());
+    const rules = proxyRules({ ...off, proxy: 'http://proxy.example:3128' }, {});
+    const socket = io('http://happy.test', { transports: [routedWebSocket((url) => routeTo(url, rules), 100)], reconnection: false, forceNew: true, autoConnect: false });
+    closers.push(() => socket.disconnect());
+    const failed = new Promise<Error>((resolve) => {
+      socket.once('connect_error', resolve);
+    });
+    socket.connect();
+    expect(proxyErrorOf(await failed)?.message).toMatch(/proxy\.example:3128 of http\.proxy did not answer/);
+    expect(made.map(({ destroyed }) => destroyed)).toEqual([true]);
+  });
+});
 
 describe('an account behind a proxy', () => {
   it('sends its requests and its socket through it, with its sign-in, and none of that is logged', async () => {
