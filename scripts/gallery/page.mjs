@@ -110,6 +110,18 @@ export const pageChecks = {
   'Ctrl+Enter in an empty box goes to the answer, and only Enter there gives it': async (page, open) => {
     await open('scene=turn');
     await message(page).fill('');
+    // Held, the key goes on where the focus went: that is no answer.
+    await message(page).focus();
+    await page.keyboard.down('Control');
+    for (let down = 0; down < 4; down += 1) await page.keyboard.down('Enter');
+    await page.keyboard.up('Enter');
+    await page.keyboard.up('Control');
+    await message(page).focus();
+    await page.keyboard.down('Control');
+    await page.keyboard.down('Enter');
+    await page.keyboard.up('Control');
+    for (let down = 0; down < 3; down += 1) await page.keyboard.down('Enter');
+    await page.keyboard.up('Enter');
     await message(page).press('Control+Enter');
     const focused = await page.evaluate(() => document.activeElement?.textContent);
     if (focused !== 'Allow' || (await asked(page, 'answer')).length > 0) return `the focus is on ${focused}`;

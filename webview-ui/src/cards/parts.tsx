@@ -1,6 +1,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { useClock } from '../clock.ts';
+import { isHeldEnter } from '../model/keys.ts';
 import { ago } from '../model/words.ts';
 
 export function Icon({ name, className = '' }: { readonly name: string; readonly className?: string }): JSX.Element {
@@ -73,7 +74,7 @@ interface ButtonProps {
 
 export function Button({ label, look, disabled = false, title, busy = false, children, className = '', onPress }: ButtonProps): JSX.Element {
   return (
-    <button type="button" class={`button ${look} ${className}`} aria-label={children === undefined ? undefined : label} title={title} disabled={disabled} aria-busy={busy ? 'true' : undefined} onClick={onPress}>
+    <button type="button" class={`button ${look} ${className}`} aria-label={children === undefined ? undefined : label} title={title} disabled={disabled} aria-busy={busy ? 'true' : undefined} onClick={onPress} onKeyDown={(event) => isHeldEnter(event) && event.preventDefault()}>
       {busy ? <Icon name="loading" className="codicon-modifier-spin" /> : null}
       {children ?? label}
     </button>

@@ -2,7 +2,7 @@ import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { Button, Icon, isComposing } from '../cards/parts.tsx';
-import { KEYS } from '../model/keys.ts';
+import { isHeldEnter, KEYS } from '../model/keys.ts';
 import type { ChatPage } from '../page.ts';
 import type { ChatState, PageRequest } from '../types.ts';
 import { readAttachment } from './attach.ts';
@@ -93,11 +93,14 @@ export function Composer({ page, draft, onReview, onEnterTranscript }: ComposerP
     if (area === null) return;
     if (event.key === 'Enter') {
       const command = event.ctrlKey || event.metaKey;
-      if (command && draft.text.peek().trim() === '' && draft.files.peek().length === 0 && onReview()) event.preventDefault();
+      const sends = page.config.peek().enterKey === 'send' ? !event.shiftKey : command;
+      // What comes of the first one may have moved the focus to an answer.
+      if (isHeldEnter(event) && (command || sends)) event.preventDefault();
+      else if (command && draft.text.peek().trim() === '' && draft.files.peek().length === 0 && onReview()) event.preventDefault();
       else if (event.altKey && !readOnly && state.traits.steer && page.running.peek()) {
         event.preventDefault();
         void draft.send('steer');
-      } else if (page.config.peek().enterKey === 'send' ? !event.shiftKey : command) {
+      } else if (sends) {
         event.preventDefault();
         if (readOnly) page.tell('error', `${placeholder(page, state)}.`);
         else void draft.send(page.running.peek() ? 'queue' : 'send');

@@ -12,3 +12,8 @@ export const KEYS = {
   transcript: MAC ? '⌘↑' : 'Ctrl+UpArrow',
   document: MAC ? '⌥F2' : 'Alt+F2',
 } as const;
+
+/** An Enter that goes on from where it was pressed: the focus has moved since, and nobody has pressed what has it now. */
+export function isHeldEnter(event: { readonly key: string; readonly repeat: boolean }): boolean {
+  return event.key === 'Enter' && event.repeat;
+}
