@@ -53,6 +53,28 @@ export const pageChecks = {
     await box.press('ArrowDown');
     return same([first, second.slice(0, 16), await box.inputValue()], ['Now the report.', 'Move the invoice', 'own words']);
   },
+  'a snapshot takes nobody away from where they read, though a search is open': async (page, open) => {
+    await open('scene=long-session&rows=3000');
+    await page.evaluate(() => window.gallery.host.find());
+    await page.getByRole('textbox', { name: 'Find' }).fill('Prompt 2960');
+    await page.waitForTimeout(150);
+    await page.evaluate(() => window.gallery.host.found(2960));
+    const row = page.locator('[role=article]').filter({ hasText: 'Prompt 2960' });
+    await row.waitFor();
+    const log = page.locator('.log');
+    await log.hover();
+    await page.mouse.wheel(0, -2500);
+    await page.waitForTimeout(300);
+    const before = await log.evaluate((element) => Math.round(element.scrollTop));
+    const searches = (await asked(page, 'find')).length;
+    await page.evaluate(() => window.gallery.host.snapshot());
+    await page.waitForTimeout(100);
+    if ((await asked(page, 'find')).length === searches) return 'the search was not asked for again';
+    await page.evaluate(() => window.gallery.host.found(2960));
+    await page.waitForTimeout(300);
+    const after = await log.evaluate((element) => Math.round(element.scrollTop));
+    return Math.abs(after - before) > 2 ? `from ${before} to ${after}` : null;
+  },
   'a draft reaches the host': async (page, open) => {
     await open('scene=finished');
     await message(page).fill('half a thought');

@@ -97,6 +97,18 @@ export class FakeHost implements Host {
     this.listener({ type: 'reply', request: this.open, ok: true, value: { kind: 'done', message } });
   }
 
+  /** Opens the box of find in chat, as its command does. */
+  find(): void {
+    this.listener({ type: 'do', what: 'find' });
+  }
+
+  /** The newest search found the first match of this row's text. */
+  found(index: number): void {
+    const search = this.asked.findLast((body) => body.ask === 'find');
+    const { key } = this.row(index);
+    if (search !== undefined) this.listener({ type: 'found', id: search.id, place: { index, key, path: [key], part: 'text', ordinal: 0, of: 1 } });
+  }
+
   insert(text: string): void {
     this.listener({ type: 'insert', text });
   }

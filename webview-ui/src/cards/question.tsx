@@ -20,7 +20,7 @@ export function QuestionCard({ context, row }: { readonly context: RowContext; r
   return (
     <div class="card" role="group" aria-label={`Permission: ${row.tool}`}>
       <CardHead row={row} icon="question" title={only === undefined ? (row.title === '' ? 'The agent has questions' : row.title) : only.text} />
-      {row.questions.map((question) => <Asked key={question.id} question={question} named={only === undefined} answering={answering} onEnter={give} />)}
+      {row.questions.map((question) => <Asked key={question.id} question={question} group={`${row.key} ${question.id}`} named={only === undefined} answering={answering} onEnter={give} />)}
       <div class="buttons">
         <Button label="Answer" look="primary" className="default" disabled={given !== null || answers === null} busy={given?.outcome === 'answer'} onPress={give} />
         <Button label="Deny" look="secondary" title="Go on without an answer" disabled={given !== null} busy={given?.outcome === 'deny'} onPress={() => answering.give(decisionButtons(row).deny)} />
@@ -30,7 +30,7 @@ export function QuestionCard({ context, row }: { readonly context: RowContext; r
   );
 }
 
-function Asked({ question, named, answering, onEnter }: { readonly question: Question; readonly named: boolean; readonly answering: Answering; readonly onEnter: () => void }): JSX.Element {
+function Asked({ question, group, named, answering, onEnter }: { readonly question: Question; readonly group: string; readonly named: boolean; readonly answering: Answering; readonly onEnter: () => void }): JSX.Element {
   const disabled = answering.given.value !== null;
   const { picked, typed } = answering.draft.value;
   const chosen = picked[question.id] ?? [];
@@ -46,7 +46,7 @@ function Asked({ question, named, answering, onEnter }: { readonly question: Que
       <legend class={named ? '' : 'sr-only'} dir="auto">{question.header === null || question.header === '' ? null : <span class="asked-header">{question.header}: </span>}{question.text}</legend>
       {question.options.map((option) => (
         <label key={option.label} class="option">
-          <input type={question.multiple ? 'checkbox' : 'radio'} name={question.id} checked={chosen.includes(option.label)} onChange={(event) => choose(option.label, event.currentTarget.checked)}
+          <input type={question.multiple ? 'checkbox' : 'radio'} name={group} checked={chosen.includes(option.label)} onChange={(event) => choose(option.label, event.currentTarget.checked)}
             onKeyDown={(event) => event.key === 'Enter' && onEnter()} />
           <span dir="auto"><span class="option-label">{option.label}</span>{option.description === null || option.description === '' ? null : <span class="dim option-description">{option.description}</span>}</span>
         </label>

@@ -28,6 +28,8 @@ export class PageFind {
   private pattern: RegExp | null = null;
   private id = 0;
   private begun = false;
+  /** The match that is found next is only remembered. */
+  private still = false;
   private timer = 0;
   private place: MatchPlace | null = null;
   private before: HTMLElement | null = null;
@@ -72,6 +74,7 @@ export class PageFind {
       this.start();
       return;
     }
+    this.still = false;
     if (!this.begun) this.begin();
     else if (this.pattern !== null) void this.page.request({ ask: 'find-step', id: this.id, step }).catch(() => undefined);
   }
@@ -83,18 +86,24 @@ export class PageFind {
       return;
     }
     this.place = message.place;
+    const { still } = this;
+    this.still = false;
+    if (still) return;
     const list = this.list();
     if (list === null || this.pattern === null || this.marks === null) return;
     void showMatch({ page: this.page, list, jumps: this.jumps, marks: this.marks, pattern: this.pattern }, message.place);
   }
 
-  /** After a snapshot: the host may have ended the search with the page that it knew. */
+  /** After a snapshot: the host may have ended the search with the page that it knew. Who reads elsewhere meanwhile is not taken to a match. */
   again(): void {
-    if (this.open.peek() && this.pattern !== null) this.begin();
+    if (!this.open.peek() || this.pattern === null) return;
+    this.begin();
+    this.still = true;
   }
 
   private begin(): void {
     window.clearTimeout(this.timer);
+    this.still = false;
     const list = this.list();
     const query = this.query.peek();
     this.begun = true;

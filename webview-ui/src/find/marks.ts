@@ -88,7 +88,12 @@ export class FindMarks {
     if (lost) this.mark(this.again() ?? this.range ?? this.row);
     const all = [...this.byRow.values()].flat();
     if (all.length === 0) CSS.highlights.delete(ALL);
-    else CSS.highlights.set(ALL, new Highlight(...all));
+    else {
+      // One by one: as arguments of a call so many are more than a stack takes.
+      const marks = new Highlight();
+      for (const each of all) marks.add(each);
+      CSS.highlights.set(ALL, marks);
+    }
   }
 }
 
