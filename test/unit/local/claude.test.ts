@@ -323,5 +323,12 @@ describe('who runs a session', () => {
     expect((await watch.look(false, file(60), none)).owner).toBe('nobody');
     expect((await watch.look(true, file(70), none)).owner).toBe('this');
     expect((await watch.look(false, file(80), none)).owner).toBe('nobody');
+    clock.advance(20_000);
+    expect((await watch.look(false, file(80), none)).owner).toBe('nobody');
+    expect((await watch.look(false, file(85), noted)).owner).toBe('foreign');
+    // However long the next look is in coming: what grew since is the last that the terminal wrote.
+    clock.advance(20_000);
+    expect((await watch.look(false, file(90), none)).owner).toBe('nobody');
+    expect((await watch.look(false, file(95), none)).owner).toBe('foreign');
   });
 });

@@ -27,6 +27,7 @@ export class PresenceWatch {
   #last: SessionOwner = 'nobody';
   /** When a process with a note of itself, or one of ours, was last seen to run it: what it wrote tells of nobody else. */
   #knownAt = Number.NEGATIVE_INFINITY;
+  #lookedAt = Number.NaN;
 
   constructor(desk: Desk, id: string) {
     this.#desk = desk;
@@ -42,6 +43,9 @@ export class PresenceWatch {
   /** Looks anew. `runners` as listed just now. */
   async look(mine: boolean, file: TranscriptFile | null, runners: ReadonlyMap<string, Runner>): Promise<Presence> {
     const now = this.#desk.context.clock.now();
+    // On a machine that is busy looks stand far apart: what grew since one that knew whose it is may be the last lines of that.
+    const knownBefore = this.#lookedAt === this.#knownAt;
+    this.#lookedAt = now;
     const size = file?.size ?? null;
     const runner = runners.get(this.#id);
     const other = mine ? null : await this.#desk.claims.other(this.#id);
@@ -54,7 +58,7 @@ export class PresenceWatch {
       return { owner: this.#last, name: other?.owner === 'foreign' ? other.name : null, busy: mine ? null : (runner?.busy ?? null) };
     }
     const first = this.#last === 'window' || this.#last === 'this';
-    if (grew && !first && now - this.#knownAt > tailMs) this.#grewAt = now;
+    if (grew && !first && !knownBefore && now - this.#knownAt > tailMs) this.#grewAt = now;
     if (runner !== undefined) {
       this.#knownAt = now;
       this.#grewAt = null;
