@@ -34,6 +34,12 @@ export function button(options: ButtonOptions, press: (event: MouseEvent) => voi
   return element;
 }
 
+/** True while the focus is on a row itself that is not the last one: somebody reads it by keys. */
+export function readsRow(log: HTMLElement): boolean {
+  const row = document.activeElement;
+  return row?.parentElement === log && row.matches('[role="article"]') && row.nextElementSibling?.matches('[role="article"]') === true;
+}
+
 /** Sets an attribute only when it differs: setting it again would invalidate style. */
 export function setAttribute(element: Element, name: string, value: string | null): void {
   if (value === null) {

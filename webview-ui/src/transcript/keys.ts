@@ -1,4 +1,5 @@
 import type { ChatPage } from '../page.ts';
+import { readsRow } from './dom.ts';
 import type { TranscriptList } from './list.ts';
 
 /** How far an arrow scrolls in a row that is higher than the view, in CSS pixels. */
@@ -16,6 +17,8 @@ export class TranscriptKeys {
     this.page = page;
     this.list = list;
     list.element.addEventListener('keydown', (event) => this.onKey(event));
+    // Who takes the wheel does not read by keys any more.
+    list.element.addEventListener('wheel', () => readsRow(list.element) && list.element.focus({ preventScroll: true }), { passive: true });
     document.addEventListener('keydown', (event) => {
       if (event.key !== 'Escape' || event.defaultPrevented || event.isComposing || modified(event)) return;
       event.preventDefault();
@@ -95,8 +98,8 @@ export class TranscriptKeys {
   private last(): void {
     this.list.jumpToLatest();
     const row = this.rows().at(-1);
-    row?.setAttribute('tabindex', '-1');
-    (row ?? this.list.element).focus({ preventScroll: true });
+    if (row === undefined) this.list.element.focus({ preventScroll: true });
+    else take(row);
   }
 
   private open(row: HTMLElement): void {
@@ -111,8 +114,7 @@ export class TranscriptKeys {
 
   private focus(row: HTMLElement): void {
     const { list } = this;
-    row.setAttribute('tabindex', '-1');
-    row.focus({ preventScroll: true });
+    take(row);
     // Who reads a row is not carried away from it by what comes; at the last one the end is followed.
     const { element } = list;
     const top = list.anchor() === null && element.scrollHeight > element.clientHeight && row !== this.rows().at(-1) ? list.top() : null;
@@ -121,6 +123,13 @@ export class TranscriptKeys {
     if (rect.top < this.top) list.element.scrollTop += rect.height > this.bottom - this.top ? Math.min(0, rect.bottom - this.bottom) : rect.top - this.top;
     else if (rect.bottom > this.bottom) list.element.scrollTop += Math.min(rect.bottom - this.bottom, rect.top - this.top);
   }
+}
+
+/** Puts the focus on a row, which takes it from keys alone. */
+function take(row: HTMLElement): void {
+  row.setAttribute('tabindex', '-1');
+  row.addEventListener('blur', () => row.removeAttribute('tabindex'), { once: true });
+  row.focus({ preventScroll: true });
 }
 
 function modified(event: KeyboardEvent): boolean {

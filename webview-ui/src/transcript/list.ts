@@ -5,7 +5,7 @@ import type { Item } from '../model/items.ts';
 import type { RowChanges } from '../model/rows.ts';
 import type { ChatPage } from '../page.ts';
 import { topOf } from './anchor.ts';
-import { el, setHeight } from './dom.ts';
+import { el, readsRow, setHeight } from './dom.ts';
 import { GapFiller } from './gaps.ts';
 import { heightOf } from './heights.ts';
 import { keptFrom } from './trim.ts';
@@ -345,7 +345,7 @@ export class TranscriptList {
   private standAt(anchor: Anchor): void {
     this.following = false;
     requestAnimationFrame(() => requestAnimationFrame(() => {
-      if (this.atBottom()) this.setFollowing(true);
+      if (this.atBottom() && !readsRow(this.element)) this.setFollowing(true);
       this.onFollow(this.following);
     }));
     for (let round = 0; round < 6; round += 1) {
@@ -380,7 +380,7 @@ export class TranscriptList {
     if (this.following && Math.abs(top - this.lastTop) < 1) return;
     const up = top < this.lastTop - 1;
     this.lastTop = top;
-    if (this.atBottom()) this.setFollowing(true);
+    if (this.atBottom()) this.setFollowing(this.following || !readsRow(this.element));
     else if (up) this.setFollowing(false);
     this.schedule();
     if (this.anchorTimer !== 0) return;
