@@ -6,7 +6,7 @@ import { commandId, VIEWS } from '../contributions.ts';
 import type { Settings } from '../settings.ts';
 import type { TreeModel, TreeNode } from './model.ts';
 import { buildTree, contextValue, waitingFor } from './model.ts';
-import { askLine, sessionLine, titleOf } from './line.ts';
+import { sessionLine, titleOf } from './line.ts';
 import { age, agentName, belowFolder, describeSession, machineAway, oneLine, stateWord } from './text.ts';
 
 /** The Sessions view: VS Code's own tree over the fleet's state. */
@@ -103,7 +103,7 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
       }
       case 'permission': {
         const asked = oneLine(belowFolder(node.permission.title, node.session.folder), 200);
-        const line = node.inNeeds ? askLine(node.session, asked, this.levelOf(node.id)) : { label: asked, description: PERMISSION_WORDS[node.permission.ask] };
+        const line = node.inNeeds ? { label: titleOf(node.session), description: asked } : { label: asked, description: PERMISSION_WORDS[node.permission.ask] };
         const item = new vscode.TreeItem(line.label, None);
         item.description = line.description;
         item.iconPath = new vscode.ThemeIcon(node.permission.ask === 'question' ? 'question' : 'shield', new vscode.ThemeColor('list.warningForeground'));
@@ -128,7 +128,7 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
     const dormant = connection?.dormant ?? false;
     const machine = dormant || connection?.system === 'local' ? undefined : this.fleet.machines().find((each) => each.id === session.machineId);
     const away = machine === undefined ? null : machineAway(machine, now);
-    const line = sessionLine(session, { now, dormant, level: this.levelOf(id) });
+    const line = sessionLine(session, { now, dormant, agent: session.agent });
     // What it asks stands under Needs You already: here it is a child that opens.
     const item = new vscode.TreeItem(line.label, session.waiting.length > 0 ? Collapsed : None);
     item.description = line.description;
@@ -186,12 +186,6 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
       return null;
     };
     return search(this.model.roots);
-  }
-
-  private levelOf(id: string): number {
-    let level = 1;
-    for (let parent = this.model.parent(id); parent !== null; parent = this.model.parent(parent.id)) level += 1;
-    return level;
   }
 
   private rebuild(): void {

@@ -3,7 +3,7 @@ import type { Connection } from '../../../src/core/fleet/connection.ts';
 import type { Machine, Session, Traits } from '../../../src/core/model/session.ts';
 import { buildTree, contextValue, shortFolder, waitingFor } from '../../../src/extension/tree/model.ts';
 import type { TreeModel, TreeNode } from '../../../src/extension/tree/model.ts';
-import { askLine, sessionLine, titleOf } from '../../../src/extension/tree/line.ts';
+import { sessionLine, titleOf } from '../../../src/extension/tree/line.ts';
 import { PilothouseError } from '../../../src/core/model/errors.ts';
 import { age, belowFolder, describeSession, failureText, noticeText, oneLine, pickText, stripAnsi } from '../../../src/extension/tree/text.ts';
 
@@ -170,32 +170,15 @@ describe('untrusted text where VS Code reads a syntax', () => {
 });
 
 describe('the line of a session', () => {
-  const line = (over: Partial<Session>, level = 3, dormant = false) => sessionLine(session(over), { now: 180_001, dormant, level });
+  const line = (over: Partial<Session>, dormant = false) => sessionLine(session(over), { now: 180_001, dormant, agent: 'claude' });
 
-  it('says state and age before all else', () => {
-    expect(line({ state: 'waiting', waiting: [permission] })).toEqual({ label: 'Dark mode', description: 'asks · 3 m' });
-    expect(line({ state: 'running', owner: 'window' }).description).toBe('running · 3 m · in another window');
-    expect(line({ state: 'running', activity: { phase: 'stalled', since: 1, detail: null, until: null } }).description).toBe('stalled · 3 m');
-    expect(line({ owner: 'foreign', ownerName: 'a terminal on studio' }).description).toBe('idle · 3 m · run by a terminal on studio');
-    expect(line({ state: 'unknown' }, 3, true).description).toBe('stored · 3 m');
-  });
-
-  it('cuts a title only where state and age would not be seen, later where there is more room', () => {
+  it('is its whole title, then state and age before all else', () => {
     const title = 'Keyboard access to the date picker';
-    const short = line({ title, state: 'idle' }).label;
-    expect(short).toMatch(/^Keyboard access.*…$/);
-    expect(line({ title, state: 'unknown' }).label.length).toBeLessThan(short.length);
-    expect(line({ title, state: 'idle' }, 2).label.length).toBeGreaterThanOrEqual(short.length);
-    expect(line({ title: 'lilli lilli lilli illi' }).label).toBe('lilli lilli lilli illi');
-    expect(line({ title: '鍵盤で日付を選べるようにする作業' }).label.length).toBeLessThan(13);
-    expect(line({ title: 'W'.repeat(40) }).label).toMatch(/^W{8,12}…$/);
-  });
-
-  it('leaves what is asked some room beside its title', () => {
-    const asked = 'rm -rf dist && npm run build';
-    const { label, description } = askLine(session({ title: 'Keyboard access to the date picker' }), asked, 2);
-    expect([label.endsWith('…'), description]).toEqual([true, asked]);
-    expect(askLine(session({ title: 'Keyboard access' }), 'ls', 2).label).toBe('Keyboard access');
+    expect(line({ title, state: 'waiting', waiting: [permission] })).toEqual({ label: title, description: 'asks · 3 m · claude' });
+    expect(line({ state: 'running', owner: 'window' }).description).toBe('running · 3 m · in another window · claude');
+    expect(line({ state: 'running', activity: { phase: 'stalled', since: 1, detail: null, until: null } }).description).toBe('stalled · 3 m · claude');
+    expect(line({ owner: 'foreign', ownerName: 'a terminal on studio' }).description).toBe('idle · 3 m · run by a terminal on studio · claude');
+    expect(line({ state: 'unknown' }, true).description).toBe('stored · 3 m · claude');
   });
 
   it('has one word for a session without a title', () => {
