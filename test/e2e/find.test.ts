@@ -125,12 +125,15 @@ test('what the agent says meanwhile is counted, and moves nothing', async () => 
   await says(chat, '1 of 1');
   await shows(chat, 'Report 7:');
   await box(chat).fill('berth 7');
-  await until('the matches', async () => (await count(chat)).includes('of '));
+  // What stands there at first is the count of what was looked for before.
+  await until('the matches', async () => Number(/of ([\d,]+)/.exec(await count(chat))?.[1]) > 1);
+  let said = '';
+  await until('the count to rest', async () => said === (said = await count(chat)), { everyMs: 400 });
   const before = Number(/of ([\d,]+)/.exec(await count(chat))?.[1]);
   const place = (): Promise<number> => chat.frame.locator('[role="log"]').evaluate((log) => Math.round(log.scrollTop));
   let at = -1;
   // The view comes to rest once the rows that came into it were measured.
-  await until('the view to rest', async () => at === (at = await place()));
+  await until('the view to rest', async () => at === (at = await place()), { everyMs: 400 });
   await chat.composer.fill('say berth 7 berth 7');
   await chat.composer.press('Enter');
   await until('two more matches at least', async () => Number(/of ([\d,]+)/.exec(await count(chat))?.[1]) >= before + 2, { detail: () => count(chat) });

@@ -10,7 +10,7 @@ export const WAIT_MS = 20_000;
  * @param detail what was there instead, for the error
  * @throws Error after `timeoutMs`
  */
-export async function until<T>(what: string, probe: () => Promise<T | undefined | false>, options: { timeoutMs?: number; detail?: () => Promise<string> } = {}): Promise<T> {
+export async function until<T>(what: string, probe: () => Promise<T | undefined | false>, options: { timeoutMs?: number; everyMs?: number; detail?: () => Promise<string> } = {}): Promise<T> {
   const timeoutMs = options.timeoutMs ?? WAIT_MS;
   const deadline = Date.now() + timeoutMs;
   let cause: unknown;
@@ -23,7 +23,7 @@ export async function until<T>(what: string, probe: () => Promise<T | undefined 
       cause = error;
     }
     if (Date.now() >= deadline) break;
-    await sleep(50);
+    await sleep(options.everyMs ?? 50);
   }
   const detail = await (options.detail?.().catch(() => '') ?? '');
   throw new Error(`${what}: not within ${timeoutMs / 1000} s${detail === '' ? '' : `; there was: ${detail}`}`, { cause });
