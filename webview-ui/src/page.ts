@@ -42,7 +42,7 @@ type FetchedOutput = { readonly state: 'waiting' } | { readonly state: 'failed';
 interface Waiting {
   readonly resolve: (value: ReplyValue) => void;
   readonly reject: (error: RequestError) => void;
-  readonly timer: ReturnType<typeof setTimeout>;
+  timer: ReturnType<typeof setTimeout>;
   readonly onProgress: (message: string) => void;
 }
 
@@ -115,18 +115,29 @@ export class ChatPage {
     this.host.post({ type: 'ready' });
   }
 
-  /** Asks the host for something. Rejects with a RequestError in the host's words, or after a minute without an answer. */
+  /** Asks the host for something. Rejects with a RequestError in the host's words, or after a minute without an answer or a word of how far it is. */
   request(body: PageRequest, onProgress: (message: string) => void = () => undefined): Promise<ReplyValue> {
     this.lastRequest += 1;
     const request = this.lastRequest;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.waiting.delete(request);
-        reject(new RequestError('no_reply', 'VS Code did not answer. Try again, or reload the window.'));
-      }, DEADLINE_MS);
-      this.waiting.set(request, { resolve, reject, timer, onProgress });
+      this.waiting.set(request, { resolve, reject, timer: this.deadline(request), onProgress });
       this.host.post({ type: 'request', session: this.session, request, body });
     });
+  }
+
+  private heardOf(request: number, message: string): void {
+    const waiting = this.waiting.get(request);
+    if (waiting === undefined) return;
+    clearTimeout(waiting.timer);
+    waiting.timer = this.deadline(request);
+    waiting.onProgress(message);
+  }
+
+  private deadline(request: number): ReturnType<typeof setTimeout> {
+    return setTimeout(() => {
+      this.waiting.get(request)?.reject(new RequestError('no_reply', 'VS Code did not answer. Try again, or reload the window.'));
+      this.waiting.delete(request);
+    }, DEADLINE_MS);
   }
 
   /** Asks, and tells the person how it went where there is something to tell. */
@@ -294,7 +305,7 @@ export class ChatPage {
         return;
       }
       case 'progress':
-        this.waiting.get(message.request)?.onProgress(message.message);
+        this.heardOf(message.request, message.message);
         return;
       case 'unavailable':
         this.unavailable.value = { message: message.message, remedy: message.remedy, trying: false };

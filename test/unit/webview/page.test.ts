@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { KeptState } from '../../../webview-ui/src/host.ts';
 import { bannerOf } from '../../../webview-ui/src/model/banner.ts';
 import { ChatPage } from '../../../webview-ui/src/page.ts';
@@ -104,6 +104,25 @@ describe('stopping a turn', () => {
     expect(page.feedback.value).toEqual({ level: 'info', text: 'Codex did not answer and was killed.', stays: true });
     tell({ type: 'progress', request: 1, message: 'too late' });
     expect(page.feedback.value?.level).toBe('info');
+  });
+
+  it('may take longer than a minute, as long as it says how far it is', async () => {
+    vi.useFakeTimers();
+    try {
+      const { page, tell } = pageOf();
+      tell(snapshot);
+      const stopping = page.interrupt();
+      for (const step of ['one', 'two', 'three']) {
+        await vi.advanceTimersByTimeAsync(50_000);
+        tell({ type: 'progress', request: 1, message: step });
+        expect(page.feedback.value).toMatchObject({ level: 'busy', text: step });
+      }
+      await vi.advanceTimersByTimeAsync(61_000);
+      await stopping;
+      expect(page.feedback.value).toMatchObject({ level: 'error', text: 'VS Code did not answer. Try again, or reload the window.' });
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('that fails offers to end the session', async () => {
