@@ -1,5 +1,6 @@
 import type { Attachment } from '../model/entry.ts';
-import type { Row, ToolRow } from '../model/row.ts';
+import type { JsonValue } from '../model/json.ts';
+import type { PermissionRow, Row, ToolRow } from '../model/row.ts';
 import { UNTITLED } from '../model/session.ts';
 
 export interface ExportHead {
@@ -73,7 +74,7 @@ function markdownOf(row: Row, depth: number): string[] {
       const answered = row.outcome === null ? 'waiting' : row.outcome;
       const given = Object.values(row.answers).flat();
       return [`**Permission** ${flat(row.tool)}: ${flat(row.title)} (${answered}${row.answerReason === null ? '' : `: ${flat(row.answerReason)}`})`,
-        ...(row.plan === null ? [] : ['', row.plan]), ...(given.length === 0 ? [] : ['', ...given.map((answer) => `- ${flat(answer)}`)])];
+        ...whatIsAsked(row), ...(row.plan === null ? [] : ['', row.plan]), ...(given.length === 0 ? [] : ['', ...given.map((answer) => `- ${flat(answer)}`)])];
     }
     case 'todo': return row.items.map((item) => `- [${item.status === 'done' ? 'x' : ' '}] ${flat(item.text)}`);
     case 'file': return [`File: ${flat(row.file.name)} (${flat(row.file.mediaType)})`];
@@ -83,11 +84,25 @@ function markdownOf(row: Row, depth: number): string[] {
   }
 }
 
-function toolMarkdown(row: ToolRow, depth: number): string[] {
-  const heading = `${'#'.repeat(Math.min(6, 3 + depth))} ${flat(row.name)}: ${flat(row.title)}`;
-  const lines = [heading, '', `${row.status}${row.exitCode === null ? '' : `, exit ${row.exitCode}`}`];
+/** The input of a call or of a request where nothing else tells what it would do; null where command, changes or plan do, and where there is none. */
+export function plainInput(row: Pick<ToolRow, 'command' | 'diffs' | 'input'> & { readonly plan?: string | null; readonly questions?: PermissionRow['questions'] }): JsonValue {
+  if (row.command !== null || row.diffs.length > 0 || (row.plan ?? null) !== null || (row.questions ?? []).length > 0) return null;
+  return row.input !== null && typeof row.input === 'object' && Object.keys(row.input).length === 0 ? null : row.input;
+}
+
+/** What runs or changes, or would. */
+function whatIsAsked(row: ToolRow | PermissionRow): string[] {
+  const lines: string[] = [];
+  const input = plainInput(row);
+  if (input !== null) lines.push('', ...fence(JSON.stringify(input, null, 2), 'json'));
   if (row.command !== null) lines.push('', ...fence(row.command, 'sh'));
   for (const diff of row.diffs) lines.push('', `\`${flat(diff.path)}\` +${diff.added} −${diff.removed}`, '', ...fence(diff.patch, 'diff'));
+  return lines;
+}
+
+function toolMarkdown(row: ToolRow, depth: number): string[] {
+  const heading = `${'#'.repeat(Math.min(6, 3 + depth))} ${flat(row.name)}: ${flat(row.title)}`;
+  const lines = [heading, '', `${row.status}${row.exitCode === null ? '' : `, exit ${row.exitCode}`}`, ...whatIsAsked(row)];
   if (row.output !== '') lines.push('', ...fence(row.output, ''));
   if (row.outputOmitted > 0) lines.push('', `*${row.outputOmitted} characters of the output are left out.*`);
   for (const child of row.children) lines.push('', ...markdownOf(child, depth + 1));

@@ -4,6 +4,7 @@ import type { Attachment, FileDiff } from '../../core/model/entry.ts';
 import type { PermissionRow, Row, ToolRow } from '../../core/model/row.ts';
 import { UNTITLED } from '../../core/model/session.ts';
 import type { ExportFormat } from '../../core/session/export.ts';
+import { plainInput } from '../../core/session/export.ts';
 import { stripAnsi } from '../tree/text.ts';
 import { STYLE } from './style.ts';
 
@@ -89,8 +90,7 @@ const TODO = { pending: '○', running: '◐', done: '●', cancelled: '✕' } a
 function toolHtml(row: ToolRow): string {
   const outcome = [row.status === 'ok' ? '' : row.status, row.exitCode === null ? '' : `exit ${row.exitCode}`].filter((part) => part !== '').join(' · ');
   const body = [
-    row.command === null ? '' : pre(row.command),
-    ...row.diffs.map(diffHtml),
+    ...whatIsAsked(row),
     row.output === '' ? '' : pre(stripAnsi(row.output)),
     row.outputOmitted === 0 ? '' : `<p class="dim">${row.outputOmitted} characters of the output are left out.</p>`,
     files(row.attachments),
@@ -100,6 +100,12 @@ function toolHtml(row: ToolRow): string {
   const figures = row.diffs.length === 0 ? '' : ` <span class="added">+${changed.added}</span> <span class="removed">−${changed.removed}</span>`;
   const title = `${escape(row.name)} <span class="mono" dir="auto">${escape(row.title)}</span>${figures}${outcome === '' ? '' : ` <span class="${row.status === 'error' ? 'bad' : 'dim'}">${escape(outcome)}</span>`}`;
   return body === '' ? `<p class="tool">${title}</p>` : fold(title, body, row.diffs.length > 0);
+}
+
+/** What runs or changes, or would. */
+function whatIsAsked(row: ToolRow | PermissionRow): readonly string[] {
+  const input = plainInput(row);
+  return [input === null ? '' : fold('Input', pre(JSON.stringify(input, null, 2))), row.command === null ? '' : pre(row.command), ...row.diffs.map(diffHtml)];
 }
 
 function diffHtml(diff: FileDiff): string {
@@ -113,7 +119,7 @@ function diffHtml(diff: FileDiff): string {
 function permissionHtml(row: PermissionRow): string {
   const given = Object.values(row.answers).flat();
   const words = `Permission ${escape(row.tool)}: <span dir="auto">${escape(row.title)}</span> <span class="dim">${escape(row.outcome ?? 'waiting')}${row.answerReason === null ? '' : `: ${escape(row.answerReason)}`}</span>`;
-  const body = [row.plan === null ? '' : md.render(row.plan), given.length === 0 ? '' : `<ul>${given.map((answer) => `<li dir="auto">${escape(answer)}</li>`).join('')}</ul>`].join('');
+  const body = [...whatIsAsked(row), row.plan === null ? '' : md.render(row.plan), given.length === 0 ? '' : `<ul>${given.map((answer) => `<li dir="auto">${escape(answer)}</li>`).join('')}</ul>`].join('');
   return body === '' ? `<p class="permission">${words}</p>` : fold(words, body, true);
 }
 

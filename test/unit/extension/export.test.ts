@@ -37,6 +37,16 @@ describe('an exported transcript', () => {
     expect(document).toContain('\n## Prompt\n\nHello\n\nIt is **so**.\n\n### Bash: npm test\n\nok, exit 0\n\n```sh\nls\n```\n\n````\na\n```\nb\n````\n');
   });
 
+  it('says what a call was given, and what was to run or change, also where it was only asked for', () => {
+    const asked: Row = { ...everyKind('w')[4], plan: null, command: 'rm -rf <dist>', answers: {} } as Row;
+    const change: Row = { ...asked, command: null, diffs: [{ path: 'a.ts', change: 'modify', oldPath: null, patch: '@@ -1 +1 @@\n-one\n+two', added: 1, removed: 1, before: null, after: null }] } as Row;
+    const rows = [tool({ name: 'WebSearch', input: { query: 'tide <tables>' } }), tool({ name: 'Empty', input: {} }), asked, change];
+    const [markdown, page] = [exportMarkdown(head, rows), html(rows)];
+    for (const part of ['"query": "tide <tables>"', 'rm -rf <dist>', '-one\n+two']) expect(markdown).toContain(part);
+    for (const part of ['&quot;query&quot;: &quot;tide &lt;tables&gt;&quot;', 'rm -rf &lt;dist&gt;', '-one\n</span>']) expect(page).toContain(part);
+    expect([...markdown.matchAll(/```json/g)]).toHaveLength(1);
+  });
+
   it('says what is left out of an output', () => {
     for (const format of [markdownFormat, htmlFormat]) expect(format.row(tool({ output: 'a', outputOmitted: 90_000 }), true)).toContain('90000 characters of the output are left out.');
   });
