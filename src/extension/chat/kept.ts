@@ -29,20 +29,21 @@ export class KeptDraft {
     return this.text !== '' || this.files.length > 0;
   }
 
-  /** `files` undefined: they are as they were. */
-  save(text: string, files: readonly Attachment[] | undefined): void {
+  /** `files` undefined: they are as they were. Resolves when it is kept, or can't be. */
+  async save(text: string, files: readonly Attachment[] | undefined): Promise<void> {
     this.text = text;
-    this.write(this.key, text === '' ? null : text);
-    if (files === undefined) return;
-    this.files = files;
-    this.write(this.filesKey, files.length === 0 ? null : JSON.stringify(files));
+    if (files !== undefined) this.files = files;
+    await Promise.all([
+      this.write(this.key, text === '' ? null : text),
+      ...(files === undefined ? [] : [this.write(this.filesKey, files.length === 0 ? null : JSON.stringify(files))]),
+    ]);
   }
 
   private get filesKey(): string {
     return `${this.key}\u0000files`;
   }
 
-  private write(key: string, value: string | null): void {
-    void this.keep.set(key, value).catch(() => undefined);
+  private write(key: string, value: string | null): Promise<void> {
+    return this.keep.set(key, value).catch(() => undefined);
   }
 }

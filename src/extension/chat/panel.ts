@@ -192,7 +192,7 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
         return;
       case 'draft':
         if (message.session !== this.key) return;
-        this.draft.save(message.text, message.files);
+        void this.draft.save(message.text, message.files);
         return;
       case 'request':
         void this.answer(message);

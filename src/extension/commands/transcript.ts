@@ -9,6 +9,7 @@ import type { ExportFormat } from '../../core/session/export.ts';
 import { jsonFormat, markdownFormat, rowMarkdown, rowsMarkdown } from '../../core/session/export.ts';
 import { outlineOf, placeOfPrompt, rowsOfTurn } from '../../core/session/turns.ts';
 import type { OutlineTurn } from '../../core/session/turns.ts';
+import { KeptDraft } from '../chat/kept.ts';
 import type { ChatTab } from '../chat/tabs.ts';
 import type { PageAction } from '../../protocol/chat.ts';
 import type { CommandName } from '../contributions.ts';
@@ -181,10 +182,11 @@ async function forkFromHere(services: Services, target: unknown): Promise<void> 
       const place = await placeOfPrompt(transcript, row);
       if (place === null) throw new PilothouseError('not_found', 'This prompt is not in the transcript any more.');
       if (place.within) throw new PilothouseError('fork_within_turn', 'This was said while a turn ran, so that nothing ends before it. Fork from the prompt that began the turn.');
-      return { session: await runtime.fork(place.point), text: place.prompt.text };
+      return { session: await runtime.fork(place.point), prompt: place.prompt };
     });
     const made: SessionKey = sessionKey(forked.session);
-    await services.drafts.set(made, forked.text === '' ? null : forked.text);
+    // What can't be sent again, since its contents were not kept, is left.
+    await new KeptDraft(services.drafts, made).save(forked.prompt.text, forked.prompt.attachments.filter((file) => file.data !== null));
     services.fleet.adopt(forked.session);
     services.panels.open(made);
   });

@@ -31,12 +31,12 @@ describe('a draft that is kept', () => {
   it('brings its text and its files back', async () => {
     const values = new Map<string, string>();
     const one = new KeptDraft(keep(values), 'k');
-    one.save('half a sent', [picture]);
-    one.save('half a sentence', undefined);
+    await one.save('half a sent', [picture]);
+    await one.save('half a sentence', undefined);
     const other = new KeptDraft(keep(values), 'k');
     await other.load();
     expect([other.text, other.files]).toEqual(['half a sentence', [picture]]);
-    other.save('', []);
+    await other.save('', []);
     expect(values.size).toBe(0);
   });
 
@@ -44,7 +44,7 @@ describe('a draft that is kept', () => {
     const values = new Map([['k', 'kept'], ['k\u0000files', '[{"name":7}]']]);
     const draft = new KeptDraft(keep(values), 'k');
     const loading = draft.load();
-    draft.save('written meanwhile', undefined);
+    void draft.save('written meanwhile', undefined);
     await loading;
     expect([draft.text, draft.files]).toEqual(['written meanwhile', []]);
     values.set('k\u0000files', 'no json');
@@ -58,7 +58,7 @@ describe('a draft that is kept', () => {
     expect(await new KeptDraft(keep(values), 'k').isWritten()).toBe(true);
     const emptied = new KeptDraft(keep(values), 'k');
     await emptied.load();
-    emptied.save('', undefined);
+    await emptied.save('', undefined);
     expect(await emptied.isWritten()).toBe(false);
     expect(await new KeptDraft(keep(new Map([['k\u0000files', JSON.stringify([picture])]])), 'k').isWritten()).toBe(true);
   });
@@ -66,7 +66,7 @@ describe('a draft that is kept', () => {
   it('lives without its store', async () => {
     const draft = new KeptDraft({ get: () => Promise.reject(new Error('gone')), set: () => Promise.reject(new Error('gone')), list: () => Promise.reject(new Error('gone')) }, 'k');
     await draft.load();
-    draft.save('text', [picture]);
+    await draft.save('text', [picture]);
     expect(draft.text).toBe('text');
   });
 });
