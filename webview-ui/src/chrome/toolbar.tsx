@@ -55,6 +55,7 @@ function Usage({ state }: { readonly state: ChatState }): JSX.Element {
   );
 }
 
+/** Stop stays a button while it is under way: what is disabled loses the focus of who works by keys. A second press asks for nothing. */
 function Sending({ page, draft, readOnly }: { readonly page: ChatPage; readonly draft: Draft; readonly readOnly: boolean }): JSX.Element {
   const stopping = page.stopping.value;
   const state = page.state.value;
@@ -69,7 +70,7 @@ function Sending({ page, draft, readOnly }: { readonly page: ChatPage; readonly 
         ? <Button label="Queue" look="secondary" className="send" title={`Send when the turn ends (${enter})`} disabled={disabled} onPress={() => void draft.send('queue')}><Icon name="history" className="narrow-only" /><span class="wide-only">Queue</span></Button>
         : <Button label="Send" look="primary" className="send" title={`Send (${enter})`} disabled={disabled} onPress={() => void draft.send('send')}><Icon name="send" className="narrow-only" /><span class="wide-only">Send</span></Button>}
       {running && state?.traits.interrupt === true && state.canRun && state.owner !== 'foreign'
-        ? <Button label="Stop" look="text" className="stop" title={`Interrupt the turn (${KEYS.stop})`} disabled={stopping} busy={stopping} onPress={() => void page.interrupt()}><Icon name="debug-stop" className={stopping ? 'hidden' : ''} /><span class="wide-only">Stop</span></Button>
+        ? <Button label="Stop" look="text" className="stop" title={`Interrupt the turn (${KEYS.stop})`} busy={stopping} onPress={() => void page.interrupt()}><Icon name="debug-stop" className={stopping ? 'hidden' : ''} /><span class="wide-only">Stop</span></Button>
         : null}
     </span>
   );
