@@ -211,7 +211,7 @@ describe('a session in two windows', () => {
     type('Where is the lighthouse?');
     const session = await item(two, 'Where is the lighthouse?');
     await session.waitUntil((row) => /run by another Claude Code process/.test(row.description), 30_000);
-    const rows = (await (await two.openView('Sessions')).rows()).filter((row) => row.label === 'Where is the lighthouse?');
+    const rows = (await (await two.openView('Sessions')).rows()).filter((row) => row.name.startsWith('Where is the lighthouse?, '));
     expect(rows).toHaveLength(1);
     const chat = await openChat(two, 'Where is the lighthouse?');
     await chat.saw('text', /That was prompt 1/);
