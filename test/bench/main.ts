@@ -7,6 +7,7 @@ import { benchActivation } from './activation.ts';
 import { benchFind } from './find.ts';
 import { benchHappy } from './happy.ts';
 import { benchHappyCrypto } from './happyCrypto.ts';
+import { benchHappyPaint } from './happyPaint.ts';
 import { benchMemory } from './memory.ts';
 import { benchOpening } from './opening.ts';
 import { benchPage } from './page.ts';
@@ -22,6 +23,7 @@ const benches: Readonly<Record<string, () => Promise<Record<string, unknown>>>> 
   find: () => benchFind(180_000),
   happy: () => benchHappy(2_000, 20_000),
   happyCrypto: () => benchHappyCrypto(2_000),
+  happyPaint: benchHappyPaint,
   memory: benchMemory,
   opening: () => benchOpening(SIZES),
   page: () => benchPage(SIZES),
