@@ -60,6 +60,31 @@ const checks = {
     }
     return null;
   },
+  'follows a flood, of which most is never drawn, to its end': async (page, open) => {
+    await open('scene=long-session&rows=1000');
+    await page.evaluate(() => Object.assign(window, { run: new window.gallery.StreamRun(window.gallery.host, 500, 33_000, 20, 'markdown') }));
+    await page.evaluate(() => window.run.run(20));
+    await page.waitForTimeout(800);
+    if (!near(await bottom(page), 0)) return `${await bottom(page)} px from the bottom`;
+    if ((await page.getByRole('button', { name: 'Jump to Latest' }).count()) > 0) return 'follows no more';
+    const [sent, shown] = await page.evaluate(() => [window.run.source.slice(0, window.run.sent), [...document.querySelectorAll('.row.text .md')].at(-1)?.textContent ?? '']);
+    const letters = (text) => text.replaceAll(/[^a-z]/gi, '').slice(-12);
+    return letters(shown) === letters(sent) ? null : `ends with ${shown.slice(-40)} in place of ${sent.slice(-40)}`;
+  },
+  'stops to follow for a scroll bar that is drawn up while much comes': async (page, open) => {
+    await open('scene=long-session&rows=1000');
+    await page.evaluate(() => Object.assign(window, { run: new window.gallery.StreamRun(window.gallery.host, 500, 2_000, 60, 'markdown') }));
+    await page.evaluate(() => window.run.run(10));
+    await page.evaluate(async () => {
+      const log = document.querySelector('.log');
+      const more = window.run.run(10);
+      log.dispatchEvent(new PointerEvent('pointerdown', { bubbles: true, buttons: 1 }));
+      log.scrollTop -= 120;
+      await more;
+      window.dispatchEvent(new PointerEvent('pointerup', { bubbles: true }));
+    });
+    return (await page.getByRole('button', { name: 'Jump to Latest' }).count()) === 1 ? null : 'it was carried back to the end';
+  },
   'does not move what is read while the end grows': async (page, open) => {
     await open('scene=long-session&rows=1000');
     await page.evaluate(() => Object.assign(window, { run: new window.gallery.StreamRun(window.gallery.host, 500, 400, 100, 'markdown') }));

@@ -8,12 +8,13 @@ import type { Settled } from './stream.ts';
 
 /** A part of a document that is shown or put away as one: whole blocks of about this many characters. */
 const CHUNK = 6_000;
-/** How much is read in one go, and how much may wait before parts are put away without being drawn first. */
+/** How much is read in one go; and how much may wait, several views of it, before parts are put away without being drawn first. */
 const SLICE = 8_192;
-/** While frames are slow each reads a share of what waits, so that a frame that came late is not followed by one with more to do; and this much at least. */
-const SLOW_SHARE = 1 / 12;
+/** While frames are slow each reads a share of what waits, so that a frame that came late is not followed by one with more to do; and this much at least, and what goes beyond the most that waits. */
+const SLOW_SHARE = 1 / 8;
 const SLOW_LEAST = 160;
-const BACKLOG = 48_000;
+const SLOW_MOST = 4_000;
+const BACKLOG = 12_000;
 
 interface Chunk {
   readonly element: HTMLElement;
@@ -106,9 +107,10 @@ export class MarkdownView {
     while (this.backlogAt < this.backlog.length) {
       const behind = this.backlog.length - this.backlogAt;
       const share = !whole && behind < BACKLOG && this.context.slow();
-      const size = share ? Math.max(SLOW_LEAST, Math.ceil(behind * SLOW_SHARE)) : SLICE;
+      const size = share ? Math.max(SLOW_LEAST, Math.ceil(behind * SLOW_SHARE), behind - SLOW_MOST) : SLICE;
       for (const part of stream.push(this.backlog.slice(this.backlogAt, this.backlogAt + size))) this.settle(part, behind < BACKLOG);
       this.backlogAt += size;
+      this.stale = true;
       if (share || performance.now() >= deadline) break;
     }
     const more = this.backlogAt < this.backlog.length;

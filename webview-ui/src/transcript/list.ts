@@ -8,12 +8,14 @@ import { topOf } from './anchor.ts';
 import { el, readsRow, setHeight } from './dom.ts';
 import { GapFiller } from './gaps.ts';
 import { heightOf } from './heights.ts';
+import type { Stand } from './leaving.ts';
+import { isLeaving } from './leaving.ts';
+import { Meaning } from './meaning.ts';
+import { rangeOf } from './range.ts';
 import { keptFrom } from './trim.ts';
 import type { ItemView, RowContext } from './view.ts';
 import { FrameWork } from './work.ts';
 
-/** How far beyond the view rows are in the page, in CSS pixels. */
-const MARGIN = 700;
 /** This near to the end is at the end, in CSS pixels. */
 const AT_BOTTOM = 24;
 /** Characters that rows may hold while the end is followed, and what is kept of them. */
@@ -45,7 +47,8 @@ export class TranscriptList {
   private order: string[] = [];
   private following = true;
   private held = false;
-  private lastTop = 0;
+  private last = { top: 0, height: 0 };
+  private readonly meaning: Meaning;
   private frameAsked = false;
   private dirty = true;
   private readonly updated = new Set<string>();
@@ -60,7 +63,9 @@ export class TranscriptList {
     this.page = page;
     this.element = log;
     this.onFollow = onFollow;
+    this.meaning = new Meaning(log);
     log.append(this.above, this.below);
+    log.classList.add('follows');
     this.virtual = new Virtualizer<HTMLElement, HTMLElement>(this.options());
     // Corrections of the scroll position are the browser's (see above), never the measuring's.
     this.virtual.shouldAdjustScrollPositionOnItemSizeChange = () => false;
@@ -215,7 +220,7 @@ export class TranscriptList {
   }
 
   private draw(): void {
-    const [first, last] = this.range();
+    const [first, last] = rangeOf(this.virtual, this.items.length, this.element, this.following);
     const wanted: string[] = [];
     for (let place = first; place <= last; place += 1) {
       const item = this.items[place];
@@ -242,22 +247,6 @@ export class TranscriptList {
       this.placing = null;
       this.standAt(anchor);
     }
-  }
-
-  /** Places of the first and last item that are to be in the page. */
-  private range(): [number, number] {
-    const count = this.items.length;
-    if (count === 0) return [0, -1];
-    const height = this.element.clientHeight || 800;
-    if (this.following) {
-      const end = this.virtual.getTotalSize();
-      return [this.virtual.getVirtualItemForOffset(Math.max(0, end - height - MARGIN))?.index ?? 0, count - 1];
-    }
-    const top = this.element.scrollTop;
-    return [
-      this.virtual.getVirtualItemForOffset(Math.max(0, top - MARGIN))?.index ?? 0,
-      this.virtual.getVirtualItemForOffset(top + height + MARGIN)?.index ?? count - 1,
-    ];
   }
 
   private show(item: Item): Shown {
@@ -357,7 +346,7 @@ export class TranscriptList {
       const off = element === undefined ? null : element.getBoundingClientRect().top - this.element.getBoundingClientRect().top + into;
       if (off !== null && Math.abs(off) < 1) break;
       this.element.scrollTop = off === null ? this.startOf(place) + into : this.element.scrollTop + off;
-      this.lastTop = this.element.scrollTop;
+      this.last = this.stood();
       this.draw();
       this.settle();
     }
@@ -366,7 +355,11 @@ export class TranscriptList {
 
   private toBottom(): void {
     this.element.scrollTop = this.element.scrollHeight;
-    this.lastTop = this.element.scrollTop;
+    this.last = this.stood();
+  }
+
+  private stood(): Stand {
+    return { top: this.element.scrollTop, height: this.element.scrollHeight };
   }
 
   private atBottom(): boolean {
@@ -375,13 +368,12 @@ export class TranscriptList {
   }
 
   private onScroll(): void {
-    const top = this.element.scrollTop;
     // The echo of our own step to the bottom.
-    if (this.following && Math.abs(top - this.lastTop) < 1) return;
-    const up = top < this.lastTop - 1;
-    this.lastTop = top;
+    if (this.following && Math.abs(this.element.scrollTop - this.last.top) < 1) return;
+    const [before, now] = [this.last, this.stood()];
+    this.last = now;
     if (this.atBottom()) this.setFollowing(this.following || !readsRow(this.element));
-    else if (up) this.setFollowing(false);
+    else if (isLeaving(before, { ...now, view: this.element.clientHeight }, this.meaning.meant)) this.setFollowing(false);
     this.schedule();
     if (this.anchorTimer !== 0) return;
     this.anchorTimer = window.setTimeout(() => {
@@ -393,6 +385,8 @@ export class TranscriptList {
   private setFollowing(following: boolean): void {
     if (this.following === following) return;
     this.following = following;
+    // Who follows stands at the end, whatever row was there: the browser holds on to none.
+    this.element.classList.toggle('follows', following);
     this.onFollow(following);
     if (following) this.page.setAnchor(null);
   }
