@@ -4,10 +4,12 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { repoRoot } from '../../scripts/setup/index.mjs';
 import { benchActivation } from './activation.ts';
+import { benchChat } from './chat.ts';
 import { benchFind } from './find.ts';
 import { benchHappy } from './happy.ts';
 import { benchHappyCrypto } from './happyCrypto.ts';
 import { benchHappyPaint } from './happyPaint.ts';
+import { benchHost } from './host.ts';
 import { benchMemory } from './memory.ts';
 import { benchOpening } from './opening.ts';
 import { benchPage } from './page.ts';
@@ -23,18 +25,21 @@ const benches: Readonly<Record<string, () => Promise<Record<string, unknown>>>> 
   find: () => benchFind(180_000),
   happy: () => benchHappy(2_000, 20_000),
   happyCrypto: () => benchHappyCrypto(2_000),
+  host: benchHost,
   happyPaint: benchHappyPaint,
   memory: benchMemory,
   opening: () => benchOpening(SIZES),
   page: () => benchPage(SIZES),
+  chat: benchChat,
   activation: () => benchActivation(3),
 };
 
 const wanted = process.argv.slice(2).filter((name) => !name.startsWith('-'));
-const results: Record<string, unknown> = { node: process.version, cpus: os.cpus().length, at: new Date().toISOString() };
+const results: Record<string, unknown> = { node: process.version, cpus: os.cpus().length, at: new Date().toISOString(), loadBefore: os.loadavg() };
 for (const [name, bench] of Object.entries(benches)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   process.stderr.write(`measuring ${name}…\n`);
   results[name] = await bench();
 }
+results['loadAfter'] = os.loadavg();
 process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);

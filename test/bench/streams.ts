@@ -3,6 +3,7 @@ import type { CDPSession } from 'playwright-core';
 import type { Row } from '../../src/core/model/row.ts';
 import { longMarkdown } from '../loopback/markdown.ts';
 import { startTrace } from './frames.ts';
+import { watchKeys } from './keys.ts';
 import { summarise } from './measure.ts';
 import type { Bench, Chats, Which } from './pageRig.ts';
 import { countNodes, lastRows, openChats, post, snapshot } from './pageRig.ts';
@@ -13,7 +14,6 @@ const FRAME_MS = 16;
 /** Tokens of one answer, and answers, of the long session. */
 const ANSWER_TOKENS = 10_000;
 const ANSWERS = 100;
-const KEY_EVERY_MS = 130;
 
 interface StreamingOptions {
   readonly which?: Which;
@@ -31,10 +31,11 @@ export async function streaming(bench: Bench, options: StreamingOptions = {}): P
   await post(chats, snapshot(1_000, rows, true));
   await chats.page.waitForTimeout(600);
   if (throttle > 1) await chats.cdp.send('Emulation.setCPUThrottlingRate', { rate: throttle });
-  const keys = which === 'chat' ? await watchKeys(chats) : null;
+  const [first] = chats.frames;
+  const keys = which === 'chat' && first !== undefined ? await watchKeys(chats.page, first) : null;
   const stop = await startTrace(chats.cdp);
   const streamed = feed(chats, longMarkdown(chars));
-  const typed = keys === null ? null : keys.type(streamed.then(() => undefined));
+  const typed = keys === null ? null : keys.type(streamed);
   const { gaps, longTasks, tookMs } = await streamed;
   await typed;
   const frames = await stop();
@@ -75,47 +76,6 @@ function feed(chats: Chats, answer: string): Promise<{ readonly gaps: number[]; 
     observer.disconnect();
     return { gaps: gaps.slice(1), longTasks, tookMs: Math.round(performance.now() - started) };
   }, { answer, charsPerSecond: TOKENS_PER_SECOND * CHARS_PER_TOKEN, frameMs: FRAME_MS });
-}
-
-interface KeyTimes {
-  /** Types until the stream has ended. */
-  type(ended: Promise<void>): Promise<void>;
-  summary(): Promise<Record<string, unknown>>;
-}
-
-/**
- * Keys typed into the message of the first chat: from the time that the browser gives the key event to the task after the frame that shows its letter. Of that,
- * `waiting` is until a listener runs, and `frame` the time of the frame's work; the rest is the wait for the next frame, of which there are 60 a second.
- */
-async function watchKeys(chats: Chats): Promise<KeyTimes> {
-  const [frame] = chats.frames;
-  if (frame === undefined) throw new Error('there is no chat to type into');
-  await frame.getByRole('textbox', { name: 'Message' }).focus();
-  await frame.evaluate(() => {
-    const keys: { waiting: number; toPaint: number; frame: number }[] = [];
-    Object.assign(globalThis, { keys });
-    window.addEventListener('keydown', (event) => {
-      const waiting = performance.now() - event.timeStamp;
-      requestAnimationFrame(() => {
-        const began = performance.now();
-        const channel = new MessageChannel();
-        channel.port1.addEventListener('message', () => keys.push({ waiting, toPaint: performance.now() - event.timeStamp, frame: performance.now() - began }));
-        channel.port1.start();
-        channel.port2.postMessage(null);
-      });
-    }, { capture: true });
-  });
-  return {
-    type: async (ended) => {
-      const stream = ended.then(() => 'over' as const);
-      const pause = (): Promise<'on'> => new Promise((resolve) => setTimeout(() => resolve('on'), KEY_EVERY_MS));
-      for (let typed = 0; (await Promise.race([stream, pause()])) === 'on'; typed += 1) await chats.page.keyboard.press('abcdefgh '[typed % 9] ?? 'a');
-    },
-    summary: async () => {
-      const keys = await frame.evaluate(() => (globalThis as unknown as { keys: { waiting: number; toPaint: number; frame: number }[] }).keys);
-      return { ...summarise(keys.map((key) => key.toPaint)), waiting: summarise(keys.map((key) => key.waiting)), frameWork: summarise(keys.map((key) => key.frame)) };
-    },
-  };
 }
 
 /** A million tokens in a hundred turns, as fast as frames go: the heap after each tenth, garbage collected, and the most nodes that there were. */
