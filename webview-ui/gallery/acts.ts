@@ -54,7 +54,18 @@ export async function keys(...names: readonly string[]): Promise<void> {
 export async function scrollUp(pixels: number): Promise<void> {
   const log = await find<HTMLElement>('.log');
   await find('.log > .row');
+  await rest(log);
   log.dispatchEvent(new WheelEvent('wheel', { deltaY: -pixels, bubbles: true }));
   log.scrollTop -= pixels;
-  await pause(200);
+  await rest(log);
+}
+
+/** Waits until rows are measured and nothing moves: on a busy machine that takes some frames. */
+async function rest(log: HTMLElement): Promise<void> {
+  for (let still = 0, before = ''; still < 5; ) {
+    await pause(50);
+    const now = `${log.scrollTop} ${log.scrollHeight} ${log.childElementCount}`;
+    still = now === before ? still + 1 : 0;
+    before = now;
+  }
 }
