@@ -69,6 +69,8 @@ async function prompt(place: Place, frame: Frame, words: 'flood' | 'steady', end
 }
 
 async function newChat(window: VSCodeWindow): Promise<Frame> {
+  await window.executeCommand('workbench.action.closeAllEditors');
+  await until('no editor', async () => (await window.tabs()).length === 0);
   await (await window.openView('Sessions')).titleAction('New Session…');
   const frame = await window.chat();
   await frame.getByRole('textbox', { name: 'Message' }).waitFor();
@@ -90,36 +92,48 @@ async function flood(place: Place, window: VSCodeWindow): Promise<Record<string,
   };
 }
 
+/** The times between frames of a page, from `begin` to `end`. */
+function watchGaps(frame: Frame) {
+  return frame.evaluateHandle(() => {
+    let between: number[] = [];
+    let running = true;
+    let before = performance.now();
+    const watch = (): void => {
+      const at = performance.now();
+      between.push(at - before);
+      before = at;
+      if (running) requestAnimationFrame(watch);
+    };
+    requestAnimationFrame(watch);
+    return {
+      begin: () => void (between = []),
+      end: () => {
+        running = false;
+        return between;
+      },
+    };
+  });
+}
+
 async function steady(place: Place, window: VSCodeWindow): Promise<Record<string, unknown>> {
   const frame = await newChat(window);
   const cdp = await window.page.context().newCDPSession(window.page);
   const keys = await watchKeys(window.page, frame);
-  const gaps = await frame.evaluateHandle(() => {
-    const list: number[] = [];
-    let before = performance.now();
-    const watch = (): void => {
-      const at = performance.now();
-      list.push(at - before);
-      before = at;
-      requestAnimationFrame(watch);
-    };
-    requestAnimationFrame(watch);
-    return list;
-  });
+  const gaps = await watchGaps(frame);
   const hostBefore = cpuOf(window.extensionHostPid);
   const asked = prompt(place, frame, 'steady', STEADY.end);
   await until('the answer to begin', async () => (await frame.locator('[data-kind="text"]').count()) > 0);
   const stop = await startTrace(cdp);
-  const began = await gaps.evaluate((list) => list.length);
+  await gaps.evaluate((watch) => watch.begin());
   await frame.getByRole('textbox', { name: 'Message' }).focus();
   await keys.type(asked);
   const { seen, times } = await asked;
   const frames = await stop();
-  const all = await gaps.jsonValue();
+  const between = await gaps.evaluate((watch) => watch.end());
   await cdp.detach();
   return {
     chars: STEADY.chars, tokensPerSecond: STEADY.piecesPerSecond, writingMs: Math.round(times.last - times.first), lagMs: Math.round(seen - times.last), hostCpuMs: Math.round(cpuOf(window.extensionHostPid) - hostBefore),
-    windowsFrames: frames, frameGapMs: summarise(all.slice(began)), keystrokeToPaintMs: await keys.summary(),
+    windowsFrames: frames, frameGapMs: summarise(between), keystrokeToPaintMs: await keys.summary(),
   };
 }
 
@@ -174,12 +188,13 @@ export async function benchChat(): Promise<Record<string, unknown>> {
     await using code = await start(place);
     const { window } = code;
     await window.openView('Sessions');
-    const idleBefore = await idle(window);
     const opening = await openings(window);
     const replay = await replayed(place, window);
     const flooded = await flood(place, window);
     const streamed = await steady(place, window);
-    return { opening, replay, flood: flooded, steady: streamed, idle: { withoutChat: idleBefore, withChat: await idle(window) } };
+    const withChat = await idle(window);
+    await window.executeCommand('workbench.action.closeAllEditors');
+    return { opening, replay, flood: flooded, steady: streamed, idle: { withChat, withoutChat: await idle(window) } };
   } finally {
     rmSync(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }

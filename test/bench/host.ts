@@ -21,6 +21,7 @@ import { HoldWatch } from './measure.ts';
 
 const DEADLINE_MS = 120_000;
 const FLOODS = 4;
+const IDLE_MS = 10_000;
 
 interface World {
   readonly fleet: Fleet;
@@ -110,6 +111,24 @@ async function replay(world: World): Promise<Record<string, unknown>> {
   };
 }
 
+/** What an open chat costs while nothing happens: processor time of all threads, the store's too, and timers that are asked for. */
+async function idle(): Promise<Record<string, unknown>> {
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  const asked: number[] = [];
+  const original = globalThis.setTimeout;
+  globalThis.setTimeout = Object.assign((...args: Parameters<typeof original>) => {
+    asked.push(Number(args[1] ?? 0));
+    return original(...args);
+  }, original);
+  const before = process.cpuUsage();
+  await new Promise((resolve) => original(resolve, IDLE_MS));
+  const spent = process.cpuUsage(before);
+  globalThis.setTimeout = original;
+  const timers: Record<string, number> = {};
+  for (const ms of asked) timers[`${ms} ms`] = (timers[`${ms} ms`] ?? 0) + 1;
+  return { seconds: IDLE_MS / 1_000, cpuMs: Math.round((spent.user + spent.system) / 1_000), timersAsked: timers, timersHeld: process.getActiveResourcesInfo().filter((each) => each === 'Timeout').length };
+}
+
 function heapMb(): number {
   globalThis.gc?.();
   return Math.round((process.memoryUsage().heapUsed / 1_048_576) * 10) / 10;
@@ -133,9 +152,10 @@ export async function benchHost(): Promise<Record<string, unknown>> {
       await idleTurn(fleet, runtime);
       heaps.push(heapMb());
     }
+    const still = await idle();
     channel.dispose();
     runtime.release();
-    return { replay: replayed, floods, heapMbAfterEachQuarterMillion: heaps };
+    return { replay: replayed, floods, heapMbAfterEachQuarterMillion: heaps, idle: still };
   } finally {
     await fleet[Symbol.asyncDispose]();
     rmSync(root, { recursive: true, force: true });

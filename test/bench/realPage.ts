@@ -57,6 +57,7 @@ export async function watchPages(vscode: VSCodeWindow, words: string | null): Pr
     const noted: { at?: number } = {};
     // Frames of this page read what they look for when they begin.
     localStorage.setItem('bench-words', words ?? '');
+    setTimeout(() => localStorage.removeItem('bench-words'), 5_000);
     window.addEventListener('mousedown', (event) => (noted.at ??= performance.timeOrigin + event.timeStamp), { capture: true, once: true });
     return noted;
   }, words);
@@ -83,12 +84,14 @@ function noteTimes(): void {
   const noted: Noted = {};
   Object.assign(globalThis, { noted });
   const now = (): number => performance.timeOrigin + performance.now();
-  let words = '';
+  let words: string | null = null;
   try {
-    words = localStorage.getItem('bench-words') ?? '';
+    words = localStorage.getItem('bench-words');
   } catch {
     // A frame without storage has no chat in it that could be asked for words.
   }
+  if (words === null) return;
+  const wanted = words;
   const listen = (event: MessageEvent<{ type?: string } | null>): void => {
     if (event.data?.type === 'snapshot') noted.snapshot ??= now();
   };
@@ -97,7 +100,7 @@ function noteTimes(): void {
     window.addEventListener('message', listen, { capture: true });
     const rows = document.querySelectorAll('[role="log"] [role="article"]');
     if (document.querySelector('#root') !== null) noted.ready ??= now();
-    const shown = words === '' ? rows.length > 0 : (rows[rows.length - 1]?.textContent.includes(words) === true || rows[rows.length - 2]?.textContent.includes(words) === true);
+    const shown = wanted === '' ? rows.length > 0 : [...rows].slice(-2).some((row) => row.textContent.includes(wanted));
     if (!shown) return;
     clearInterval(looking);
     requestAnimationFrame(() => setTimeout(() => (noted.painted ??= now())));

@@ -14,7 +14,7 @@ const SLICE = 8_192;
 const SLOW_SHARE = 1 / 8;
 const SLOW_LEAST = 160;
 const SLOW_MOST = 4_000;
-const BACKLOG = 12_000;
+const BACKLOG = 8_000;
 
 interface Chunk {
   readonly element: HTMLElement;
@@ -106,9 +106,9 @@ export class MarkdownView {
     const whole = deadline === Number.POSITIVE_INFINITY;
     while (this.backlogAt < this.backlog.length) {
       const behind = this.backlog.length - this.backlogAt;
-      const share = !whole && behind < BACKLOG && this.context.slow();
-      const size = share ? Math.max(SLOW_LEAST, Math.ceil(behind * SLOW_SHARE), behind - SLOW_MOST) : SLICE;
-      for (const part of stream.push(this.backlog.slice(this.backlogAt, this.backlogAt + size))) this.settle(part, behind < BACKLOG);
+      const share = !whole && behind <= BACKLOG && this.context.slow();
+      const size = share ? shareOf(behind) : behind > BACKLOG ? Math.min(SLICE, behind - BACKLOG) : SLICE;
+      for (const part of stream.push(this.backlog.slice(this.backlogAt, this.backlogAt + size))) this.settle(part, behind <= BACKLOG);
       this.backlogAt += size;
       this.stale = true;
       if (share || performance.now() >= deadline) break;
@@ -259,6 +259,11 @@ export class MarkdownView {
       return block;
     });
   }
+}
+
+/** Characters that a slow frame reads of those that wait. */
+function shareOf(waiting: number): number {
+  return Math.max(SLOW_LEAST, Math.ceil(waiting * SLOW_SHARE), waiting - SLOW_MOST);
 }
 
 /** Sources of chunks that are put away. */
