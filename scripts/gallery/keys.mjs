@@ -157,7 +157,11 @@ export const keyChecks = {
     await open('scene=stopping');
     const status = page.getByRole('status', { name: 'Message status' });
     await status.getByText('Ending its process…').waitFor({ timeout: 2_000 });
-    if (await page.getByRole('button', { name: 'Stop', exact: true }).isEnabled()) return 'it can be pressed again';
+    const stop = page.getByRole('button', { name: 'Stop', exact: true });
+    if ((await stop.getAttribute('aria-busy')) !== 'true') return 'the button does not say that it is under way';
+    if (!(await stop.evaluate((element) => element === document.activeElement))) return 'the button lost the focus';
+    await stop.press('Enter');
+    if ((await asked(page, 'interrupt')).length !== 1) return 'it was asked for again';
     await page.evaluate(() => window.gallery.host.finish('Claude Code did not answer and was killed.'));
     await status.getByText('was killed').waitFor({ timeout: 2_000 });
     await open('scene=stop-refused');
