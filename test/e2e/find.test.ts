@@ -120,6 +120,10 @@ test('case and whole words count where they are asked for', async () => {
 
 test('what the agent says meanwhile is counted, and moves nothing', async () => {
   const chat = await Chat.of(window, TITLE);
+  // Who sends goes to the end, who queues stays: a turn runs while it is read further up.
+  await chat.composer.fill('write 400 words at 20 words per second');
+  await chat.composer.press('Enter');
+  await chat.button('Stop').waitFor();
   await window.runCommand('Find in Chat');
   await box(chat).fill('Report 7:');
   await says(chat, '1 of 1');
@@ -136,6 +140,8 @@ test('what the agent says meanwhile is counted, and moves nothing', async () => 
   await until('the view to rest', async () => at === (at = await place()), { everyMs: 400 });
   await chat.composer.fill('say berth 7 berth 7');
   await chat.composer.press('Enter');
+  await chat.frame.getByRole('group', { name: 'Queued messages' }).getByRole('article').waitFor();
+  await chat.button('Stop').click();
   await until('two more matches at least', async () => Number(/of ([\d,]+)/.exec(await count(chat))?.[1]) >= before + 2, { detail: () => count(chat) });
   await chat.idle();
   expect(await place()).toBe(at);
