@@ -24,6 +24,7 @@ import { sessionEntries } from './session.ts';
 const CONNECTION = 'local-acp-bench-agent';
 const OPENINGS = 5;
 const IDLE_MS = 10_000;
+const SETTLE_MS = 15_000;
 const LONGEST_MS = 180_000;
 
 interface Place {
@@ -172,7 +173,11 @@ async function replayed(place: Place, window: VSCodeWindow): Promise<Record<stri
 
 /** Processor time of the extension host and of the browser's pages over ten seconds in which nothing happens. */
 async function idle(window: VSCodeWindow): Promise<Record<string, unknown>> {
-  await window.page.waitForTimeout(5_000);
+  // What came before is not to be collected meanwhile.
+  const cdp = await window.page.context().newCDPSession(window.page);
+  for (let round = 0; round < 3; round += 1) await cdp.send('HeapProfiler.collectGarbage');
+  await cdp.detach();
+  await window.page.waitForTimeout(SETTLE_MS);
   const browser = await window.page.context().browser()?.newBrowserCDPSession();
   const renderers = async (): Promise<number> => ((await browser?.send('SystemInfo.getProcessInfo'))?.processInfo ?? []).filter((each) => each.type === 'renderer').reduce((sum, each) => sum + each.cpuTime * 1_000, 0);
   const before = [cpuOf(window.extensionHostPid), await renderers()] as const;

@@ -117,7 +117,7 @@ async function idle(): Promise<Record<string, unknown>> {
   const asked: number[] = [];
   const original = globalThis.setTimeout;
   globalThis.setTimeout = Object.assign((...args: Parameters<typeof original>) => {
-    asked.push(Number(args[1] ?? 0));
+    asked.push(args[1] ?? 0);
     return original(...args);
   }, original);
   const before = process.cpuUsage();
