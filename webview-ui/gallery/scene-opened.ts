@@ -61,6 +61,5 @@ export const opened: Record<string, Scene> = {
   'enter-newline': () => session(plain, state(), { config: { enterKey: 'newline', thinking: 'collapsed' }, draft: 'Go on with\nthe report.' }),
   'edit-queued': () => session(plain, running('answering', { outbox: [{ clientId: 'a', text: 'Then write the changelog entry.', attachments: [document1('notes.md', 2_100)], delivery: 'pending', error: null, steer: false }] }), { after: () => press('.outbox-actions [aria-label^="Edit"]') }),
   'long-draft': () => session(plain, state(), { draft: Array.from({ length: 30 }, (_, line) => `Line ${line + 1} of a long message that is being written`).join('\n') }),
-  'reading-back': () => session(many, state(), { after: () => scrollUp(900) }),
   'reading-back-asked': () => session([...many, permission({ command: 'npm publish', diffs: [diff('src/a.ts', '@@ -1 +1 @@\n-a\n+b\n')] })], running('waiting'), { after: () => scrollUp(900) }),
 };
