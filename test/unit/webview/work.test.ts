@@ -57,10 +57,14 @@ test('rows that fall behind get more of the frame, and what came for them is don
   expect(deadlines).toEqual([104, 109, 104]);
 });
 
-test('after a slow frame rows go on once in each, until frames are quick again', () => {
+test('after a slow frame rows go on once in each, and what came for them waits, until frames are quick again', () => {
   const work = new FrameWork();
-  let calls = 0;
-  const view = { work: () => (calls += 1) > 0 };
+  const done: string[] = [];
+  const view = { work: () => done.push('row') > 0 };
+  const rest = (): boolean => {
+    done.push('rest');
+    return false;
+  };
   work.begin(0);
   work.end(3);
   expect(work.slow).toBe(false);
@@ -68,11 +72,13 @@ test('after a slow frame rows go on once in each, until frames are quick again',
   work.end(30);
   expect(work.slow).toBe(true);
   work.begin(33);
-  expect(work.run([view], () => false)).toBe(true);
-  expect(calls).toBe(1);
+  expect(work.run([view], rest)).toBe(true);
+  expect(done.splice(0)).toEqual(['row']);
+  expect(work.run([{ work: () => false }], rest)).toBe(false);
+  expect(done.splice(0)).toEqual(['rest']);
   work.end(36);
   expect(work.slow).toBe(false);
   work.begin(50);
-  expect(work.run([view], () => false)).toBe(true);
-  expect(calls).toBe(3);
+  expect(work.run([view], rest)).toBe(true);
+  expect(done).toEqual(['row', 'row', 'rest']);
 });

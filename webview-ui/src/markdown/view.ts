@@ -14,6 +14,8 @@ const SLICE = 8_192;
 const SLOW_SHARE = 1 / 8;
 const SLOW_LEAST = 160;
 const SLOW_MOST = 4_000;
+/** While frames are slow the open tail is drawn this often: what is finished is drawn once, the tail each time anew. */
+const SLOW_TAIL_MS = 60;
 const BACKLOG = 8_000;
 
 interface Chunk {
@@ -167,7 +169,7 @@ export class MarkdownView {
     } else morph(this.tail, template);
     this.stale = false;
     const cost = performance.now() - started;
-    this.nextTail = cost > 2 ? started + cost * 20 : 0;
+    this.nextTail = cost > 2 ? started + cost * 20 : this.context.slow() ? started + SLOW_TAIL_MS : 0;
     return false;
   }
 

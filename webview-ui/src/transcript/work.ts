@@ -14,7 +14,7 @@ export class FrameWork {
   private began = 0;
   private late = false;
 
-  /** The last frame took long: less is to be drawn in each, or each is slower than the one before, for what came meanwhile. */
+  /** Frames take long: less is to be drawn in each, or each is slower than the one before, for what came meanwhile. */
   get slow(): boolean {
     return this.late;
   }
@@ -28,11 +28,11 @@ export class FrameWork {
     this.late = now - this.began > SLOW_MS;
   }
 
-  /** Goes on with the work of the rows, then with what came for them (`rest`); true while there is more. */
+  /** Goes on with the work of the rows, then with what came for them (`rest`), which waits while frames are slow and rows have more; true while there is more. */
   run(views: Iterable<Working>, rest: (deadline: number) => boolean): boolean {
     let more = false;
     const deadline = this.began + BUDGET_MS;
-    for (const view of views) if (view.work?.(deadline) === true) more = this.late || (view.work(this.began + BUDGET_BEHIND_MS) || more);
-    return rest(deadline) || more;
+    for (const view of views) if (view.work?.(deadline) === true) more = this.slow || (view.work(this.began + BUDGET_BEHIND_MS) || more);
+    return (this.slow && more) || rest(deadline) || more;
   }
 }
