@@ -186,12 +186,15 @@ export class TailMemory {
     return ops;
   }
 
-  /** Lets go of rows far above the end, down to `keep`, as soon as there are more than `most`. Only what stands in the store as it stands here is let go. */
-  release(most: number, keep: number): void {
+  /**
+   * Lets go of rows far above the end: down to `keep` as soon as there are more than `most`, and what stands above the last `chars` characters. Only what stands in the store as it stands
+   * here is let go.
+   */
+  release(most: number, keep: number, chars: number): void {
     const { tops } = this.forest;
-    if (tops.length <= most || this.unasked.size > 0 || this.pending.size > 0) return;
+    if (this.unasked.size > 0 || this.pending.size > 0) return;
     let count = 0;
-    for (const top of tops.slice(0, tops.length - keep)) {
+    for (const top of tops.slice(0, Math.max(tops.length <= most ? 0 : tops.length - keep, beyond(tops, chars)))) {
       if (this.forest.isTreeDirty(top) || this.isAstray(top)) break;
       count += 1;
     }
@@ -230,4 +233,27 @@ export class TailMemory {
     }
     return [...accepted];
   }
+}
+
+/** Rows at the end that stay, however long they are. */
+const LEAST_ROWS = 12;
+
+/** How many of the first rows stand above the last `chars` characters. */
+function beyond(tops: readonly RowNode[], chars: number): number {
+  let held = 0;
+  for (let place = tops.length - 1; place >= 0; place -= 1) {
+    held += charsOf(tops[place]?.row ?? null);
+    if (held > chars && tops.length - place > LEAST_ROWS) return place + 1;
+  }
+  return 0;
+}
+
+function charsOf(row: Row | null): number {
+  if (row === null) return 0;
+  if (row.kind === 'text' || row.kind === 'thinking' || row.kind === 'prompt') return row.text.length;
+  if (row.kind !== 'tool') return 0;
+  let chars = row.output.length;
+  for (const diff of row.diffs) chars += diff.patch.length;
+  for (const child of row.children) chars += charsOf(child);
+  return chars;
 }

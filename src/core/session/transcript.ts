@@ -32,6 +32,8 @@ interface TranscriptOptions {
   readonly tailRows?: number;
   /** Top-level rows that memory may hold before it lets go of the first ones. */
   readonly keepRows?: number;
+  /** Characters of rows that memory may hold before it lets go of the first ones. */
+  readonly keepChars?: number;
 }
 
 /** How long entries are gathered before they are written. */
@@ -40,6 +42,8 @@ const RETRY_MAX_MS = 30_000;
 const STORE_DEADLINE_MS = 30_000;
 /** After as many rounds that miss a row, the store is damaged rather than written to by others. */
 const MOST_MISSES = 5;
+/** A quarter of a million tokens: with 2,000 short rows less than that, and never fewer than the last few rows. */
+const KEEP_CHARS = 1_000_000;
 /** Entries given to the store at once. */
 const PUT_BATCH = 2_000;
 
@@ -208,7 +212,7 @@ class Transcript implements TranscriptView {
       try {
         await this.settle();
         this.failures = 0;
-        this.memory.release(this.mostRows, this.keptRows);
+        this.memory.release(this.mostRows, this.keptRows, this.options.keepChars ?? KEEP_CHARS);
         return true;
       } catch (error) {
         this.failures += 1;

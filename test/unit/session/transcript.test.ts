@@ -26,7 +26,7 @@ interface Bench {
   readonly seen: () => RowOp[];
 }
 const open: TranscriptView[] = [];
-async function bench(options: { store?: MemoryStore; clock?: HandClock; tailRows?: number; keepRows?: number } = {}): Promise<Bench> {
+async function bench(options: { store?: MemoryStore; clock?: HandClock; tailRows?: number; keepRows?: number; keepChars?: number } = {}): Promise<Bench> {
   const { store = new MemoryStore(), clock = new HandClock(), ...rest } = options;
   const view = await createTranscript({ store, session: SESSION, log: silentLogger, clock, ...rest });
   open.push(view);
@@ -308,6 +308,19 @@ describe('rows that are not in memory', () => {
       expect(seen()).toMatchObject([{ op: 'splice', at: 0, remove: 0 }]);
     }
     expect(mirror).toEqual(viewOf(entries));
+  });
+
+  it('leave memory when those after them hold much text, but for the last few, and are read from the store', async () => {
+    const { view } = await bench({ keepChars: 5_000 });
+    const entries = Array.from({ length: 40 }, (_, index) => text(`row${index}`, index, `${index} `.repeat(500)));
+    view.add(entries);
+    await view.flush();
+    expect([view.total, view.start, view.tail.length]).toEqual([40, 28, 12]);
+    expect((await view.rows(0, 40)).rows).toEqual(viewOf(entries));
+    const { view: short } = await bench({ keepChars: 40_000 });
+    short.add(many(40));
+    await short.flush();
+    expect([short.start, short.tail.length]).toEqual([0, 40]);
   });
 
   it('of an agent that left memory take in what still happens in it', async () => {
