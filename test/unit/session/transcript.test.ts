@@ -1,42 +1,13 @@
 import fc from 'fast-check';
-import { afterEach, describe, expect, it } from 'vitest';
-import type { DeltaEntry, Entry } from '../../../src/core/model/entry.ts';
+import { describe, expect, it } from 'vitest';
+import type { Entry } from '../../../src/core/model/entry.ts';
 import type { Row } from '../../../src/core/model/row.ts';
 import { foldRow } from '../../../src/core/session/fold.ts';
-import { createTranscript } from '../../../src/core/session/transcript.ts';
-import type { RowOp, TranscriptView } from '../../../src/core/session/transcript-api.ts';
-import { viewOf } from '../../../src/core/session/view.ts';
-import { createLogger, silentLogger } from '../../../src/core/transport/logger.ts';
+import { createLogger } from '../../../src/core/transport/logger.ts';
 import { HandClock, settle } from './hand-clock.ts';
 import { MemoryDatabase, MemoryStore } from './memory-store.ts';
 import { applyOps, partitioned, randomFrom, runs, SESSION } from './properties.ts';
-
-const base = (row: string, order: number, more: object = {}): Pick<Entry, 'id' | 'row' | 'order' | 'rev' | 'at' | 'turn' | 'parent'> => ({ id: row, row, order: [order], rev: 0, at: order, turn: null, parent: null, ...more });
-const text = (row: string, order: number, value: string, more: object = {}): Entry => ({ ...base(row, order), kind: 'text', text: value, ...more });
-const piece = (row: string, order: number, part: number, value: string, channel: DeltaEntry['channel'] = 'text'): DeltaEntry => ({ ...base(row, order), row, kind: 'delta', id: `${row}/${part}`, channel, part, text: value });
-const call = (row: string, order: number, more: object = {}): Entry => ({ ...base(row, order), kind: 'tool', callId: row, name: 'Bash', verb: 'execute', title: 'ls', input: null, command: null, cwd: null, locations: [], diffs: [], ...more });
-const result = (row: string, order: number, output: string, more: object = {}): Entry => ({ ...base(row, order, { id: `${row}/result` }), kind: 'result', callId: row, status: 'ok', output, exitCode: 0, durationMs: 1, diffs: [], attachments: [], ...more });
-const many = (count: number, from = 0): Entry[] => Array.from({ length: count }, (_, index) => text(`row${from + index}`, from + index, `text ${from + index}`));
-
-interface Bench {
-  readonly store: MemoryStore;
-  readonly clock: HandClock;
-  readonly view: TranscriptView;
-  /** Changes since the last look. */
-  readonly seen: () => RowOp[];
-}
-const open: TranscriptView[] = [];
-async function bench(options: { store?: MemoryStore; clock?: HandClock; tailRows?: number; keepRows?: number; keepChars?: number } = {}): Promise<Bench> {
-  const { store = new MemoryStore(), clock = new HandClock(), ...rest } = options;
-  const view = await createTranscript({ store, session: SESSION, log: silentLogger, clock, ...rest });
-  open.push(view);
-  let ops: RowOp[] = [];
-  view.onChange((more) => ops.push(...more));
-  return { store, clock, view, seen: () => ops.splice(0, ops.length) };
-}
-afterEach(async () => {
-  for (const view of open.splice(0)) await view[Symbol.asyncDispose]();
-});
+import { base, bench, call, many, piece, text } from './transcripts.ts';
 
 describe('opening', () => {
   it('reads the last rows only, however long the session is', async () => {
@@ -190,8 +161,7 @@ describe('writing behind', () => {
     const warnings: string[] = [];
     const store = new MemoryStore();
     const clock = new HandClock();
-    const view = await createTranscript({ store, session: SESSION, log: createLogger((level, line) => void (level === 'warn' && warnings.push(line))), clock });
-    open.push(view);
+    const { view } = await bench({ store, clock, log: createLogger((level, line) => void (level === 'warn' && warnings.push(line))) });
     store.fail = (method) => method === 'put';
     let tries = 0;
     const put = store.put.bind(store);
@@ -263,122 +233,6 @@ describe('writing behind', () => {
     expect(store.dump(SESSION)).toHaveLength(3);
     view.add(many(3, 10));
     expect([view.total, clock.pending]).toEqual([3, 0]);
-  });
-});
-
-describe('rows that are not in memory', () => {
-  it('are let go of far above the end, and read when they are asked for', async () => {
-    const { view, seen } = await bench();
-    const entries = many(5_000);
-    view.add(entries);
-    await view.flush();
-    seen();
-    expect(view.tail.length).toBeLessThanOrEqual(2_000);
-    expect([view.start + view.tail.length, view.total]).toEqual([5_000, 5_000]);
-    expect((await view.rows(0, 5_000)).rows).toEqual(viewOf(entries));
-    expect(await view.row('row7')).toMatchObject({ text: 'text 7' });
-    expect(await view.row('nothing')).toBeNull();
-    view.add(many(1, 5_000));
-    expect(seen()).toMatchObject([{ op: 'splice', at: 5_000, remove: 0, rows: [{ key: 'row5000' }] }]);
-  });
-
-  it('change where they stand', async () => {
-    const { view, seen } = await bench({ tailRows: 10, keepRows: 20 });
-    view.add([...many(100), call('tool', 20.5)]);
-    await view.flush();
-    seen();
-    view.add([result('tool', 20.6, 'late'), text('row30', 30, 'again', { rev: 1 }), text('between', 40.5, 'b')]);
-    await view.flush();
-    expect(seen()).toMatchObject([
-      { op: 'update', at: 21, row: { key: 'tool', status: 'ok', output: 'late' } }, { op: 'update', at: 31, row: { key: 'row30', text: 'again' } },
-      { op: 'splice', at: 42, remove: 0, rows: [{ key: 'between' }] },
-    ]);
-    expect([view.total, view.start + view.tail.length]).toEqual([102, 102]);
-  });
-
-  it('come in at the beginning, page by page, as a history is read', async () => {
-    const { view, seen } = await bench({ keepRows: 40 });
-    const entries = many(400);
-    const mirror: Row[] = [];
-    view.onChange((ops) => applyOps(mirror, ops));
-    for (let end = 400; end > 0; end -= 50) {
-      seen();
-      view.add(entries.slice(end - 50, end));
-      await view.flush();
-      expect(seen()).toMatchObject([{ op: 'splice', at: 0, remove: 0 }]);
-    }
-    expect(mirror).toEqual(viewOf(entries));
-  });
-
-  it('leave memory when those after them hold much text, but for the last few, and are read from the store', async () => {
-    const { view } = await bench({ keepChars: 5_000 });
-    const entries = Array.from({ length: 40 }, (_, index) => text(`row${index}`, index, `${index} `.repeat(500)));
-    view.add(entries);
-    await view.flush();
-    expect([view.total, view.start, view.tail.length]).toEqual([40, 28, 12]);
-    expect((await view.rows(0, 40)).rows).toEqual(viewOf(entries));
-    const { view: short } = await bench({ keepChars: 40_000 });
-    short.add(many(40));
-    await short.flush();
-    expect([short.start, short.tail.length]).toEqual([0, 40]);
-  });
-
-  it('of an agent that left memory take in what still happens in it', async () => {
-    const { view, seen } = await bench({ tailRows: 5, keepRows: 10 });
-    view.add([call('agent', 1), ...many(50, 2)]);
-    await view.flush();
-    seen();
-    view.add([text('inside', 100, 'still at work', { parent: 'agent' })]);
-    expect(seen()).toEqual([]);
-    await view.flush();
-    expect(seen()).toMatchObject([{ op: 'update', at: 0, row: { key: 'agent', children: [{ key: 'inside' }] } }]);
-    expect([view.total, (await view.row('inside'))?.key]).toEqual([51, 'inside']);
-  });
-
-  it('take in rows that stood at the top until their agent came', async () => {
-    const { view } = await bench({ tailRows: 5, keepRows: 10 });
-    view.add([...many(50), text('inside', 10.5, 'early', { parent: 'agent' }), text('inside too', 49.5, 'late', { parent: 'agent' })]);
-    await view.flush();
-    expect(view.total).toBe(52);
-    const mirror = [...(await view.rows(0, 52)).rows];
-    view.onChange((ops) => applyOps(mirror, ops));
-    view.add([call('agent', 10.2)]);
-    await view.flush();
-    expect(view.total).toBe(51);
-    expect(mirror).toEqual((await view.rows(0, 51)).rows);
-    expect(mirror[11]).toMatchObject({ key: 'agent', children: [{ key: 'inside' }, { key: 'inside too' }] });
-  });
-
-  it('give their whole output, from memory or the store', async () => {
-    const { view } = await bench({ tailRows: 1, keepRows: 3 });
-    const output = 'line\n'.repeat(10_000);
-    view.add([call('early', 1), result('early', 1.1, output), ...many(10, 2), call('late', 90), result('late', 91, output)]);
-    await view.flush();
-    for (const key of ['early', 'late']) {
-      expect(await view.output(key)).toBe(output);
-      expect((await view.row(key)) as Row & { outputOmitted: number }).toMatchObject({ outputOmitted: output.length - 16 * 1024 });
-    }
-    expect(await view.output('row5')).toBeNull();
-    expect(await view.output('nothing')).toBeNull();
-  });
-
-  it('are not read for one who does not want them any more', async () => {
-    const { view, store, clock } = await bench({ keepRows: 10 });
-    view.add(many(100));
-    await view.flush();
-    const rows = store.rows.bind(store);
-    store.rows = () => new Promise(() => undefined);
-    const abort = new AbortController();
-    const reading = view.rows(0, 10, { signal: abort.signal });
-    await settle();
-    abort.abort();
-    await expect(reading).rejects.toMatchObject({ name: 'AbortError' });
-    const stuck = view.rows(0, 10);
-    await settle();
-    clock.advance(30_000);
-    await expect(stuck).rejects.toMatchObject({ code: 'store_slow' });
-    store.rows = rows;
-    expect((await view.rows(0, 1)).rows).toHaveLength(1);
   });
 });
 
