@@ -57,7 +57,6 @@ export async function watchPages(vscode: VSCodeWindow, words: string | null): Pr
     const noted: { at?: number } = {};
     // Frames of this page read what they look for when they begin.
     localStorage.setItem('bench-words', words ?? '');
-    setTimeout(() => localStorage.removeItem('bench-words'), 5_000);
     window.addEventListener('mousedown', (event) => (noted.at ??= performance.timeOrigin + event.timeStamp), { capture: true, once: true });
     return noted;
   }, words);
@@ -73,6 +72,7 @@ export async function watchPages(vscode: VSCodeWindow, words: string | null): Pr
       }
       return undefined;
     }, { timeoutMs: 60_000, detail: async () => seen.at(-1) ?? 'nothing' });
+    await vscode.page.evaluate(() => localStorage.removeItem('bench-words'));
     const { at } = await clicked.jsonValue();
     if (at === undefined) throw new Error('no click was seen');
     return { clicked: at, ...times };
