@@ -24,3 +24,4 @@ export type { Connection, ConnectionSpec } from './fleet/connection.ts';
 export { localConnections } from './systems/local/index.ts';
 export * from './systems/local/one-shot/index.ts';
 export * from './systems/happy/index.ts';
+export * from './systems/hebing/index.ts';

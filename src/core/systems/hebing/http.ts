@@ -1,0 +1,184 @@
+import { inspect } from 'node:util';
+import type { Dispatcher } from 'undici';
+import type { CallOptions } from '../../model/backend.ts';
+import type { Clock } from '../../model/context.ts';
+import type { JsonValue } from '../../model/json.ts';
+import { isJsonObject } from '../../model/json.ts';
+import { HttpClient, retryAfter, serverAddress } from '../../transport/http.ts';
+import type { HttpMethod } from '../../transport/http.ts';
+import type { ProxySource } from '../../transport/proxy.ts';
+import { proxyFromEnv } from '../../transport/proxy.ts';
+import { redact } from '../../transport/redact.ts';
+import type { RetryOptions } from '../../transport/retry.ts';
+import { withRetry } from '../../transport/retry.ts';
+import { systemClock } from '../../transport/clock.ts';
+import { HebingAPIError, HebingError, HebingTransportError, invalid, transportError } from './errors.ts';
+
+/** How hebing is reached; the same for callers, workers and sign-ins. */
+export interface HebingHttpOptions {
+  /** http or https, with its path (`…/api/v1`). */
+  readonly baseUrl: string;
+  /** Plain http beyond loopback shows the key to the network. */
+  readonly allowPlainHttp?: boolean | undefined;
+  /** Connections of a caller, such as a test's. It is not closed by us, and no proxy is looked for. */
+  readonly dispatcher?: Dispatcher | undefined;
+  /** The proxies on the way; those of the environment by default. */
+  readonly proxy?: ProxySource | undefined;
+  readonly clock?: Clock | undefined;
+  /** Milliseconds for one request; 30,000 by default. */
+  readonly deadlineMs?: number | undefined;
+  /** How often and how fast failed requests are sent again. */
+  readonly retry?: Pick<RetryOptions, 'tries' | 'baseMs' | 'capMs' | 'random'> | undefined;
+}
+
+interface HebingRequest extends CallOptions {
+  readonly method: HttpMethod;
+  /** Of `paths`. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly json?: JsonValue;
+  readonly deadlineMs?: number | undefined;
+  /** A second request does no second thing, by nature or by an idempotency key: it is sent again when it failed on the way, and after 408, 425, 429, 500, 502, 503 and 504. */
+  readonly idempotent: boolean;
+}
+interface HebingAnswer {
+  /** 200 to 299. */
+  readonly status: number;
+  /** Null for an empty body. */
+  readonly body: JsonValue;
+}
+
+const AGAIN: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
+
+/**
+ * Authorised JSON requests to hebing. The key is in the header of requests to the base URL and nowhere else: redirects are not followed. Rejections are HebingAPIError (a status other
+ * than 2xx), HebingTransportError, HebingError, or the signal's reason.
+ */
+export class HebingHttp implements AsyncDisposable {
+  readonly baseUrl: string;
+  readonly #http: HttpClient;
+  readonly #key: string | null;
+  readonly #clock: Clock;
+  readonly #retry: NonNullable<HebingHttpOptions['retry']>;
+
+  /** `key` null: for signing in, where there is none yet. Throws `plain_http_refused`, `invalid_argument`, `credentials_malformed`. */
+  constructor(key: string | null, options: HebingHttpOptions) {
+    this.baseUrl = hebingAddress(options.baseUrl, options);
+    this.#key = key === null ? null : keyOf(key);
+    this.#clock = options.clock ?? systemClock;
+    this.#retry = options.retry ?? {};
+    this.#http = new HttpClient({
+      allowPlainHttp: options.allowPlainHttp === true, clock: this.#clock, proxy: options.proxy ?? (() => proxyFromEnv(process.env)),
+      ...(options.dispatcher === undefined ? {} : { dispatcher: options.dispatcher }), ...(options.deadlineMs === undefined ? {} : { deadlineMs: options.deadlineMs }),
+    });
+  }
+
+  async request(request: HebingRequest): Promise<HebingAnswer> {
+    const { tries = 3, ...pace } = this.#retry;
+    return withRetry(() => this.#once(request), { ...pace, tries: request.idempotent ? tries : 1, signal: request.signal, clock: this.#clock, classify: mendable });
+  }
+
+  async #once(request: HebingRequest): Promise<HebingAnswer> {
+    const query = new URLSearchParams(request.query).toString();
+    let answer;
+    try {
+      answer = await this.#http.exchange({
+        method: request.method, url: `${this.baseUrl}${request.path}${query === '' ? '' : `?${query}`}`, json: request.json, signal: request.signal,
+        headers: { accept: 'application/json', ...(this.#key === null ? {} : { authorization: `Bearer ${this.#key}` }) },
+        ...(request.deadlineMs === undefined ? {} : { deadlineMs: request.deadlineMs }),
+      });
+    } catch (error) {
+      throw transportError(error);
+    }
+    const text = this.#without(new TextDecoder().decode(answer.body));
+    const body = parsed(text);
+    if (answer.status < 200 || answer.status > 299) throw apiError(answer.status, body === undefined ? text : body, retryAfter(answer.headers.get('retry-after'), this.#clock.now()));
+    if (body === undefined) throw new HebingError('bad_answer', `${this.baseUrl} answered with something that is not JSON. Is it the address of hebing?`);
+    return { status: answer.status, body };
+  }
+
+  /** A server that sends the key back must not bring it into an error or a log. */
+  #without(text: string): string {
+    return this.#key === null ? text : text.replaceAll(this.#key, '[redacted]');
+  }
+
+  toJSON(): { readonly baseUrl: string } {
+    return { baseUrl: this.baseUrl };
+  }
+  [inspect.custom](): string {
+    return `HebingHttp { baseUrl: ${JSON.stringify(this.baseUrl)} }`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#http[Symbol.asyncDispose]();
+  }
+}
+
+/** The base URL as it is used: http or https, no user, query or slash at the end. Throws `invalid_argument`, `plain_http_refused`. */
+export function hebingAddress(text: string, options: { readonly allowPlainHttp?: boolean | undefined } = {}): string {
+  try {
+    return serverAddress(text.trim(), { allowPlainHttp: options.allowPlainHttp === true });
+  } catch (error) {
+    throw transportError(error);
+  }
+}
+
+/** A key as a header can carry it. Throws `credentials_missing`, `credentials_malformed`; neither quotes it. */
+export function keyOf(text: string): string {
+  if (typeof text !== 'string') throw invalid('apiKey is not a text.');
+  const key = text.trim();
+  if (key === '') throw new HebingError('credentials_missing', 'The hebing key is empty.', { personMustAct: true });
+  if (!/^[\x21-\x7e]+$/.test(key)) throw new HebingError('credentials_malformed', 'The hebing key holds characters that no key has. Copy it again.', { personMustAct: true });
+  return key;
+}
+
+/** True for failures where another try may bring what this one did not: the network's, 429 and the passing ones of 5xx. */
+export function isPassing(error: unknown): boolean {
+  if (error instanceof HebingTransportError) return !error.personMustAct;
+  return error instanceof HebingAPIError && AGAIN.has(error.status);
+}
+
+function mendable(error: unknown): { readonly retry: true; readonly afterMs: number | null } | { readonly retry: false } {
+  if (!isPassing(error)) return { retry: false };
+  return { retry: true, afterMs: error instanceof HebingAPIError ? error.retryAfterMs : null };
+}
+
+/** Undefined where it is no JSON; null where it is empty. */
+function parsed(text: string): JsonValue | undefined {
+  if (text.trim() === '') return null;
+  try {
+    return JSON.parse(text) as JsonValue;
+  } catch {
+    return undefined;
+  }
+}
+
+const STATUS_CODES: Readonly<Record<number, string>> = {
+  400: 'bad_request', 401: 'unauthorized', 402: 'payment_required', 403: 'forbidden', 404: 'not_found', 408: 'request_timeout', 409: 'conflict', 410: 'gone', 413: 'too_large',
+  422: 'validation_failed', 428: 'precondition_required', 429: 'rate_limited',
+};
+
+/**
+ * Bodies of both forms, `{code, detail}` and FastAPI's `{detail: {code, message}}`, and of those that stand before hebing: `{detail: text}`, FastAPI's list of what is wrong with a
+ * body, OAuth's `{error, error_description}`, `{message}`.
+ */
+export function apiError(status: number, body: JsonValue, retryAfterMs: number | null = null): HebingAPIError {
+  const own = isJsonObject(body) ? body : {};
+  const inner = isJsonObject(own['detail']) ? own['detail'] : isJsonObject(own['error']) ? own['error'] : {};
+  const code = [own['code'], inner['code'], own['error']].find((one): one is string => typeof one === 'string' && /^[\w.-]{1,64}$/.test(one));
+  const said = [own['detail'], inner['message'], inner['detail'], own['error_description'], own['message'], own['error']].map(wordsOf).find((one) => one !== '' && one !== code) ?? '';
+  return new HebingAPIError(status, code ?? STATUS_CODES[status] ?? (status >= 500 ? 'server_error' : status < 400 ? 'redirected' : 'request_refused'), said, { body, retryAfterMs });
+}
+
+/** One line of at most 500 characters; '' for what has no words. */
+function wordsOf(value: JsonValue | undefined): string {
+  const text = typeof value === 'string' ? value : Array.isArray(value) ? value.map(complaint).filter((one) => one !== '').join('; ') : '';
+  return redact(text).replaceAll(/\p{C}+|\s+/gu, ' ').trim().slice(0, 500);
+}
+
+/** One of FastAPI's list: `{loc: ['body', 'input_payload', 'prompt'], msg}`. */
+function complaint(value: JsonValue): string {
+  if (!isJsonObject(value) || typeof value['msg'] !== 'string') return typeof value === 'string' ? value : '';
+  const place = Array.isArray(value['loc']) ? (value['loc'] as readonly JsonValue[]).filter((one) => typeof one === 'string' || typeof one === 'number').join('.') : '';
+  return place === '' ? value['msg'] : `${place}: ${value['msg']}`;
+}
