@@ -1,6 +1,7 @@
 import type { ChatState, HostMessage, PageRequest } from '../../src/protocol/chat.ts';
 
 export { findPattern } from '../../src/protocol/find.ts';
+export { mentionOf } from '../../src/protocol/mention.ts';
 export type { FindQuery, MatchPlace } from '../../src/protocol/find.ts';
 
 export type { ChatConfig, ChatState, HostMessage, Mention, OutboxView, PageMessage, PageRequest, PatchOp, ReplyValue } from '../../src/protocol/chat.ts';

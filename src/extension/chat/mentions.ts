@@ -2,6 +2,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import type { SessionRuntime } from '../../core/fleet/runtime.ts';
 import type { Mention } from '../../protocol/chat.ts';
+import { mentionOf } from '../../protocol/mention.ts';
 import type { Services } from '../services.ts';
 import { oneLine } from '../tree/text.ts';
 import { findFiles } from './files.ts';
@@ -25,7 +26,7 @@ export async function mentionsFor(services: Services, runtime: SessionRuntime, f
 
 function fileMention(file: string): Mention {
   const cut = file.lastIndexOf('/') + 1;
-  return { kind: 'file', insert: `@${file} `, label: file.slice(cut), detail: file.slice(0, Math.max(0, cut - 1)) };
+  return { kind: 'file', insert: `${mentionOf(file)} `, label: file.slice(cut), detail: file.slice(0, Math.max(0, cut - 1)) };
 }
 
 /** The lines that are selected, by the name that agents understand: `@src/a.ts#L5-10`. */
@@ -36,7 +37,7 @@ function selectionMention(editor: vscode.TextEditor | undefined, folder: string,
   const { start, end } = editor.selection;
   // A selection that ends before the first letter of a line does not hold that line.
   const mark = lineMark(start.line + 1, end.character === 0 && end.line > start.line ? end.line : end.line + 1);
-  return [{ kind: 'selection', insert: `@${file}${mark} `, label: 'Selection', detail: `${file}${mark}` }];
+  return [{ kind: 'selection', insert: `${mentionOf(file, mark)} `, label: 'Selection', detail: `${file}${mark}` }];
 }
 
 async function findSymbols(folder: string, query: string): Promise<Mention[]> {
@@ -53,7 +54,7 @@ async function findSymbols(folder: string, query: string): Promise<Mention[]> {
     const file = location.uri.scheme === 'file' ? below(folder, location.uri.fsPath) : null;
     if (file === null || file.includes('node_modules/') || !name.toLowerCase().includes(letters)) continue;
     const mark = lineMark(location.range.start.line + 1, location.range.end.line + 1);
-    mentions.push({ kind: 'symbol', insert: `@${file}${mark} `, label: oneLine(name, 80), detail: oneLine(containerName === '' ? path.posix.basename(file) : `${containerName} · ${path.posix.basename(file)}`, 120) });
+    mentions.push({ kind: 'symbol', insert: `${mentionOf(file, mark)} `, label: oneLine(name, 80), detail: oneLine(containerName === '' ? path.posix.basename(file) : `${containerName} · ${path.posix.basename(file)}`, 120) });
   }
   // What begins with the letters is likelier meant.
   return mentions.toSorted((one, other) => rank(one, letters) - rank(other, letters)).slice(0, MAX_SYMBOLS);

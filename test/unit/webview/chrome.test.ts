@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decisionButtons, isGiven, readAnswers } from '../../../webview-ui/src/cards/decide.ts';
 import { complete, matchCommands, mentionCandidates, mentions, triggerAt } from '../../../webview-ui/src/chrome/complete.ts';
+import { mentionOf } from '../../../webview-ui/src/types.ts';
 import { draggedPaths, MAX_FILE, MAX_FILES, refusal } from '../../../webview-ui/src/chrome/limits.ts';
 import { announcementOf, changeOf } from '../../../webview-ui/src/model/announce.ts';
 import { noChanges, RowModel } from '../../../webview-ui/src/model/rows.ts';
@@ -57,6 +58,7 @@ describe('completion', () => {
   it.each([
     ['look at @src/re', 15, { kind: 'mention', from: 8, query: 'src/re' }], ['@', 1, { kind: 'mention', from: 0, query: '' }], ['mail@host', 9, null], ['/com', 4, { kind: 'command', from: 0, query: 'com' }], ['say /com', 8, null], ['/com more', 9, null],
     ['(@a', 3, { kind: 'mention', from: 1, query: 'a' }], ['@a b', 4, null],
+    ['see @"my no', 11, { kind: 'mention', from: 4, query: 'my no' }], ['see @"my notes.md" no', 21, null], ['@"a\nb', 5, null],
   ])('%j at %d', (text, caret, trigger) => {
     expect(triggerAt(text, caret)).toEqual(trigger);
   });
@@ -67,6 +69,19 @@ describe('completion', () => {
     if (candidate === undefined || trigger === null) throw new Error('nothing to complete');
     expect(complete('see @re now', 7, trigger, candidate)).toEqual({ text: 'see @src/report.ts now', caret: 19 });
     expect(complete('see @re', 7, trigger, candidate)).toEqual({ text: 'see @src/report.ts ', caret: 19 });
+    const quoted = triggerAt('see @"my no" now', 11);
+    if (quoted === null) throw new Error('nothing to complete');
+    expect(complete('see @"my no" now', 11, quoted, { ...candidate, insert: `${mentionOf('my notes.md')} ` })).toEqual({ text: 'see @"my notes.md" now', caret: 19 });
+  });
+
+  it('names a path so that nothing in it ends the name', () => {
+    expect(['src/a.ts', 'docs/größe/b-1.ts', 'src/'].map((path) => mentionOf(path))).toEqual(['@src/a.ts', '@docs/größe/b-1.ts', '@src/']);
+    expect(['my notes.md', 'app/[id]/page.tsx', 'a(1)', 'don’t.md', 'it\'s.md', '@types/node.d.ts', 'a,b.csv', '資料'].map((path) => mentionOf(path)))
+      .toEqual(['@"my notes.md"', '@"app/[id]/page.tsx"', '@"a(1)"', '@"don’t.md"', '@"it\'s.md"', '@"@types/node.d.ts"', '@"a,b.csv"', '@"資料"']);
+    // The lines stand within the quotes: so Claude Code reads them.
+    expect([mentionOf('src/a.ts', '#L5-10'), mentionOf('my notes.md', '#L5')]).toEqual(['@src/a.ts#L5-10', '@"my notes.md#L5"']);
+    expect(mentionOf('say "hi".md')).toBe('@say "hi".md');
+    for (const path of ['my notes.md', 'app/[id]/page.tsx', '@types/node.d.ts']) expect(mentions(`see ${mentionOf(path)}, please`).filter((part) => part.mention).map((part) => part.text)).toEqual([mentionOf(path)]);
   });
 
   it('finds commands by their letters, those that begin with them first', () => {

@@ -13,13 +13,13 @@ export interface Candidate {
   readonly icon: string;
 }
 
-/** What the cursor stands in: `@…` at the beginning of a word, or `/…` at the beginning of the message. Null for neither. */
+/** What the cursor stands in: `@…` or `@"…` (with spaces) at the beginning of a word, or `/…` at the beginning of the message. Null for neither. */
 export function triggerAt(text: string, caret: number): Trigger | null {
   const before = text.slice(0, caret);
   const command = /^\/([\w:.-]*)$/.exec(before);
   if (command !== null) return { kind: 'command', from: 0, query: command[1] ?? '' };
-  const file = /(?:^|[\s([{"'])@([^\s@"']{0,200})$/.exec(before);
-  return file === null ? null : { kind: 'mention', from: caret - (file[1] ?? '').length - 1, query: file[1] ?? '' };
+  const file = /(?:^|[\s([{"'])(@(?:"([^"\n]{0,200})|([^\s@"']{0,200})))$/.exec(before);
+  return file === null ? null : { kind: 'mention', from: caret - (file[1] ?? '').length, query: file[2] ?? file[3] ?? '' };
 }
 
 /** Commands whose name has the query's letters in order: those that begin with it first, then by name. */
@@ -51,7 +51,9 @@ export function mentionCandidates(mentions: readonly Mention[]): Candidate[] {
 
 /** The message with the candidate in the place of what was typed, and the cursor behind it. */
 export function complete(text: string, caret: number, trigger: Trigger, candidate: Candidate): { readonly text: string; readonly caret: number } {
-  const rest = text.slice(caret);
+  const typed = text.slice(trigger.from, caret);
+  const end = typed.startsWith('@"') && text.charAt(caret) === '"' ? caret + 1 : caret;
+  const rest = text.slice(end);
   const insert = rest.startsWith(' ') ? candidate.insert.trimEnd() : candidate.insert;
   return { text: text.slice(0, trigger.from) + insert + rest, caret: trigger.from + insert.length + (rest.startsWith(' ') ? 1 : 0) };
 }
@@ -60,7 +62,7 @@ export function complete(text: string, caret: number, trigger: Trigger, candidat
 export function mentions(text: string): { readonly text: string; readonly mention: boolean }[] {
   const parts: { text: string; mention: boolean }[] = [];
   let at = 0;
-  for (const match of text.matchAll(/(^|[\s([{"'])(@[^\s@"']*[\w/])|^(\/[\w:.-]+)(?=\s|$)/g)) {
+  for (const match of text.matchAll(/(^|[\s([{"'])(@"[^"\n]+"|@[^\s@"']*[\w/])|^(\/[\w:.-]+)(?=\s|$)/g)) {
     const start = match.index + (match[1]?.length ?? 0);
     if (start > at) parts.push({ text: text.slice(at, start), mention: false });
     at = match.index + match[0].length;

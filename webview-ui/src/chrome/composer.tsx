@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { Button, Icon, isComposing } from '../cards/parts.tsx';
 import { isHeldEnter, KEYS } from '../model/keys.ts';
 import type { ChatPage } from '../page.ts';
+import { mentionOf } from '../types.ts';
 import type { ChatState, PageRequest } from '../types.ts';
 import { readAttachment } from './attach.ts';
 import { complete, mentions } from './complete.ts';
@@ -130,7 +131,7 @@ export function Composer({ page, draft, onReview, onEnterTranscript }: ComposerP
         const paths = draggedPaths(data?.getData('application/vnd.code.uri-list') || data?.getData('text/uri-list') || '', state.folder);
         if (paths.length > 0) {
           const before = draft.text.peek();
-          const next = `${before}${before === '' || before.endsWith(' ') ? '' : ' '}${paths.map((path) => `@${path} `).join('')}`;
+          const next = `${before}${before === '' || before.endsWith(' ') ? '' : ' '}${paths.map((path) => `${mentionOf(path)} `).join('')}`;
           write(next, next.length);
         } else void attach(data?.files ?? []);
       }}
