@@ -101,3 +101,8 @@ export function transportError(error: unknown): Error {
       return error;
   }
 }
+
+/** Throws `invalid_argument` unless it is a number above 0. */
+export function requirePositive(value: unknown, name: string): void {
+  if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) throw invalid(`${name} must be a number above 0.`);
+}

@@ -1,6 +1,5 @@
 import { inspect } from 'node:util';
 import type { Dispatcher } from 'undici';
-import type { CallOptions } from '../../model/backend.ts';
 import type { Clock } from '../../model/context.ts';
 import type { JsonValue } from '../../model/json.ts';
 import { isJsonObject } from '../../model/json.ts';
@@ -24,6 +23,8 @@ export interface HebingHttpOptions {
   readonly dispatcher?: Dispatcher | undefined;
   /** The proxies on the way; those of the environment by default. */
   readonly proxy?: ProxySource | undefined;
+  /** In place of the process's own. */
+  readonly env?: NodeJS.ProcessEnv | undefined;
   readonly clock?: Clock | undefined;
   /** Milliseconds for one request; 30,000 by default. */
   readonly deadlineMs?: number | undefined;
@@ -31,13 +32,14 @@ export interface HebingHttpOptions {
   readonly retry?: Pick<RetryOptions, 'tries' | 'baseMs' | 'capMs' | 'random'> | undefined;
 }
 
-interface HebingRequest extends CallOptions {
+export interface HebingRequest {
   readonly method: HttpMethod;
   /** Of `paths`. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly json?: JsonValue;
   readonly deadlineMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** A second request does no second thing, by nature or by an idempotency key: it is sent again when it failed on the way, and after 408, 425, 429, 500, 502, 503 and 504. */
   readonly idempotent: boolean;
 }
@@ -46,6 +48,8 @@ interface HebingAnswer {
   readonly status: number;
   /** Null for an empty body. */
   readonly body: JsonValue;
+  /** Milliseconds since the epoch by the server's clock (`Date`, whole seconds); null where it does not tell. */
+  readonly serverTime: number | null;
 }
 
 const AGAIN: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
@@ -68,7 +72,7 @@ export class HebingHttp implements AsyncDisposable {
     this.#clock = options.clock ?? systemClock;
     this.#retry = options.retry ?? {};
     this.#http = new HttpClient({
-      allowPlainHttp: options.allowPlainHttp === true, clock: this.#clock, proxy: options.proxy ?? (() => proxyFromEnv(process.env)),
+      allowPlainHttp: options.allowPlainHttp === true, clock: this.#clock, proxy: options.proxy ?? (() => proxyFromEnv(options.env ?? process.env)),
       ...(options.dispatcher === undefined ? {} : { dispatcher: options.dispatcher }), ...(options.deadlineMs === undefined ? {} : { deadlineMs: options.deadlineMs }),
     });
   }
@@ -94,7 +98,8 @@ export class HebingHttp implements AsyncDisposable {
     const body = parsed(text);
     if (answer.status < 200 || answer.status > 299) throw apiError(answer.status, body === undefined ? text : body, retryAfter(answer.headers.get('retry-after'), this.#clock.now()));
     if (body === undefined) throw new HebingError('bad_answer', `${this.baseUrl} answered with something that is not JSON. Is it the address of hebing?`);
-    return { status: answer.status, body };
+    const serverTime = Date.parse(answer.headers.get('date') ?? '');
+    return { status: answer.status, body, serverTime: Number.isNaN(serverTime) ? null : serverTime };
   }
 
   /** A server that sends the key back must not bring it into an error or a log. */

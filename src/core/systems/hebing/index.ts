@@ -1,3 +1,10 @@
+export { HebingClient, isTerminal, NexusClient } from './client.ts';
+export type { HebingCallOptions, HebingClientOptions, HebingLoginOptions, HebingWaitOptions } from './client.ts';
+export { clearCredentials, credentialsFile, findCredentials, HebingCredentials, maskKey, saveCredentials } from './credentials.ts';
+export type { HebingPlaces } from './credentials.ts';
+export { deviceLogin } from './device.ts';
+export type { DeviceLoginOptions, DevicePrompt } from './device.ts';
 export { DeviceFlowError, DeviceFlowTimeout, HebingAPIError, HebingError, HebingTransportError, JobTimeout } from './errors.ts';
+export type { HebingHttpOptions } from './http.ts';
 export { HEBING_URL } from './paths.ts';
 export type { AvailableJob, Bid, Capability, Job, JobEvent, Lease } from './wire.ts';
