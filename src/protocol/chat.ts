@@ -3,7 +3,7 @@ import type { Attachment } from '../core/model/entry.ts';
 import type { Decision } from '../core/model/backend.ts';
 import type { Remedy } from '../core/model/remedy.ts';
 import type { Row } from '../core/model/row.ts';
-import type { Activity, SessionControls, SessionOwner, SessionState, Traits, UsageLimit } from '../core/model/session.ts';
+import type { Activity, SessionControls, SessionOwner, SessionState, Traits, UsageLimit, WaitingPermission } from '../core/model/session.ts';
 import type { Delivery, UsageFigures } from '../core/model/entry.ts';
 import type { FindQuery, MatchPlace } from './find.ts';
 
@@ -57,9 +57,13 @@ export interface ChatState {
   readonly canRun: boolean;
   /** True where a fork can begin at an earlier prompt. Absent: it can not. */
   readonly forksAt?: boolean;
+  /** Requests that wait for the person, wherever in the session they are. Absent: none. */
+  readonly waiting?: readonly WaitingRequest[];
   /** True while the first page of history is still being read. */
   readonly loading: boolean;
 }
+
+type WaitingRequest = Pick<WaitingPermission, 'requestId' | 'ask'>;
 
 export interface ChatConfig {
   readonly enterKey: 'send' | 'newline';
@@ -100,7 +104,9 @@ export type HostMessage =
   /** What the person chose from the palette or by a key. */
   | { readonly type: 'do'; readonly what: PageAction }
   /** Shows a top-level row. */
-  | { readonly type: 'go'; readonly index: number; readonly row: string };
+  | { readonly type: 'go'; readonly index: number; readonly row: string }
+  /** Shows the request of an agent that the person chose in the tree or in a notification. */
+  | { readonly type: 'review'; readonly requestId: string };
 
 export type PageAction = 'find' | 'find-next' | 'find-previous' | 'next-prompt' | 'previous-prompt' | 'stop';
 
@@ -117,7 +123,9 @@ export type ReplyValue =
   | { readonly kind: 'rows'; readonly start: number; readonly total: number; readonly generation: number; readonly rows: readonly Row[] }
   /** Where a row stands; `row` null: there is none. */
   | { readonly kind: 'place'; readonly index: number; readonly row: string | null }
-  | { readonly kind: 'mentions'; readonly mentions: readonly Mention[] };
+  | { readonly kind: 'mentions'; readonly mentions: readonly Mention[] }
+  /** Newest first. `next`: the row before which others are to be asked for; null where there are none. */
+  | { readonly kind: 'prompts'; readonly prompts: readonly string[]; readonly next: string | null };
 
 /** What the page asks for; each is answered by `reply` with the same `request`. */
 export type PageRequest =
@@ -148,7 +156,12 @@ export type PageRequest =
   | { readonly ask: 'prompt'; readonly from: number; readonly step: 1 | -1 }
   /** Where the top-level row stands that a row is or is in: a `place`. */
   | { readonly ask: 'place'; readonly row: string }
-  | { readonly ask: 'run-row'; readonly command: 'copyRow' | 'copyTurn' | 'forkFromHere'; readonly row: string }
+  /** Where the top-level row stands that holds the request of an agent: a `place`. */
+  | { readonly ask: 'request-place'; readonly requestId: string }
+  /** What was asked in this session before a row, or before its end: `prompts`. */
+  | { readonly ask: 'prompts'; readonly before: string | null }
+  /** `rows`: all that a line is folded of, for copyRow. */
+  | { readonly ask: 'run-row'; readonly command: 'copyRow' | 'copyTurn' | 'forkFromHere'; readonly row: string; readonly rows?: readonly string[] }
   /** What `@` and the letters behind it may mean. */
   | { readonly ask: 'mentions'; readonly query: string };
 

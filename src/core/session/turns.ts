@@ -66,6 +66,44 @@ export async function promptFrom(transcript: Rows, from: number, step: 1 | -1, o
   return null;
 }
 
+/** A page of prompts, newest first, and the key of the row before which the next page begins; null where there is none. */
+interface PromptPage {
+  readonly prompts: readonly PromptRow[];
+  readonly next: string | null;
+}
+
+/** What a page of prompts ends at: so many of them, so many characters in them, so many rows looked through for them. */
+const MOST = { prompts: 100, characters: 400_000, rows: 4_000 } as const;
+
+/** Prompts of the session from its end (`before` null), or from before the row `before`; a page may hold none and still have a next one. Rejects when it is aborted. */
+export async function promptsBefore(transcript: Rows & Pick<TranscriptView, 'indexOf'>, before: string | null, options: Options = {}): Promise<PromptPage> {
+  const from = before === null ? transcript.total : await transcript.indexOf(before);
+  const prompts: PromptRow[] = [];
+  if (from === null) return { prompts, next: null };
+  let characters = 0;
+  let seen = 0;
+  for await (const { index, row } of rowsFrom(transcript, from - 1, -1, options)) {
+    seen += 1;
+    if (row.kind === 'prompt') {
+      prompts.push(row);
+      characters += row.text.length;
+    }
+    if (prompts.length >= MOST.prompts || characters >= MOST.characters || seen >= MOST.rows) return { prompts, next: index === 0 ? null : row.key };
+  }
+  return { prompts, next: null };
+}
+
+/** The top-level row that holds the request `requestId` of an agent, looked for from the session's end on; null where it is in none. Rejects when it is aborted. */
+export async function rowOfRequest(transcript: Rows, requestId: string, options: Options = {}): Promise<{ readonly index: number; readonly row: Row } | null> {
+  for await (const found of rowsFrom(transcript, transcript.total - 1, -1, options)) if (holdsRequest(found.row, requestId)) return found;
+  return null;
+}
+
+function holdsRequest(row: Row, requestId: string): boolean {
+  if (row.kind === 'permission') return row.requestId === requestId;
+  return row.kind === 'tool' && row.children.some((child) => holdsRequest(child, requestId));
+}
+
 /** The rows of the turn that the row at `index` is in: its prompt and all that follows up to the next one. Rows before the first prompt are a turn too. */
 export async function rowsOfTurn(transcript: Rows, index: number, options: Options = {}): Promise<readonly Row[]> {
   const rows: Row[] = [];

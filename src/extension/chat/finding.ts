@@ -1,12 +1,12 @@
 import type { Disposable } from '../../core/model/backend.ts';
 import { TranscriptFind } from '../../core/session/find.ts';
 import type { TranscriptView } from '../../core/session/transcript-api.ts';
-import { promptFrom } from '../../core/session/turns.ts';
+import { promptFrom, promptsBefore, rowOfRequest } from '../../core/session/turns.ts';
 import type { HostMessage, PageRequest, ReplyValue } from '../../protocol/chat.ts';
-import { findPattern } from '../../protocol/find.ts';
+import { findPattern, findReach } from '../../protocol/find.ts';
 
 /** What a page asks about the session as a whole. */
-type FindingRequest = Extract<PageRequest, { ask: 'find' | 'find-step' | 'find-end' | 'prompt' | 'place' }>;
+type FindingRequest = Extract<PageRequest, { ask: 'find' | 'find-step' | 'find-end' | 'prompt' | 'prompts' | 'place' | 'request-place' }>;
 
 const DONE: ReplyValue = { kind: 'done', message: null };
 
@@ -38,6 +38,14 @@ export class ChatFinding implements Disposable {
         const found = await promptFrom(this.transcript, body.from, body.step);
         return { kind: 'place', index: found?.index ?? 0, row: found?.row.key ?? null };
       }
+      case 'prompts': {
+        const { prompts, next } = await promptsBefore(this.transcript, body.before);
+        return { kind: 'prompts', prompts: prompts.map((row) => row.text), next };
+      }
+      case 'request-place': {
+        const found = await rowOfRequest(this.transcript, body.requestId);
+        return { kind: 'place', index: found?.index ?? 0, row: found?.row.key ?? null };
+      }
       case 'place': {
         const index = await this.transcript.indexOf(body.row);
         const row = index === null ? undefined : (await this.transcript.rows(index, index + 1)).rows[0];
@@ -60,7 +68,7 @@ export class ChatFinding implements Disposable {
       return;
     }
     const find = new TranscriptFind({
-      transcript: this.transcript, pattern, thinking: this.showsThinking(), from,
+      transcript: this.transcript, pattern, reach: findReach(query), thinking: this.showsThinking(), from,
       onStatus: (status) => this.post({ type: 'find', id, ...status }),
       onPlace: (place) => this.post({ type: 'found', id, place }),
     });

@@ -67,11 +67,13 @@ export async function answerRequest(services: Services, context: RequestContext,
     case 'find-step':
     case 'find-end':
     case 'prompt':
+    case 'prompts':
     case 'place':
+    case 'request-place':
       return context.finding.answer(body);
     case 'run-row':
       // A fork takes the time that the agent takes, and tells of its failure itself.
-      void vscode.commands.executeCommand(commandId(body.command), { key: context.key, row: body.row });
+      void vscode.commands.executeCommand(commandId(body.command), { key: context.key, ...(body.rows === undefined ? { row: body.row } : { rows: body.rows }) });
       return DONE;
     case 'open-diff': {
       const row = await runtime.transcript.row(body.row);

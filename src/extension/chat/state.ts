@@ -42,6 +42,7 @@ export function chatState(fleet: Fleet, runtime: SessionRuntime): ChatState {
     outbox: waitingItems(runtime).map(({ clientId, text, attachments, delivery, error, steer }) => ({ clientId, text, attachments, delivery, error, steer })),
     canRun: !dormant,
     ...(runtime.forksAt && !dormant ? { forksAt: true } : {}),
+    waiting: (session?.waiting ?? []).map(({ requestId, ask }) => ({ requestId, ask })),
     loading: runtime.loading,
   };
 }

@@ -1,7 +1,7 @@
 import type { SessionKey } from '../../core/model/session.ts';
 import type { HostMessage } from '../../protocol/chat.ts';
 
-export type PageOrder = Extract<HostMessage, { type: 'do' | 'go' }>;
+export type PageOrder = Extract<HostMessage, { type: 'do' | 'go' | 'review' }>;
 
 /** One chat tab, as the rest of the extension knows it. */
 export interface ChatTab {

@@ -56,11 +56,19 @@ describe('finding for a page', () => {
     finding.dispose();
   });
 
+  it('tells what was asked, newest first', async () => {
+    const { finding } = await world();
+    expect(await finding.answer({ ask: 'prompts', before: null })).toEqual({ kind: 'prompts', prompts: ['again', 'find me'], next: null });
+    expect(await finding.answer({ ask: 'prompts', before: 'p2' })).toEqual({ kind: 'prompts', prompts: ['find me'], next: null });
+    expect(await finding.answer({ ask: 'prompts', before: 'gone' })).toEqual({ kind: 'prompts', prompts: [], next: null });
+  });
+
   it('tells where prompts and rows stand', async () => {
     const { finding } = await world();
     expect(await finding.answer({ ask: 'prompt', from: 3, step: -1 })).toEqual({ kind: 'place', index: 0, row: 'p1' });
     expect(await finding.answer({ ask: 'prompt', from: 3, step: 1 })).toEqual({ kind: 'place', index: 0, row: null });
     expect(await finding.answer({ ask: 'place', row: 'a1' })).toEqual({ kind: 'place', index: 2, row: 'a1' });
     expect(await finding.answer({ ask: 'place', row: 'gone' })).toEqual({ kind: 'place', index: 0, row: null });
+    expect(await finding.answer({ ask: 'request-place', requestId: 'gone' })).toEqual({ kind: 'place', index: 0, row: null });
   });
 });

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Entry } from '../../../src/core/model/entry.ts';
 import type { TranscriptView } from '../../../src/core/session/transcript-api.ts';
 import { createTranscript } from '../../../src/core/session/transcript.ts';
-import { outlineOf, placeOfPrompt, promptFrom, rowsOfTurn } from '../../../src/core/session/turns.ts';
+import { outlineOf, placeOfPrompt, promptFrom, promptsBefore, rowOfRequest, rowsOfTurn } from '../../../src/core/session/turns.ts';
 import { silentLogger } from '../../../src/core/transport/logger.ts';
 import { HandClock } from './hand-clock.ts';
 import { MemoryStore } from './memory-store.ts';
@@ -53,6 +53,52 @@ describe('where a row stands', () => {
     const added = prompt('late', 5_000, 'now', null);
     transcript.add([added]);
     expect(await transcript.indexOf('late')).toBe(500);
+  });
+});
+
+describe('what was asked', () => {
+  it('is all there, newest first, in pages that end somewhere', async () => {
+    const transcript = await view(session(250));
+    const first = await promptsBefore(transcript, null);
+    expect([first.prompts.length, first.prompts[0]?.key, first.next]).toEqual([100, 'p249', 'p150']);
+    const found = [...first.prompts];
+    for (let { next } = first; next !== null;) {
+      const page = await promptsBefore(transcript, next);
+      found.push(...page.prompts);
+      ({ next } = page);
+    }
+    expect(found.map((row) => row.key)).toEqual(Array.from({ length: 250 }, (_, place) => `p${249 - place}`));
+    expect(await promptsBefore(transcript, 'p0')).toEqual({ prompts: [], next: null });
+    expect(await promptsBefore(transcript, 'gone')).toEqual({ prompts: [], next: null });
+  });
+
+  it('is looked for in so many rows at once, and a page ends with long texts', async () => {
+    const far = await view([prompt('p', 0, 'the only one', null), ...Array.from({ length: 9_000 }, (_, place) => said(`s${place}`, place + 1, 't'))]);
+    const pages = [];
+    for (let next: string | null = null, more = true; more;) {
+      const page = await promptsBefore(far, next);
+      pages.push(page.prompts.length);
+      ({ next } = page);
+      more = next !== null;
+    }
+    expect(pages).toEqual([0, 0, 1]);
+    const long = await view(Array.from({ length: 4 }, (_, place) => prompt(`l${place}`, place, 'x'.repeat(250_000), null)));
+    expect(await promptsBefore(long, null)).toMatchObject({ prompts: [{ key: 'l3' }, { key: 'l2' }], next: 'l2' });
+  });
+});
+
+describe('a request of an agent', () => {
+  const ask = (id: string, order: number, parent: string | null): Entry => ({
+    ...base(id, order, 't0'), parent, kind: 'permission', requestId: `request ${id}`, callId: null, ask: 'tool', tool: 'Bash', title: 'ls', reason: null, input: null, command: 'ls', cwd: null, diffs: [], plan: null, questions: [],
+    options: [], takesReason: false,
+  });
+
+  it('is found far above what is in memory, also within an agent', async () => {
+    const transcript = await view([...session(300), ask('q1', 6, null), ask('q2', 7, 'g0')]);
+    expect(transcript.start).toBeGreaterThan(1_000);
+    expect(await rowOfRequest(transcript, 'request q1')).toMatchObject({ index: 5, row: { key: 'q1' } });
+    expect(await rowOfRequest(transcript, 'request q2')).toMatchObject({ index: 2, row: { key: 'g0' } });
+    expect(await rowOfRequest(transcript, 'another')).toBeNull();
   });
 });
 

@@ -110,8 +110,8 @@ export function Composer({ page, draft, onReview, onEnterTranscript }: ComposerP
       event.preventDefault();
       onEnterTranscript();
     } else if (event.key === 'ArrowUp' && area.selectionStart === 0 && area.selectionEnd === 0 && !event.shiftKey) {
-      if (draft.recall(1)) caretTo.current = 0;
-    } else if (event.key === 'ArrowDown' && draft.recalling && area.selectionStart === area.value.length && draft.recall(-1)) caretTo.current = draft.text.peek().length;
+      void draft.recall(1, () => (caretTo.current = 0));
+    } else if (event.key === 'ArrowDown' && draft.recalling && area.selectionStart === area.value.length) void draft.recall(-1, (recalled) => (caretTo.current = recalled.length));
   };
   const open = completions.open.value;
   return (

@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals';
 import type { ChatPage } from '../page.ts';
 import type { Attachment } from '../types.ts';
+import { PromptHistory } from './history.ts';
 
 const DRAFT_MS = 250;
 const NO_FILES: readonly Attachment[] = [];
@@ -13,7 +14,9 @@ export class Draft {
   private timer: ReturnType<typeof setTimeout> | null = null;
   private saved = '';
   private savedFiles = NO_FILES;
-  private readonly sent: string[] = [];
+  /** What was sent from here, and drafts that something of the history took the place of. */
+  private readonly others: string[] = [];
+  private history: PromptHistory | null = null;
   /** Place in the history, counted from the newest; -1: the person's own text. */
   private place = -1;
   private own = '';
@@ -33,8 +36,15 @@ export class Draft {
   }
 
   set(text: string): void {
+    // A draft that an earlier message stood in for can be had again when that is changed.
+    if (this.recalling && this.own.trim() !== '') this.others.push(this.own);
+    this.put(text);
+  }
+
+  private put(text: string): void {
     this.text.value = text;
     this.place = -1;
+    this.history = null;
     this.flushSoon();
   }
 
@@ -46,7 +56,8 @@ export class Draft {
   flush(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
-    const text = this.text.peek();
+    // An earlier message that is only looked at is no draft.
+    const text = this.recalling ? this.own : this.text.peek();
     const files = this.files.peek();
     if ((text === this.saved && files === this.savedFiles) || this.page.session === '') return;
     this.page.sendDraft(text, files === this.savedFiles ? null : files);
@@ -70,14 +81,14 @@ export class Draft {
     const files = this.files.peek();
     if (text === '' && files.length === 0) return;
     const before = this.text.peek();
-    this.set('');
+    this.put(this.recalling ? this.own : '');
     this.files.value = [];
     this.flush();
     this.page.feedback.value = null;
     // What is said now is seen where it stands; what waits stands over the box anyway.
     if (how === 'send') this.page.onSent();
     if (await this.page.ask({ ask: 'send', text, attachments: files, how })) {
-      if (text !== '') this.sent.push(text);
+      if (text !== '') this.others.push(text);
       return;
     }
     const since = this.text.peek();
@@ -85,26 +96,26 @@ export class Draft {
     this.set(since.trim() === '' ? before : `${before}\n\n${since}`);
   }
 
-  /** One message back (1) or forward (-1) in the history; false when there is none. */
-  recall(step: 1 | -1): boolean {
-    const history = this.history();
-    const next = this.place + step;
-    if (next < -1 || next >= history.length) return false;
-    if (this.place === -1) this.own = this.text.peek();
-    this.text.value = next === -1 ? this.own : (history[next] ?? '');
+  /**
+   * Shows the message before (1) or after (-1) in the history; the draft stands behind the newest. `shown` is called with the text right before it is, which takes a moment where the host has to
+   * be asked; nothing is shown where there is none, or when something was written meanwhile.
+   */
+  async recall(step: 1 | -1, shown: (text: string) => void): Promise<void> {
+    const { place } = this;
+    const next = place + step;
+    if (next < -1) return;
+    const history = (this.history ??= new PromptHistory(this.page, this.others));
+    const text = next === -1 ? this.own : (history.at(next) ?? (await history.reach(next)));
+    if (text === null || this.history !== history || this.place !== place) return;
+    if (place === -1) this.own = this.text.peek();
+    shown(text);
+    this.text.value = text;
     this.place = next;
-    this.flushSoon();
-    return true;
+    // What came meanwhile is there the next time.
+    if (next === -1) this.history = null;
   }
 
   get recalling(): boolean {
     return this.place >= 0;
-  }
-
-  /** Newest first, each once. */
-  private history(): string[] {
-    const texts: string[] = [];
-    for (const span of this.page.rows.spans) for (const row of span.rows) if (row.kind === 'prompt' && row.text.trim() !== '') texts.push(row.text);
-    return [...new Set([...texts, ...this.sent].reverse())];
   }
 }
