@@ -8,3 +8,8 @@ export { DeviceFlowError, DeviceFlowTimeout, HebingAPIError, HebingError, Hebing
 export type { HebingHttpOptions } from './http.ts';
 export { HEBING_URL } from './paths.ts';
 export type { AvailableJob, Bid, Capability, Job, JobEvent, Lease } from './wire.ts';
+export type { WorkerTask } from './heldJob.ts';
+export { Worker } from './worker.ts';
+export type { RunOptions, WorkerOptions } from './worker.ts';
+export { BidRejected, CapabilityNotRegistered, LeaseExpired, SubmitValidationFailed, TaskRunNotFound, WorkerError, WorkerNotEnabled } from './workerErrors.ts';
+export type { JobHandler, JobRef } from './workLoop.ts';
