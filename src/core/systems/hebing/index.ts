@@ -7,6 +7,8 @@ export type { DeviceLoginOptions, DevicePrompt } from './device.ts';
 export { DeviceFlowError, DeviceFlowTimeout, HebingAPIError, HebingError, HebingTransportError, JobTimeout } from './errors.ts';
 export type { HebingHttpOptions } from './http.ts';
 export { HEBING_URL } from './paths.ts';
+export { verifyWebhookSignature } from './webhook.ts';
+export type { WebhookSecrets } from './webhook.ts';
 export type { AvailableJob, Bid, Capability, Job, JobEvent, Lease } from './wire.ts';
 export type { WorkerTask } from './heldJob.ts';
 export { Worker } from './worker.ts';
