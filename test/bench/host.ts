@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { repoRoot } from '../../scripts/setup/index.mjs';
 import { Fleet } from '../../src/core/fleet/fleet.ts';
+import type { Store } from '../../src/core/session/store-api.ts';
 import { openStore } from '../../src/core/session/store/open.ts';
 import { localConnections } from '../../src/core/systems/local/index.ts';
 import { sessionKey } from '../../src/core/model/session.ts';
@@ -25,6 +26,7 @@ const IDLE_MS = 10_000;
 
 interface World {
   readonly fleet: Fleet;
+  readonly store: Store;
   readonly root: string;
   readonly times: string;
 }
@@ -136,7 +138,7 @@ function heapMb(): number {
 
 export async function benchHost(): Promise<Record<string, unknown>> {
   const root = mkdtempSync(path.join(os.tmpdir(), 'pilothouse-bench-'));
-  const world: World = { root, times: path.join(root, 'times.jsonl'), fleet: await makeFleet(root) };
+  const world: World = { root, times: path.join(root, 'times.jsonl'), ...(await makeFleet(root)) };
   const { fleet } = world;
   try {
     await fleet.settled();
@@ -158,16 +160,17 @@ export async function benchHost(): Promise<Record<string, unknown>> {
     return { replay: replayed, floods, heapMbAfterEachQuarterMillion: heaps, idle: still };
   } finally {
     await fleet[Symbol.asyncDispose]();
+    await world.store[Symbol.asyncDispose]();
     rmSync(root, { recursive: true, force: true });
   }
 }
 
-async function makeFleet(root: string): Promise<Fleet> {
+async function makeFleet(root: string): Promise<Pick<World, 'fleet' | 'store'>> {
   const store = await openStore({ directory: path.join(root, 'store'), key: new Uint8Array(32).fill(7), log: silentLogger, clock: systemClock });
   const fleet = new Fleet({ store, log: silentLogger, clock: systemClock, stateDir: path.join(root, 'state') });
   const agents = [{ name: 'Bench Agent', command: process.execPath, args: [path.join(repoRoot, 'test', 'bench', 'agent.ts'), path.join(root, 'times.jsonl'), root], protocol: 'acp' as const }];
   await fleet.setConnections(localConnections({ agents, env: process.env }).filter((each) => each.connectionId === 'local-acp-bench-agent'));
-  return fleet;
+  return { fleet, store };
 }
 
 /** Resolves when the turn is over and its rows are written. */
