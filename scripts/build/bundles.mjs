@@ -1,5 +1,5 @@
 /**
- * What is bundled, and how: the extension (CommonJS, `vscode` external), the threads of the store and of attachments, the core as a library, the CLI and the chat page.
+ * What is bundled, and how: the extension (CommonJS, `vscode` external), the threads of the store, of attachments and of exports, the core as a library, the CLI and the chat page.
  * `vscode` is external for the extension alone: an import of it below src/extension breaks the core's bundle, and so the build.
  */
 import { inlineWorker } from './inline-worker.mjs';
@@ -35,6 +35,7 @@ export function bundles({ root, dist, dev = false }) {
     extension: { ...node, entryPoints: ['src/extension/activate.ts'], outfile: `${dist}/extension.cjs`, format: 'cjs', external: ['vscode'], ...ownUrl },
     'store-worker': { ...node, entryPoints: ['src/core/session/store/worker.ts'], outfile: `${dist}/store-worker.cjs`, format: 'cjs', define: commonJs },
     'attachment-worker': { ...node, entryPoints: ['src/core/systems/happy/crypto/blobWorker.ts'], outfile: `${dist}/attachment-worker.cjs`, format: 'cjs', define: commonJs },
+    'export-worker': { ...node, entryPoints: ['src/extension/export/writingWorker.ts'], outfile: `${dist}/export-worker.cjs`, format: 'cjs', define: commonJs },
     core: { ...node, entryPoints: ['src/core/index.ts'], outfile: `${dist}/core.js`, format: 'esm', banner: { js: requireShim } },
     cli: { ...node, entryPoints: ['src/cli/main.ts'], outfile: `${dist}/cli.js`, format: 'esm', banner: { js: `#!/usr/bin/env node\n${nodeCheck}${requireShim}` } },
     page: {

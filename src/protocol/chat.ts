@@ -140,7 +140,8 @@ export type PageRequest =
   | { readonly ask: 'set'; readonly what: 'model' | 'mode' | 'effort'; readonly id: string }
   | { readonly ask: 'run'; readonly command: 'rename' | 'stop' | 'resume' | 'fork' | 'export' | 'openFolder' | 'manageTrust' | 'signIn' }
   | { readonly ask: 'open-diff'; readonly row: string; readonly index: number }
-  | { readonly ask: 'open-output'; readonly row: string }
+  /** The whole output as a document; at a line of it, from 1, where one is given. */
+  | { readonly ask: 'open-output'; readonly row: string; readonly line: number | null }
   /** The output of a tool row that the wire does not carry, where traits.outputOnRequest: it comes as a patch before the reply. */
   | { readonly ask: 'fetch-output'; readonly row: string }
   | { readonly ask: 'open-attachment'; readonly row: string; readonly index: number }

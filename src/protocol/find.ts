@@ -13,25 +13,39 @@ export interface MatchPlace {
   readonly path: readonly string[];
   /** What it is of the innermost row: `text`, `line`, `command`, `input`, `output`, `diff:<n>`, `items`, `files`, `plan`, `raw`. */
   readonly part: string;
-  /** Which match of its part it is, of how many; from 0. */
+  /** Which match it is of those of its part that the row shows, of how many; from 0. */
   readonly ordinal: number;
   readonly of: number;
+  /** The line of the whole output that it is on, from 1, where the row does not show it; else null. */
+  readonly hiddenLine: number | null;
 }
 
 /** Longest text that is looked for, in characters. */
 export const FIND_MOST = 1_000;
 
+/** White space between two words of a query stands for as much in a text, in characters: the ends of lines with what they are indented by. */
+const GAP = 100;
+
 /**
- * The query as a pattern (global, by code points); null where there is nothing to look for. White space in it stands for any run of white space, so that words are
- * found across the ends of lines.
+ * The query as a pattern (global, by code points); null where there is nothing to look for. White space within it stands for any run of white space up to GAP, so that words are found across the
+ * ends of lines; at its ends for one character of white space.
  */
 export function findPattern(query: FindQuery): RegExp | null {
-  const text = query.text.slice(0, FIND_MOST);
+  const text = textOf(query);
   if (text.trim() === '') return null;
-  const words = text.split(/\s+/u).map((word) => word.replaceAll(/[$()*+./?[\\\]^{|}]/g, String.raw`\$&`)).join(String.raw`\s+`);
-  // White space at the beginning is matched from where it begins only: from within a long run of it, each place would be tried to its end.
-  const from = /^\s/u.test(text) ? String.raw`(?<!\s)` : '';
-  const before = query.wholeWord && /^[\p{L}\p{N}_]/u.test(text) ? String.raw`(?<![\p{L}\p{N}_])` : '';
-  const behind = query.wholeWord && /[\p{L}\p{N}_]$/u.test(text) ? String.raw`(?![\p{L}\p{N}_])` : '';
-  return new RegExp(`${from}${before}${words}${behind}`, query.matchCase ? 'gu' : 'giu');
+  const words = text.trim().split(/\s+/u).map((word) => word.replaceAll(/[$()*+./?[\\\]^{|}]/g, String.raw`\$&`)).join(String.raw`\s{1,${GAP}}`);
+  const end = (there: RegExp, word: RegExp, edge: string): string => (there.test(text) ? String.raw`\s` : query.wholeWord && word.test(text) ? edge : '');
+  const before = end(/^\s/u, /^[\p{L}\p{N}_]/u, String.raw`(?<![\p{L}\p{N}_])`);
+  const behind = end(/\s$/u, /[\p{L}\p{N}_]$/u, String.raw`(?![\p{L}\p{N}_])`);
+  return new RegExp(`${before}${words}${behind}`, query.matchCase ? 'gu' : 'giu');
+}
+
+/** Characters of the longest match of a query's pattern. */
+export function findReach(query: FindQuery): number {
+  const gaps = textOf(query).trim().match(/\s+/gu)?.length ?? 0;
+  return textOf(query).length + gaps * GAP;
+}
+
+function textOf(query: FindQuery): string {
+  return query.text.slice(0, FIND_MOST);
 }

@@ -4,23 +4,36 @@ import os from 'node:os';
 import path from 'node:path';
 import { TranscriptFind } from '../../src/core/session/find.ts';
 import type { FindStatus } from '../../src/core/session/find.ts';
+import { GrowingTexts } from '../../src/core/session/findPart.ts';
+import type { Looking } from '../../src/core/session/findRow.ts';
 import { matchesIn } from '../../src/core/session/findRow.ts';
+import type { Wanted } from '../../src/core/session/matchCounter.ts';
+import type { Row, TextRow, ToolRow } from '../../src/core/model/row.ts';
+import { cutOutput } from '../../src/core/session/cut.ts';
 import { openStore } from '../../src/core/session/store/open.ts';
 import type { TranscriptView } from '../../src/core/session/transcript-api.ts';
 import { createTranscript } from '../../src/core/session/transcript.ts';
 import { systemClock } from '../../src/core/transport/clock.ts';
 import { silentLogger } from '../../src/core/transport/logger.ts';
-import { findPattern } from '../../src/protocol/find.ts';
+import { Slicer } from '../../src/core/transport/slices.ts';
+import { findPattern, findReach } from '../../src/protocol/find.ts';
+import { collectDocument } from '../../src/extension/export/collect.ts';
 import { HoldWatch } from './measure.ts';
 import { sessionEntries } from './session.ts';
 
 /** What is looked for: near the end, at the very beginning, in every turn, and nowhere. */
 const WORDS = { near: 'golden bytes did not move', far: 'Step 0:', everywhere: 'invoice', nowhere: 'no such words' } as const;
 
-function patternOf(text: string): RegExp {
-  const pattern = findPattern({ text, matchCase: false, wholeWord: false });
+function wantedOf(text: string): Wanted {
+  const query = { text, matchCase: false, wholeWord: false };
+  const pattern = findPattern(query);
   if (pattern === null) throw new Error('nothing to look for');
-  return pattern;
+  return { pattern, reach: findReach(query) };
+}
+
+function lookingFor(words: string): Looking {
+  const wanted = wantedOf(words);
+  return { ...wanted, thinking: true, output: () => Promise.resolve(null), growing: new GrowingTexts(wanted), counted: new WeakMap() };
 }
 
 async function search(transcript: TranscriptView, words: string): Promise<Record<string, unknown>> {
@@ -29,7 +42,7 @@ async function search(transcript: TranscriptView, words: string): Promise<Record
   let first: number | null = null;
   const done = Promise.withResolvers<FindStatus>();
   const find = new TranscriptFind({
-    transcript, pattern: patternOf(words), thinking: true, from: transcript.total - 1, onPlace: () => (first ??= Math.round(performance.now() - started)), onStatus: (status) => !status.searching && done.resolve(status),
+    transcript, ...wantedOf(words), thinking: true, from: transcript.total - 1, onPlace: () => (first ??= Math.round(performance.now() - started)), onStatus: (status) => !status.searching && done.resolve(status),
   });
   const { total } = await done.promise;
   const result = { firstMs: first, allMs: Math.round(performance.now() - started), total, ...hold.end() };
@@ -42,8 +55,49 @@ async function atOnce(transcript: TranscriptView, words: string): Promise<Record
   const started = performance.now();
   const { rows } = await transcript.rows(0, transcript.total);
   let total = 0;
-  for (const row of rows) total += matchesIn(row, { pattern: patternOf(words), thinking: true });
+  const looking = lookingFor(words);
+  const atOneGo = new Slicer({ pace: { spent: () => 0, rest: () => Promise.resolve() } });
+  for (const row of rows) total += await matchesIn(row, looking, atOneGo);
   return { allMs: Math.round(performance.now() - started), total, ...hold.end() };
+}
+
+/** Texts of about a million characters in one row, the last one in one line. */
+const HUGE: Readonly<Record<string, string>> = {
+  prose: 'The totals are **computed** in `invoice.ts`, see [the notes](https://example.com/a_b) and snake_case names. '.repeat(9_500).replaceAll('names. ', 'names.\n\n'),
+  unclosed: 'a **bold that never ends '.repeat(40_000),
+  spaces: `${' '.repeat(500_000)}a${' '.repeat(500_000)}`,
+};
+
+async function held(work: () => Promise<unknown>): Promise<Record<string, unknown>> {
+  const hold = new HoldWatch();
+  const started = performance.now();
+  await work();
+  return { ms: Math.round(performance.now() - started), ...hold.end() };
+}
+
+async function hugeRows(): Promise<Record<string, unknown>> {
+  const results: Record<string, unknown> = {};
+  for (const [name, text] of Object.entries(HUGE)) {
+    const row: TextRow = { kind: 'text', key: name, at: null, turn: null, text, streaming: true };
+    const looking = lookingFor('no such words');
+    results[name] = {
+      find: await held(() => matchesIn(row, looking, new Slicer())),
+      findGrown: await held(() => matchesIn({ ...row, text: `${text} and more` }, looking, new Slicer())),
+      ...(await exported(row)),
+    };
+  }
+  const output = 'a line of an output that is long\n'.repeat(300_000);
+  const tool: ToolRow = { kind: 'tool', key: 't', at: null, turn: null, name: 'Bash', verb: 'execute', title: 'make', status: 'ok', input: null, command: 'make', cwd: null, locations: [], diffs: [], ...cutOutput(output), exitCode: 0, durationMs: 1, attachments: [], children: [] };
+  results['output10MB'] = { find: await held(() => matchesIn(tool, { ...lookingFor('no such words'), output: () => Promise.resolve(output) }, new Slicer())) };
+  return results;
+}
+
+async function exported(row: Row): Promise<Record<string, unknown>> {
+  const results: Record<string, unknown> = {};
+  const transcript = { total: 1, rows: () => Promise.resolve({ start: 0, rows: [row] }), output: () => Promise.resolve(null) };
+  const head = { title: 'Bench', agent: 'a', machine: 'm', folder: '/', exportedAt: 0 };
+  for (const kind of ['html', 'markdown', 'json'] as const) results[kind] = await held(() => collectDocument({ transcript, kind, head, signal: new AbortController().signal, onProgress: () => undefined }));
+  return results;
 }
 
 export async function benchFind(entries: number): Promise<Record<string, unknown>> {
@@ -59,6 +113,7 @@ export async function benchFind(entries: number): Promise<Record<string, unknown
     const results: Record<string, unknown> = { entries, rows: transcript.total };
     for (const [name, words] of Object.entries(WORDS)) results[name] = await search(transcript, words);
     results['heapMB'] = Math.round((process.memoryUsage().heapUsed - before) / 1e6);
+    results['hugeRows'] = await hugeRows();
     results['atOnce'] = await atOnce(transcript, WORDS.everywhere);
     await transcript[Symbol.asyncDispose]();
     return results;

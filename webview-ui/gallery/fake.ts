@@ -1,5 +1,5 @@
 import type { Host, KeptState } from '../src/host.ts';
-import type { ChatConfig, ChatState, HostMessage, PageMessage, PageRequest, PatchOp, ReplyValue, Row } from '../src/types.ts';
+import type { ChatConfig, ChatState, HostMessage, MatchPlace, PageMessage, PageRequest, PatchOp, ReplyValue, Row } from '../src/types.ts';
 
 const CONFIG: ChatConfig = { enterKey: 'send', thinking: 'collapsed' };
 
@@ -102,11 +102,17 @@ export class FakeHost implements Host {
     this.listener({ type: 'do', what: 'find' });
   }
 
-  /** The newest search found the first match of this row's text. */
-  found(index: number): void {
+  /** The newest search found a match in this row: the first one of its text unless told. */
+  found(index: number, at: Partial<MatchPlace> = {}): void {
     const search = this.asked.findLast((body) => body.ask === 'find');
     const { key } = this.row(index);
-    if (search !== undefined) this.listener({ type: 'found', id: search.id, place: { index, key, path: [key], part: 'text', ordinal: 0, of: 1 } });
+    if (search !== undefined) this.listener({ type: 'found', id: search.id, place: { index, key, path: [key], part: 'text', ordinal: 0, of: 1, hiddenLine: null, ...at } });
+  }
+
+  /** How the newest search stands. */
+  counted(total: number, position: number | null, searching = false): void {
+    const search = this.asked.findLast((body) => body.ask === 'find');
+    if (search !== undefined) this.listener({ type: 'find', id: search.id, total, position, searching, failed: false });
   }
 
   insert(text: string): void {

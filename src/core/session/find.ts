@@ -1,7 +1,12 @@
 import type { Disposable } from '../model/backend.ts';
 import type { Row } from '../model/row.ts';
+import { isAbort } from '../model/errors.ts';
+import type { Pace } from '../transport/slices.ts';
+import { Slicer } from '../transport/slices.ts';
+import { GrowingTexts } from './findPart.ts';
 import { matchesIn, nthMatch } from './findRow.ts';
-import type { RowMatch } from './findRow.ts';
+import type { Looking, RowMatch } from './findRow.ts';
+import type { Wanted } from './matchCounter.ts';
 import { sameValue } from './sameValue.ts';
 import type { RowOp, TranscriptView } from './transcript-api.ts';
 
@@ -22,10 +27,8 @@ export interface FindPlace extends RowMatch {
   readonly key: string;
 }
 
-interface FindOptions {
-  readonly transcript: Pick<TranscriptView, 'rows' | 'total' | 'onChange'>;
-  /** Global. */
-  readonly pattern: RegExp;
+interface FindOptions extends Wanted {
+  readonly transcript: Pick<TranscriptView, 'rows' | 'total' | 'onChange' | 'output'>;
   /** False: thoughts are not shown, and so not found. */
   readonly thinking: boolean;
   /** Index of the row that the person looks at: the match nearest to it comes first, of two as near the later one. */
@@ -33,12 +36,13 @@ interface FindOptions {
   readonly onStatus: (status: FindStatus) => void;
   /** A match became the current one. */
   readonly onPlace: (place: FindPlace) => void;
+  /** How it shares the event loop; that of the thread unless given. */
+  readonly pace?: Pace;
 }
 
 /** Rows that are read at once. */
 const PAGE = 100;
-/** The longest that the event loop is held, how often the count is told while searching, and how soon changed rows are counted anew; in milliseconds. */
-const SLICE_MS = 8;
+/** How often the count is told while searching, and how soon changed rows are counted anew; in milliseconds. */
 const TELL_MS = 100;
 const AGAIN_MS = 200;
 /** How often rows are counted again that change while they are counted, before they are passed over. */
@@ -53,6 +57,8 @@ const SPREAD = 10_000;
  */
 export class TranscriptFind implements Disposable {
   private readonly options: FindOptions;
+  private readonly looking: Looking;
+  private readonly ending = new AbortController();
   private readonly watching: Disposable;
   private counts: number[];
   /** Index of the row from which it looks outwards. */
@@ -73,7 +79,8 @@ export class TranscriptFind implements Disposable {
 
   constructor(options: FindOptions) {
     this.options = options;
-    const { transcript, from } = options;
+    const { transcript, from, pattern, reach, thinking } = options;
+    this.looking = { pattern, reach, thinking, output: (key) => this.output(key), growing: new GrowingTexts(options), counted: new WeakMap() };
     this.counts = Array.from({ length: transcript.total }, () => -1);
     this.center = Math.max(0, Math.min(from, transcript.total));
     this.watching = transcript.onChange((ops) => this.onOps(ops));
@@ -113,6 +120,7 @@ export class TranscriptFind implements Disposable {
 
   dispose(): void {
     this.disposed = true;
+    this.ending.abort();
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
     this.watching.dispose();
@@ -159,11 +167,12 @@ export class TranscriptFind implements Disposable {
     const row = (await this.read(index, index + 1))?.[0];
     if (row === undefined || this.disposed || moved !== this.moved) return null;
     if (first && this.current !== null) return this.current.place;
-    const match = nthMatch(row, this.options, nth);
-    if (match === null) return null;
-    const { path, part, ordinal, of } = match;
-    const place: FindPlace = { index, key: row.key, path, part, ordinal, of };
-    this.current = { index, key: row.key, nth: match.nth, place };
+    const match = await this.searched((slicer) => nthMatch(row, this.looking, slicer, nth));
+    if (match === null || this.disposed || moved !== this.moved) return null;
+    if (first && this.current !== null) return this.current.place;
+    const { nth: found, ...at } = match;
+    const place: FindPlace = { index, key: row.key, ...at };
+    this.current = { index, key: row.key, nth: found, place };
     this.options.onPlace(place);
     this.tell(this.running);
     return place;
@@ -181,17 +190,39 @@ export class TranscriptFind implements Disposable {
     this.touched.add(touched);
     const rows = await this.read(from, to);
     if (rows === null) this.failed = true;
-    let since = performance.now();
-    for (let index = from; index < to && !this.disposed && moved === this.moved; index += 1) {
-      const row = rows?.[index - from];
-      // What changed meanwhile is counted again; a row that can't be read has nothing to be found.
-      if (this.counts[index] === -1 && !touched.has(index)) this.counts[index] = row === undefined ? 0 : matchesIn(row, this.options);
-      if (performance.now() - since < SLICE_MS) continue;
-      await rest();
-      since = performance.now();
-    }
+    await this.searched(async (slicer) => {
+      for (let index = from; index < to && !this.disposed && moved === this.moved; index += 1) {
+        const row = rows?.[index - from];
+        if (this.counts[index] !== -1 || touched.has(index)) continue;
+        // A row that can't be read has nothing to be found.
+        const count = row === undefined ? 0 : await matchesIn(row, this.looking, slicer);
+        // What changed meanwhile is counted again.
+        if (moved === this.moved && !touched.has(index)) this.counts[index] = count;
+      }
+    });
     this.touched.delete(touched);
     await rest();
+  }
+
+  /** Works in slices; null when the search was ended meanwhile. */
+  private async searched<T>(work: (slicer: Slicer) => Promise<T>): Promise<T | null> {
+    const { signal } = this.ending;
+    if (signal.aborted) return null;
+    try {
+      return await work(new Slicer({ signal, pace: this.options.pace }));
+    } catch (error) {
+      if (signal.aborted && isAbort(error)) return null;
+      throw error;
+    }
+  }
+
+  private async output(key: string): Promise<string | null> {
+    try {
+      return await this.options.transcript.output(key);
+    } catch {
+      this.failed = true;
+      return null;
+    }
   }
 
   private async read(start: number, end: number): Promise<readonly Row[] | null> {

@@ -1,46 +1,84 @@
+import { plainInline } from './plainInline.ts';
+
+/** Where in a markdown text one stands: the text before it was read. */
+export interface PlainPlace {
+  /** Characters of the source before it. */
+  readonly at: number;
+  /** The mark that the open fence began with; null outside of one. */
+  readonly fence: string | null;
+  /** True within a line. */
+  readonly within: boolean;
+}
+
+interface PlainPiece {
+  readonly text: string;
+  readonly next: PlainPlace;
+  /** True where text that comes at the source's end changes nothing of this piece. */
+  readonly settled: boolean;
+}
+
+/** The beginning of a text. */
+export const START: PlainPlace = { at: 0, fence: null, within: false };
+
+/** Characters of a source that are read in one step. */
+export const PIECE = 32_768;
 /** Marks of markdown at the beginning of a line: headings, quotes, list items, task boxes. */
 const LINE_MARKS = /^[ \t]*(?:>[ \t]?)*(?:#{1,6}[ \t]+|(?:[-+*]|\d{1,9}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?)?/;
-/** Emphasis about words, with its end within reach; stars and underscores that stand alone or within words are text. */
-const EMPHASIS = /(?<![\p{L}\p{N}*_~])(\*{1,3}|_{1,3}|~~)(?=\S)([^\n]{0,1000}?\S)\1(?![\p{L}\p{N}*_~])/gu;
-const STRONG = /\*\*(?=\S)([^*\n]{0,1000}?\S)\*\*/g;
+const ANY_MARK = /[#*_`~[\]>|\\+-]|\d[.)]/;
 
 /**
- * A markdown text about as a person reads it, for searching: without the marks of emphasis, code, links, lists, headings and tables. Lines of fences stay as they are.
- * It reads line by line in time that grows with the text, and knows less than a parser: what it takes for text is found, never hidden.
+ * A markdown text about as a person reads it, for searching: without the marks of emphasis, code, links, lists, headings and tables. Lines of fences stay as they are. It comes in pieces of whole
+ * lines, a longer line in parts, each from at most PIECE characters of the source, in time that grows with the text; it knows less than a parser: what it takes for text is found, never hidden.
  */
-export function plainMarkdown(source: string): string {
-  if (!/[#*_`~[\]>|\\+-]|\d[.)]/.test(source)) return source;
-  const lines: string[] = [];
-  let fence: string | null = null;
-  for (const line of source.split('\n')) {
-    const mark = /^[ \t>]*(`{3,}|~{3,})([^\n]*)$/.exec(line);
-    if (fence !== null) {
-      if (mark !== null && mark[1]?.startsWith(fence) === true && (mark[2] ?? '').trim() === '') fence = null;
-      else lines.push(line);
-    } else if (mark !== null && !(mark[1]?.startsWith('`') === true && mark[2]?.includes('`') === true)) fence = mark[1] ?? '```';
-    else lines.push(plainLine(line));
+export function* plainPieces(source: string, from: PlainPlace = START): Generator<PlainPiece, void> {
+  let { at, fence, within } = from;
+  while (at < source.length) {
+    const settled = source.length - at > PIECE;
+    const end = settled ? at + pieceOf(source.slice(at, at + PIECE)) : source.length;
+    const lines = source.slice(at, end).split('\n');
+    let text = '';
+    for (const [place, line] of lines.entries()) {
+      const last = place === lines.length - 1;
+      if (last && line === '') break;
+      const begins = place > 0 || !within;
+      const mark = begins ? fenceOf(line, fence) : null;
+      if (mark === null) text += `${fence === null ? plainLine(line, begins, !last || !settled) : line}${last ? '' : '\n'}`;
+      else fence = fence === null ? mark : null;
+    }
+    at = end;
+    within = lines.at(-1) !== '';
+    yield { text, next: { at, fence, within }, settled };
   }
-  return lines.join('\n');
 }
 
-function plainLine(line: string): string {
-  if (!/[#*_`~[\]>|\\+-]|\d[.)]/.test(line)) return line;
-  const text = line.replace(LINE_MARKS, '');
-  if (/^[ \t]*\|?[ \t]*:?-{2,}[-:| \t]*$/.test(text) || /^[ \t]*(?:[-*_][ \t]*){3,}$/.test(text)) return '';
-  // Code spans are kept as they are: what stands between backticks is no emphasis.
-  return text.includes('`') ? text.split(/`+/).map((part, place) => (place % 2 === 1 ? part : plainPart(part))).join('') : plainPart(text);
+/** How much of the first characters of a longer text makes a piece: whole lines; of a longer line as many whole words. */
+export function pieceOf(head: string): number {
+  const lines = head.lastIndexOf('\n') + 1;
+  if (lines > 0) return lines;
+  const words = head.lastIndexOf(' ') + 1;
+  if (words > head.length / 2) return words;
+  const code = head.charCodeAt(head.length - 1);
+  return code >= 0xd800 && code <= 0xdbff ? head.length - 1 : head.length;
 }
 
-function plainPart(text: string): string {
-  let part = text;
-  if (part.includes('](')) part = part.replaceAll(/!?\[([^[\]\n]{0,500})\]\([^()\s]{0,2000}(?:\s{1,9}"[^"\n]{0,500}")?\)/g, '$1');
-  if (/[*_~]/.test(part)) part = part.replaceAll(EMPHASIS, '$2').replaceAll(STRONG, '$1').replaceAll(EMPHASIS, '$2');
-  if (part.includes('\\')) part = part.replaceAll(/\\([!-/:-@[-`{-~])/g, '$1');
-  // Cell by cell: a pattern that begins with white space takes the square of a long run of it.
-  return part.includes('|') ? cells(part) : part;
+/** The mark of a line that opens a fence, or that closes the open one; null for all others. */
+function fenceOf(line: string, open: string | null): string | null {
+  const [, mark = null, info = ''] = /^[ \t>]*(`{3,}|~{3,})([^\n]*)$/.exec(line) ?? [];
+  if (mark === null) return null;
+  if (open !== null) return mark.startsWith(open) && info.trim() === '' ? mark : null;
+  return mark.startsWith('`') && info.includes('`') ? null : mark;
 }
 
-function cells(part: string): string {
-  const all = part.split('|');
-  return all.map((cell, place) => (place === 0 ? cell.trimEnd() : place === all.length - 1 ? cell.trimStart() : cell.trim())).join(' ');
+function plainLine(line: string, begins: boolean, ends: boolean): string {
+  if (!ANY_MARK.test(line)) return line;
+  const text = begins ? line.replace(LINE_MARKS, '') : line;
+  const bare = text.trim();
+  if (begins && ends && (/^\|?[ \t]*:?--[-:| \t]*$/.test(bare) || /^(?:[-*_][ \t]*){3,}$/.test(bare))) return '';
+  const plain = plainInline(text);
+  return begins && text.startsWith('|') ? cells(plain) : plain;
+}
+
+/** Cell by cell: a pattern that begins with white space takes the square of a long run of it. */
+function cells(row: string): string {
+  return row.split('|').map((cell) => cell.trim()).join(' ');
 }

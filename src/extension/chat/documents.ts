@@ -31,9 +31,10 @@ export class ReadOnlyDocuments implements vscode.TextDocumentContentProvider, vs
     return uri;
   }
 
-  async open(name: string, text: string): Promise<void> {
+  /** Opens a document of that name and text; at a line of it, from 1, where one is given. */
+  async open(name: string, text: string, line: number | null = null): Promise<void> {
     const document = await vscode.workspace.openTextDocument(this.add(name, text));
-    await vscode.window.showTextDocument(document, { preview: true });
+    await vscode.window.showTextDocument(document, { preview: true, ...(line === null ? {} : { selection: document.lineAt(Math.min(line, document.lineCount) - 1).range }) });
   }
 
   /** Opens VS Code's diff editor on a change of a file, whole where both sides are known, else on the changed parts. */

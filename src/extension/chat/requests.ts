@@ -86,7 +86,7 @@ export async function answerRequest(services: Services, context: RequestContext,
     case 'open-output': {
       const output = await runtime.transcript.output(body.row);
       if (output === null) throw new PilothouseError('not_found', 'This tool has no output.');
-      await services.documents.open('output.txt', stripAnsi(output));
+      await services.documents.open('output.txt', stripAnsi(output), body.line);
       return DONE;
     }
     case 'fetch-output':

@@ -6,6 +6,7 @@ const TEXT = 2_000_000;
 const text = z.string().max(TEXT);
 const id = z.string().min(1).max(1_000);
 const index = z.number().int().min(0).max(10_000_000);
+const line = z.number().int().min(1).max(10_000_000);
 const step = z.union([z.literal(1), z.literal(-1)]);
 const attachment = z.strictObject({
   name: z.string().min(1).max(500), mediaType: z.string().max(200), size: z.number().int().min(0).nullable(),
@@ -28,10 +29,10 @@ const request = z.discriminatedUnion('ask', [
   z.strictObject({ ask: z.literal('set'), what: z.enum(['model', 'mode', 'effort']), id }),
   z.strictObject({ ask: z.literal('run'), command: z.enum(['rename', 'stop', 'resume', 'fork', 'export', 'openFolder', 'manageTrust', 'signIn']) }),
   z.strictObject({ ask: z.literal('open-diff'), row: id, index }),
-  z.strictObject({ ask: z.literal('open-output'), row: id }),
+  z.strictObject({ ask: z.literal('open-output'), row: id, line: line.nullable() }),
   z.strictObject({ ask: z.literal('fetch-output'), row: id }),
   z.strictObject({ ask: z.literal('open-attachment'), row: id, index }),
-  z.strictObject({ ask: z.literal('open-file'), path: z.string().min(1).max(10_000), line: z.number().int().min(1).max(10_000_000).nullable() }),
+  z.strictObject({ ask: z.literal('open-file'), path: z.string().min(1).max(10_000), line: line.nullable() }),
   z.strictObject({ ask: z.literal('open-link'), href: z.string().min(1).max(8_000) }),
   z.strictObject({ ask: z.literal('insert-code'), text }),
   z.strictObject({ ask: z.literal('copy'), text }),

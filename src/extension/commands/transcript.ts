@@ -5,8 +5,7 @@ import type { SessionRuntime } from '../../core/fleet/runtime.ts';
 import { PilothouseError } from '../../core/model/errors.ts';
 import type { Session, SessionKey } from '../../core/model/session.ts';
 import { sessionKey } from '../../core/model/session.ts';
-import type { ExportFormat } from '../../core/session/export.ts';
-import { jsonFormat, markdownFormat, rowMarkdown, rowsMarkdown } from '../../core/session/export.ts';
+import { rowMarkdown, rowsMarkdown } from '../../core/session/export.ts';
 import { outlineOf, placeOfPrompt, rowsOfTurn } from '../../core/session/turns.ts';
 import type { OutlineTurn } from '../../core/session/turns.ts';
 import { KeptDraft } from '../chat/kept.ts';
@@ -14,6 +13,7 @@ import type { ChatTab } from '../chat/tabs.ts';
 import type { PageAction } from '../../protocol/chat.ts';
 import type { CommandName } from '../contributions.ts';
 import { collectDocument } from '../export/collect.ts';
+import type { DocumentKind } from '../export/writing.ts';
 import type { Services } from '../services.ts';
 import { agentName, noticeText } from '../tree/text.ts';
 import { Dismissed } from './dismissed.ts';
@@ -26,11 +26,10 @@ import { withRuntime } from './withRuntime.ts';
 /** More than this is not put on the clipboard, in characters. */
 const MOST_COPIED = 20_000_000;
 
-async function formatOf(uri: vscode.Uri): Promise<ExportFormat> {
+function kindOf(uri: vscode.Uri): DocumentKind {
   const ending = path.posix.extname(uri.path).toLowerCase();
-  if (ending === '.json') return jsonFormat;
-  // The renderer is loaded when it is needed.
-  return ending === '.html' || ending === '.htm' ? (await import('../export/html.ts')).htmlFormat : markdownFormat;
+  if (ending === '.json') return 'json';
+  return ending === '.html' || ending === '.htm' ? 'html' : 'markdown';
 }
 
 async function exportTranscript(services: Services, target: unknown): Promise<void> {
@@ -42,7 +41,7 @@ async function exportTranscript(services: Services, target: unknown): Promise<vo
   });
   if (uri === undefined) throw new Dismissed();
   await inProgress('Exporting the transcript', (signal, report) => withRuntime(services, key, async (runtime) => {
-    const text = await wholeSession(services, session, runtime, await formatOf(uri), signal, report);
+    const text = await wholeSession(services, session, runtime, kindOf(uri), signal, report);
     await vscode.workspace.fs.writeFile(uri, text);
   }));
   const choice = await vscode.window.showInformationMessage(noticeText(`Transcript exported to ${path.posix.basename(uri.path)}.`), 'Open');
@@ -50,12 +49,12 @@ async function exportTranscript(services: Services, target: unknown): Promise<vo
 }
 
 /** Every row, once the agent's own record has been read: older rows come in before the ones that are here. */
-async function wholeSession(services: Services, session: Session, runtime: SessionRuntime, format: ExportFormat, signal: AbortSignal, report: (part: number) => void): Promise<Uint8Array> {
+async function wholeSession(services: Services, session: Session, runtime: SessionRuntime, kind: DocumentKind, signal: AbortSignal, report: (part: number) => void): Promise<Uint8Array> {
   await runtime.historyRead();
   const connection = services.fleet.connections().find((each) => each.connectionId === session.connectionId);
   const machine = services.fleet.machines().find((each) => each.id === session.machineId);
   const head = { title: session.title, agent: agentName(session, connection), machine: machine?.name ?? session.machineId, folder: session.folder, exportedAt: Date.now() };
-  return collectDocument({ transcript: runtime.transcript, format, head, signal, onProgress: (done, total) => report(done / Math.max(1, total)) });
+  return collectDocument({ transcript: runtime.transcript, kind, head, signal, onProgress: (done, total) => report(done / Math.max(1, total)) });
 }
 
 /** Shows how far something is, with a way to break it off. */
@@ -125,7 +124,7 @@ async function copyTurn(services: Services, target: unknown): Promise<void> {
 
 async function copyTranscript(services: Services, target: unknown): Promise<void> {
   const { key, session } = await sessionFor(services, named(target), 'Copy which session?');
-  const text = await inProgress('Copying the transcript', (signal, report) => withRuntime(services, key, (runtime) => wholeSession(services, session, runtime, markdownFormat, signal, report)));
+  const text = await inProgress('Copying the transcript', (signal, report) => withRuntime(services, key, (runtime) => wholeSession(services, session, runtime, 'markdown', signal, report)));
   await copy(Buffer.from(text).toString('utf8'), 'Transcript');
 }
 

@@ -1,10 +1,14 @@
+import { PilothouseError } from '../../core/model/errors.ts';
 import type { Row } from '../../core/model/row.ts';
-import type { ExportFormat, ExportHead } from '../../core/session/export.ts';
+import type { ExportHead } from '../../core/session/export.ts';
 import type { TranscriptView } from '../../core/session/transcript-api.ts';
+import { Slicer } from '../../core/transport/slices.ts';
+import type { DocumentKind } from './writing.ts';
+import { WritingThread } from './writingThread.ts';
 
 interface Collecting {
   readonly transcript: Pick<TranscriptView, 'rows' | 'total' | 'output'>;
-  readonly format: ExportFormat;
+  readonly kind: DocumentKind;
   readonly head: ExportHead;
   readonly signal: AbortSignal;
   /** Rows that are done, and how many there are. */
@@ -12,30 +16,28 @@ interface Collecting {
 }
 
 const PAGE = 100;
-/** The longest that the event loop is held, in milliseconds. */
-const SLICE_MS = 8;
 
-/** A whole session as a document, read page by page with the event loop free in between. Rejects when it is aborted. */
-export async function collectDocument({ transcript, format, head, signal, onProgress }: Collecting): Promise<Uint8Array> {
-  const parts: Buffer[] = [Buffer.from(format.head(head))];
+/** A whole session as a document in UTF-8, read page by page and written in a thread of its own. Rejects when it is aborted, and with `export_failed`. */
+export async function collectDocument({ transcript, kind, head, signal, onProgress }: Collecting): Promise<Uint8Array> {
+  signal.throwIfAborted();
+  await using thread = new WritingThread();
+  const slicer = new Slicer({ signal });
+  thread.tell({ ask: 'begin', kind, head });
   let done = 0;
-  let since = performance.now();
   while (done < transcript.total) {
-    signal.throwIfAborted();
     const { rows } = await transcript.rows(done, Math.min(transcript.total, done + PAGE), { signal });
     if (rows.length === 0) break;
     for (const row of rows) {
-      parts.push(Buffer.from(format.row(await withWholeOutput(row, transcript), done === 0)));
-      done += 1;
-      if (performance.now() - since < SLICE_MS) continue;
-      await new Promise((resolve) => setImmediate(resolve));
-      signal.throwIfAborted();
-      since = performance.now();
+      if (slicer.due()) await slicer.rest();
+      thread.tell({ ask: 'row', row: await withWholeOutput(row, transcript) });
     }
+    await thread.ask('page', signal);
+    done += rows.length;
     onProgress(done, transcript.total);
   }
-  parts.push(Buffer.from(format.tail()));
-  return Buffer.concat(parts);
+  const { document } = await thread.ask('end', signal);
+  if (document === null) throw new PilothouseError('export_failed', 'The document came to no end. Try again.');
+  return document;
 }
 
 /** A row with the outputs that rows carry in part put in whole, as far as they are kept. */

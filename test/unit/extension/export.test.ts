@@ -1,9 +1,18 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import * as esbuild from 'esbuild';
+import MarkdownIt from 'markdown-it';
+import { describe, expect, it, vi } from 'vitest';
+import { bundles } from '../../../scripts/build/bundles.mjs';
 import type { Row, ToolRow } from '../../../src/core/model/row.ts';
-import { exportJson, exportMarkdown, jsonFormat, markdownFormat, rowMarkdown, rowsMarkdown } from '../../../src/core/session/export.ts';
+import { exportJson, exportMarkdown, markdownFormat, rowMarkdown, rowsMarkdown } from '../../../src/core/session/export.ts';
 import { turnItem } from '../../../src/extension/commands/turnItem.ts';
 import { collectDocument } from '../../../src/extension/export/collect.ts';
 import { htmlFormat } from '../../../src/extension/export/html.ts';
+import type { DocumentKind } from '../../../src/extension/export/writing.ts';
+import { WritingThread } from '../../../src/extension/export/writingThread.ts';
 
 const head = { title: 'A <b>title</b>', agent: 'Claude Code', machine: 'here', folder: '/home/me', exportedAt: 0 };
 const base = (key: string) => ({ key, at: 0, turn: null });
@@ -103,9 +112,9 @@ describe('an HTML document', () => {
 
 describe('a document of a whole session', () => {
   const transcript = (rows: readonly Row[]) => ({ total: rows.length, rows: (start: number, end: number) => Promise.resolve({ start, rows: rows.slice(start, end) }), output: (key: string) => Promise.resolve(key === 'long' ? 'whole output' : null) });
-  const collect = async (rows: readonly Row[], signal = new AbortController().signal): Promise<{ text: string; seen: [number, number][] }> => {
+  const collect = async (rows: readonly Row[], kind: DocumentKind = 'json', signal = new AbortController().signal): Promise<{ text: string; seen: [number, number][] }> => {
     const seen: [number, number][] = [];
-    const document = await collectDocument({ transcript: transcript(rows), format: jsonFormat, head, signal, onProgress: (...at) => seen.push(at) });
+    const document = await collectDocument({ transcript: transcript(rows), kind, head, signal, onProgress: (...at) => seen.push(at) });
     return { text: Buffer.from(document).toString('utf8'), seen };
   };
 
@@ -122,8 +131,47 @@ describe('a document of a whole session', () => {
     expect((JSON.parse(json) as { rows: unknown[] }).rows).toMatchObject([{ children: [{ kind: 'text' }, { output: 'whole output', outputOmitted: 0 }] }, { output: 'x', outputOmitted: 3 }]);
   });
 
+  it('is written in a thread of its own: nothing is rendered in this one', async () => {
+    const render = vi.spyOn(MarkdownIt.prototype, 'parse');
+    const rows = [prompt('Hello'), text('It is **so**.\n\n'.repeat(60_000)), text('a **bold that never ends '.repeat(1_000))];
+    const { text: document } = await collect(rows, 'html');
+    expect(render).not.toHaveBeenCalled();
+    render.mockRestore();
+    expect(document === html(rows)).toBe(true);
+    expect((await collect(rows, 'markdown')).text === exportMarkdown(head, rows)).toBe(true);
+  });
+
+  it('is written by the bundles as they are shipped, too', async () => {
+    const dist = mkdtempSync(path.join(os.tmpdir(), 'pilothouse-export-'));
+    try {
+      const all = bundles({ root: process.cwd(), dist });
+      const file = path.join(dist, 'collect.cjs');
+      await Promise.all([esbuild.build(all['export-worker'] ?? {}), esbuild.build({ ...all['extension'], entryPoints: ['src/extension/export/collect.ts'], outfile: file })]);
+      const made = createRequire(file)(file) as { readonly collectDocument: typeof collectDocument };
+      const rows = [prompt('Hello'), text('It is **so**.')];
+      const document = await made.collectDocument({ transcript: transcript(rows), kind: 'html', head, signal: new AbortController().signal, onProgress: () => undefined });
+      expect(Buffer.from(document).toString('utf8')).toBe(html(rows));
+    } finally {
+      rmSync(dist, { recursive: true, force: true });
+    }
+  });
+
+  it('says so when the thread fails, and what to do', async () => {
+    await using thread = new WritingThread(new URL('data:text/javascript,setTimeout(()=>{throw new Error("no memory")},20)'));
+    await expect(thread.ask('page', new AbortController().signal)).rejects.toMatchObject({ code: 'export_failed', message: 'The document could not be written. Try again, or export as another kind of file.' });
+  });
+
+  it('ends while it is written, when it is broken off', async () => {
+    const abort = new AbortController();
+    await using thread = new WritingThread();
+    thread.tell({ ask: 'begin', kind: 'html', head });
+    const asked = thread.ask('page', abort.signal);
+    abort.abort();
+    await expect(asked).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
   it('ends when it is broken off', async () => {
-    await expect(collect([text('a')], AbortSignal.abort())).rejects.toThrow();
+    await expect(collect([text('a')], 'json', AbortSignal.abort())).rejects.toThrow();
   });
 });
 

@@ -19,6 +19,8 @@ export class PageFind {
   readonly open = signal(false);
   readonly query = signal<FindQuery>({ text: '', matchCase: false, wholeWord: false });
   readonly status = signal<Status | null>(null);
+  /** Where the current match is, of an output that its row shows in part only; null for a match that can be seen. */
+  readonly hidden = signal<{ readonly row: string; readonly line: number } | null>(null);
   /** Raised each time that the box is to be focused and its text selected. */
   readonly asked = signal(0);
   private readonly page: ChatPage;
@@ -85,13 +87,21 @@ export class PageFind {
       this.status.value = message;
       return;
     }
-    this.place = message.place;
+    const { place } = message;
+    this.place = place;
     const { still } = this;
     this.still = false;
     if (still) return;
+    this.hidden.value = place.hiddenLine === null ? null : { row: place.path.at(-1) ?? place.key, line: place.hiddenLine };
     const list = this.list();
     if (list === null || this.pattern === null || this.marks === null) return;
-    void showMatch({ page: this.page, list, jumps: this.jumps, marks: this.marks, pattern: this.pattern }, message.place);
+    void showMatch({ page: this.page, list, jumps: this.jumps, marks: this.marks, pattern: this.pattern }, place);
+  }
+
+  /** Opens the output that holds the current match, where the chat does not show it. */
+  openHidden(): void {
+    const hidden = this.hidden.peek();
+    if (hidden !== null) void this.page.ask({ ask: 'open-output', ...hidden });
   }
 
   /** After a snapshot: the host may have ended the search with the page that it knew. Who reads elsewhere meanwhile is not taken to a match. */
@@ -112,6 +122,7 @@ export class PageFind {
     this.marks ??= new FindMarks(list.element);
     this.marks.show(this.pattern);
     this.status.value = null;
+    this.hidden.value = null;
     if (this.pattern === null) {
       this.end();
       return;
@@ -125,6 +136,7 @@ export class PageFind {
     window.clearTimeout(this.timer);
     this.marks?.show(null);
     this.pattern = null;
+    this.hidden.value = null;
     this.place = null;
     this.begun = false;
     void this.page.request({ ask: 'find-end' }).catch(() => undefined);

@@ -74,7 +74,8 @@ function regionOf(row: HTMLElement, part: string): HTMLElement {
 }
 
 /** The match that is meant, of those that the page shows of its part: counted from the end where the page shows only that. */
-function pick(row: HTMLElement, { part, ordinal, of }: MatchPlace, pattern: RegExp): Hit | undefined {
+function pick(row: HTMLElement, { part, ordinal, of, hiddenLine }: MatchPlace, pattern: RegExp): Hit | undefined {
+  if (hiddenLine !== null) return undefined;
   const hits = hitsIn(regionOf(row, part), pattern, (element) => element.dataset['row'] !== undefined, awayText);
   const place = part === 'output' && hits.length < of ? hits.length - (of - ordinal) : Math.min(ordinal, hits.length - 1);
   return hits[place];

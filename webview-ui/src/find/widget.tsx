@@ -43,6 +43,18 @@ export function FindWidget({ find }: { readonly find: PageFind }): JSX.Element |
         <button type="button" class="tool-button" aria-label="Next Match" title={`Next Match (${MAC ? '⏎' : 'Enter'})`} disabled={none} onClick={() => find.step(1)}><Icon name="arrow-down" /></button>
         <button type="button" class="tool-button" aria-label="Close Find" title={`Close (${MAC ? '⎋' : 'Escape'})`} onClick={() => find.close()}><Icon name="close" /></button>
       </span>
+      <Hidden find={find} />
+    </div>
+  );
+}
+
+/** Where a match is that the chat does not show, and the way there. */
+function Hidden({ find }: { readonly find: PageFind }): JSX.Element {
+  const hidden = find.hidden.value;
+  return (
+    <div class="find-hidden" role="status" aria-label="Where the match is">
+      {hidden !== null && <span>On line {hidden.line.toLocaleString('en')} of this output, which the chat shows in part.</span>}
+      {hidden !== null && <button type="button" class="text-button" onClick={() => find.openHidden()}>Open Output</button>}
     </div>
   );
 }

@@ -170,7 +170,7 @@ function openParts(context: RowContext, row: ToolRow, fetch: () => void): HTMLEl
     parts.push(element);
     const more = el('div', 'more');
     if (hidden > 0 || row.outputOmitted > 0) more.append(el('span', 'dim', hidden > 0 ? `${plural(hidden, 'line')} above` : 'cut short here'));
-    more.append(button({ label: 'Open Output', text: 'Open Output', className: 'text-button' }, () => void context.page.ask({ ask: 'open-output', row: row.key })));
+    more.append(button({ label: 'Open Output', text: 'Open Output', className: 'text-button' }, () => void context.page.ask({ ask: 'open-output', row: row.key, line: null })));
     parts.push(more);
   }
   if (canFetch(context, row)) parts.push(fetchPart(context, row, fetch));
