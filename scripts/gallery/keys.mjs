@@ -180,4 +180,72 @@ export const keyChecks = {
     await notice.getByText('95 % of the context is used').waitFor({ timeout: 2_000 });
     return same((await asked(page, 'send')).map((each) => [each.text, each.how]), [['/compact', 'send']]);
   },
+  'a row is copied by Ctrl+C where nothing is selected, a folded line with all of its rows': async (page, open) => {
+    await open('scene=turn');
+    await message(page).focus();
+    await page.keyboard.press('Control+c');
+    await page.keyboard.press('Control+ArrowUp');
+    await page.keyboard.press('Control+c');
+    const focused = await page.evaluate(() => document.activeElement?.dataset.row);
+    await page.evaluate(() => getSelection()?.selectAllChildren(document.activeElement));
+    await page.keyboard.press('Control+c');
+    await page.evaluate(() => getSelection()?.removeAllRanges());
+    const group = await page.evaluate(() => {
+      const row = document.querySelector('.log > [data-row^="group:"]');
+      row?.setAttribute('tabindex', '-1');
+      row?.focus();
+      return row?.dataset.row ?? 'no group';
+    });
+    await page.keyboard.press('Control+c');
+    await page.waitForTimeout(50);
+    const [one, folded, ...more] = await asked(page, 'run-row');
+    if (more.length > 0 || !(folded?.rows?.length > 1) || folded.row !== folded.rows[0] || group !== `group:${folded.row}`) return `for ${group} got ${JSON.stringify([folded, ...more])}`;
+    return same(one, { ask: 'run-row', command: 'copyRow', row: focused });
+  },
+  'what waits far above is announced and reached by keys, and the way there is gone once it is in the view': async (page, open) => {
+    await open('scene=waiting-above');
+    const way = page.getByRole('button', { name: 'Waiting for you above' });
+    await way.waitFor({ timeout: 3_000 });
+    const said = await page.getByRole('status', { name: 'Updates' }).textContent();
+    if (!/^Waiting for you above\. .* goes there\./.test(said ?? '')) return `said ${JSON.stringify(said)}`;
+    await message(page).press('Control+Enter');
+    await page.getByRole('group', { name: 'Permission: Bash' }).waitFor({ timeout: 3_000 });
+    await way.waitFor({ state: 'detached', timeout: 3_000 });
+    await page.waitForFunction(() => document.activeElement?.textContent === 'Allow', null, { timeout: 3_000 });
+    await page.keyboard.press('Enter');
+    await page.waitForTimeout(50);
+    return same((await asked(page, 'answer')).map((each) => each.decision.outcome), ['allow']);
+  },
+  'a request that was chosen in the tree is shown, and no answer of it has the focus': async (page, open) => {
+    await open('scene=waiting-above');
+    await page.evaluate(() => {
+      const { host } = window.gallery;
+      host.review(host.row(2).requestId);
+    });
+    await page.getByRole('group', { name: 'Permission: Bash' }).waitFor({ timeout: 3_000 });
+    await page.waitForFunction(() => document.activeElement?.dataset.kind === 'permission', null, { timeout: 3_000 });
+    await page.getByRole('button', { name: 'Waiting for you above' }).waitFor({ state: 'detached', timeout: 3_000 });
+    await page.keyboard.press('End');
+    await page.getByRole('button', { name: 'Waiting for you above' }).waitFor({ timeout: 3_000 });
+    return null;
+  },
+  'every prompt of a long session is had by ArrowUp, those that are not here too': async (page, open) => {
+    await open('scene=long-session&rows=3000');
+    const wanted = await page.evaluate(() => {
+      const { host } = window.gallery;
+      const texts = [];
+      for (let index = host.count - 1; index >= 0; index -= 1) if (host.row(index).kind === 'prompt') texts.push(host.row(index).text);
+      return texts.filter((text, place) => text !== texts[place - 1]);
+    });
+    const box = message(page);
+    await box.focus();
+    const seen = [];
+    for (let press = 0; press < wanted.length; press += 1) {
+      await box.press('ArrowUp');
+      for (let tries = 0; tries < 40 && (await box.inputValue()) === (seen.at(-1) ?? ''); tries += 1) await page.waitForTimeout(10);
+      seen.push(await box.inputValue());
+    }
+    if (wanted.length < 100) return `only ${wanted.length} prompts`;
+    return same(seen, wanted);
+  },
 };

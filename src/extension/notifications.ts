@@ -30,6 +30,9 @@ export class Notifications implements vscode.Disposable {
   }
 
   private async tell(key: SessionKey, { text, action }: Notice): Promise<void> {
-    if ((await vscode.window.showInformationMessage(text, action)) === action) this.services.panels.open(key);
+    if ((await vscode.window.showInformationMessage(text, action)) !== action) return;
+    const chat = this.services.panels.open(key);
+    const [asked] = action === 'Review…' ? (this.services.fleet.session(key)?.waiting ?? []) : [];
+    if (asked !== undefined) chat.tell({ type: 'review', requestId: asked.requestId });
   }
 }

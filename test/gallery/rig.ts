@@ -113,13 +113,14 @@ export async function settled(page: Page, quietMs = 120): Promise<void> {
 /** Makes the page as high as its transcript, so that every row is drawn and none is cut; at most `most` pixels. */
 export async function fit(page: Page, width: number, most = 2_600): Promise<void> {
   for (let round = 0; round < 5; round += 1) {
-    const { height, wanted } = await page.evaluate(() => {
+    const { height, wanted } = await page.evaluate((tallest) => {
       const log = document.querySelector('.log');
-      // A page without rows keeps a height of its own, and so does one that is read further up.
-      const rows = document.querySelector('.jump') === null ? document.querySelectorAll('.log > .row').length : 0;
+      // A page without rows keeps a height of its own, and so does one that is read further up or leads there over more than a picture takes.
+      const further = document.querySelector(log !== null && log.scrollHeight > tallest ? '.jump' : '.jump:not(.above)') !== null;
+      const rows = further ? 0 : document.querySelectorAll('.log > .row').length;
       const over = log === null || rows === 0 ? 0 : Array.from(log.children).reduce((sum, each) => sum + each.getBoundingClientRect().height, 8) - log.clientHeight;
-      return { height: innerHeight, wanted: rows === 0 ? (document.querySelector('.jump') === null ? 480 : 700) : Math.ceil(innerHeight + over) };
-    });
+      return { height: innerHeight, wanted: rows === 0 ? (further ? 700 : 480) : Math.ceil(innerHeight + over) };
+    }, most);
     const next = Math.min(most, Math.max(420, wanted));
     if (next === height && (page.viewportSize()?.width ?? 0) === width) return;
     await page.setViewportSize({ width, height: next });

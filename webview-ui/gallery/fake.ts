@@ -115,6 +115,11 @@ export class FakeHost implements Host {
     if (search !== undefined) this.listener({ type: 'find', id: search.id, total, position, searching, failed: false });
   }
 
+  /** The person chose a request in the tree. */
+  review(requestId: string): void {
+    this.listener({ type: 'review', requestId });
+  }
+
   insert(text: string): void {
     this.listener({ type: 'insert', text });
   }
@@ -158,10 +163,23 @@ export class FakeHost implements Host {
       }
       const value: ReplyValue = body.ask === 'rows'
         ? { kind: 'rows', start: body.start, total: this.total, generation: this.generation, rows: this.slice(body.start, body.end) }
-        : (given ?? (body.ask === 'mentions' ? { kind: 'mentions', mentions: [] } : DONE));
+        : (given ?? (body.ask === 'mentions' ? { kind: 'mentions', mentions: [] } : body.ask === 'prompts' ? this.prompts(body.before) : DONE));
       this.listener({ type: 'reply', request, ok: true, value });
     } catch (error) {
       this.listener({ type: 'reply', request, ok: false, code: 'refused', message: error instanceof Error ? error.message : 'no' });
     }
+  }
+
+  /** Twenty prompts from before a row. */
+  private prompts(before: string | null): ReplyValue {
+    const prompts: string[] = [];
+    let below = before === null;
+    for (let index = this.total - 1; index >= 0; index -= 1) {
+      const row = this.row(index);
+      if (below && row.kind === 'prompt') prompts.push(row.text);
+      if (prompts.length === 20) return { kind: 'prompts', prompts, next: row.key };
+      below ||= row.key === before;
+    }
+    return { kind: 'prompts', prompts, next: null };
   }
 }

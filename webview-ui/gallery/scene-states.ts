@@ -1,6 +1,6 @@
 import type { OutboxView } from '../src/types.ts';
 import { keys, press } from './acts.ts';
-import { figures, notice, prompt, running, state, text, turn } from './make.ts';
+import { figures, notice, permission, prompt, running, state, text, turn } from './make.ts';
 import type { Scene } from './scene.ts';
 import { session } from './scene.ts';
 
@@ -40,6 +40,11 @@ export const states: Record<string, Scene> = {
     await keys('Control+ArrowUp', 'ArrowUp');
   } }),
   'stopped': () => session([...said, turn({ state: 'cancelled', durationMs: 31_000 })], state({ state: 'stopped' })),
+  'waiting-above': () => {
+    const asked = permission({ command: 'git push --tags' });
+    const rows = [prompt('Release it, and write down what you did.'), text('I push the tags first.'), asked, ...Array.from({ length: 260 }, (_, place) => text(`Step ${place + 1} of the release is written down.`))];
+    return session(rows, running('waiting', { state: 'waiting', waiting: [{ requestId: asked.requestId, ask: 'tool' }] }), { answer: (body) => (body.ask === 'request-place' ? { kind: 'place', index: 2, row: asked.key } : null) });
+  },
   stalled: () => session(said, running('stalled')),
   retrying: () => session(said, running('retrying', { connection: 'reconnecting' }, { until: Date.now() + 5_400, detail: '529' })),
   offline: () => session(said, state({ connection: 'offline', connectionDetail: 'build-01 does not answer', state: 'unknown', outbox: [queued('a', 'Go on with the report.', 'queued')] })),

@@ -10,6 +10,7 @@ import { Outbox } from './chrome/outbox.tsx';
 import { UnavailablePage } from './chrome/unavailable.tsx';
 import { FindWidget } from './find/widget.tsx';
 import { KEYS } from './model/keys.ts';
+import { aboveWords } from './model/waiting.ts';
 import type { ChatPage } from './page.ts';
 import { createControl, Transcript } from './transcript/transcript.tsx';
 
@@ -30,7 +31,7 @@ export function App({ page }: { readonly page: ChatPage }): JSX.Element {
       document.removeEventListener('visibilitychange', keep);
     };
   }, [page, draft]);
-  const asking = page.asking.value.length > 0 && page.state.value?.canRun !== false;
+  const asking = page.asking.value.length + page.elsewhere.value.length > 0 && page.state.value?.canRun !== false;
   const gone = page.unavailable.value !== null;
   return (
     <>
@@ -42,6 +43,11 @@ export function App({ page }: { readonly page: ChatPage }): JSX.Element {
           <Transcript page={page} control={control} />
           <Empty page={page} draft={draft} />
           <FindWidget find={control.find} />
+          {control.above.value === 0 || page.state.value?.canRun === false ? null : (
+            <button type="button" class="jump above asking" title={`To what waits for you (${KEYS.send} in an empty message)`} onClick={() => control.review()}>
+              <Icon name="arrow-up" />{aboveWords(control.above.value)}
+            </button>
+          )}
           {control.following.value ? null : (
             <button type="button" class={`jump ${asking ? 'asking' : ''}`} aria-label={asking ? 'Waiting for you: Jump to Latest' : 'Jump to Latest'} title={asking ? `To what waits for you (${KEYS.send} in an empty message)` : 'Jump to Latest (End)'} onClick={() => (asking ? control.review() : control.jumpToLatest())}>
               <Icon name={asking ? 'shield' : 'arrow-down'} />{asking ? 'Waiting for you' : 'Jump to Latest'}

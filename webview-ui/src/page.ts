@@ -2,6 +2,7 @@ import { setFiles, setRoot } from './model/place.ts';
 import { computed, signal } from '@preact/signals';
 import type { CardDraft, Anchor, Host, KeptState } from './host.ts';
 import { announcementOf, changeOf } from './model/announce.ts';
+import { elsewhere } from './model/waiting.ts';
 import { noChanges, RowModel } from './model/rows.ts';
 import type { RowChanges } from './model/rows.ts';
 import type { Attachment, ChatConfig, ChatState, HostMessage, PageRequest, ReplyValue } from './types.ts';
@@ -74,6 +75,8 @@ export class ChatPage {
   readonly turnsHeld = signal(0);
   /** Requests that wait for the person, of the rows that are here, oldest first. */
   readonly asking = signal<readonly string[]>([]);
+  /** Requests that wait for the person, of rows that are not here. */
+  readonly elsewhere = signal<readonly string[]>([]);
   readonly rows = new RowModel();
   /** Outputs that the person asked for, by row. */
   readonly outputs = new Map<string, FetchedOutput>();
@@ -87,7 +90,7 @@ export class ChatPage {
   onFocus: () => void = () => undefined;
   /** Something was sent that is said at once. */
   onSent: () => void = () => undefined;
-  onFinding: (message: Extract<HostMessage, { type: 'find' | 'found' | 'do' | 'go' }>) => void = () => undefined;
+  onFinding: (message: Extract<HostMessage, { type: 'find' | 'found' | 'do' | 'go' | 'review' }>) => void = () => undefined;
   /** Counts the times that folds were opened for a match: what draws by its folds draws anew. */
   readonly opens = signal(0);
 
@@ -108,6 +111,7 @@ export class ChatPage {
     this.anchor = kept?.anchor ?? null;
     this.folds = new Map((kept?.folds ?? []).map((fold) => [fold.slice(1), fold.startsWith('+')]));
     this.cards = new Map(Object.entries(kept?.cards ?? {}));
+    this.rows.onHeld = () => this.look();
     host.onMessage((message) => this.receive(message));
   }
 
@@ -301,6 +305,7 @@ export class ChatPage {
         const before = this.state.value;
         if (before === null) return;
         this.state.value = { ...before, ...message.state };
+        if (message.state.waiting !== undefined) this.lookElsewhere();
         this.announce(changeOf(before, this.state.value));
         return;
       }
@@ -337,6 +342,7 @@ export class ChatPage {
       case 'found':
       case 'do':
       case 'go':
+      case 'review':
         this.onFinding(message);
     }
   }
@@ -353,6 +359,12 @@ export class ChatPage {
     this.rowCount.value = this.rows.total;
     this.turnsHeld.value = this.rows.held === this.rows.total ? turns : 0;
     if (asking.join('\n') !== this.asking.peek().join('\n')) this.asking.value = asking;
+    this.lookElsewhere();
+  }
+
+  private lookElsewhere(): void {
+    const away = elsewhere(this.state.peek()?.waiting ?? [], this.rows.spans);
+    if (away.join('\n') !== this.elsewhere.peek().join('\n')) this.elsewhere.value = away;
   }
 
   private forgetKept(): void {

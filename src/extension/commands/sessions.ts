@@ -30,7 +30,9 @@ export const sessionCommands = {
   newSession,
   openSession: async (services, target) => {
     const { key } = await sessionFor(services, target, 'Open which session?');
-    services.panels.open(key);
+    const node = typeof target === 'string' ? services.tree.node(target) : null;
+    const chat = services.panels.open(key);
+    if (node?.kind === 'permission') chat.tell({ type: 'review', requestId: node.permission.requestId });
   },
   renameSession: async (services, target) => {
     const { key, session } = await sessionFor(services, target, 'Rename which session?');

@@ -128,9 +128,9 @@ it('the first request that waits is known, however much came behind it', () => {
   });
   const model = new RowModel();
   model.reset({ generation: 1, total: 500, start: 300, rows: [text('a'), asks('done', 'allowed'), asks('one', null), ...Array.from({ length: 196 }, () => text('b')), asks('two', null)] });
-  expect(model.firstWaiting()).toEqual({ key: 'one', index: 302 });
+  expect(model.waiting()[0]).toMatchObject({ key: 'one', index: 302 });
   model.apply({ generation: 1, seq: 1, total: 500, ops: [{ op: 'update', at: 302, row: asks('one', 'allowed') }, { op: 'update', at: 499, row: asks('two', 'allowed') }] } as never, noChanges());
-  expect(model.firstWaiting()).toBeNull();
+  expect(model.waiting()).toEqual([]);
 });
 
 describe('what the list shows', () => {

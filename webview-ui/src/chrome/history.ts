@@ -22,7 +22,7 @@ export class PromptHistory {
     const clients = new Set(prompts.map((prompt) => prompt.clientId));
     const waiting = (page.state.peek()?.outbox ?? []).filter((each) => !clients.has(each.clientId)).map((each) => each.text);
     const known = new Set([...prompts.map((prompt) => prompt.text), ...waiting]);
-    this.add([...others.filter((text) => !known.has(text))].reverse());
+    this.add(others.filter((text) => !known.has(text)).reverse());
     this.add(waiting.reverse());
     this.add(prompts.map((prompt) => prompt.text).reverse());
   }

@@ -10,6 +10,8 @@ export const KEYS = {
   /** As the key binding of Interrupt Turn. */
   stop: MAC ? '⌘⎋' : WINDOWS ? 'Alt+Backspace' : 'Ctrl+Escape',
   transcript: MAC ? '⌘↑' : 'Ctrl+UpArrow',
+  /** On a row of the transcript, with nothing selected. */
+  copy: MAC ? '⌘C' : 'Ctrl+C',
   document: MAC ? '⌥F2' : 'Alt+F2',
 } as const;
 

@@ -43,6 +43,8 @@ export function noChanges(): RowChanges {
 export class RowModel {
   total = 0;
   generation = -1;
+  /** Rows were fetched or let go, which the host does not know of. */
+  onHeld: () => void = () => undefined;
   private seq = 0;
   private list: MutableSpan[] = [];
 
@@ -77,14 +79,9 @@ export class RowModel {
     return -1;
   }
 
-  /** The first request here that waits for the person; null where none does. */
-  firstWaiting(): { readonly key: string; readonly index: number } | null {
-    for (const span of this.list) {
-      const found = span.rows.findIndex((row) => row.kind === 'permission' && row.outcome === null);
-      const row = span.rows[found];
-      if (row !== undefined) return { key: row.key, index: span.start + found };
-    }
-    return null;
+  /** The requests here that wait for the person, first to last. */
+  waiting(): readonly { readonly key: string; readonly index: number; readonly requestId: string }[] {
+    return this.list.flatMap((span) => span.rows.flatMap((row, place) => (row.kind === 'permission' && row.outcome === null ? [{ key: row.key, index: span.start + place, requestId: row.requestId }] : [])));
   }
 
   /** Applies one patch and tells what changed in `changes`; otherwise the reason why the page must ask for a snapshot. */
@@ -116,6 +113,7 @@ export class RowModel {
       this.insert({ start: at, rows: reply.rows.slice(at - reply.start, stop - reply.start) });
       at = stop;
     }
+    this.onHeld();
     return true;
   }
 
@@ -132,6 +130,7 @@ export class RowModel {
       }
     }
     this.list = kept;
+    this.onHeld();
   }
 
   /**

@@ -4,10 +4,12 @@ import type { TranscriptList } from './list.ts';
 
 /** How far an arrow scrolls in a row that is higher than the view, in CSS pixels. */
 const STEP = 80;
+/** The most rows that one line is copied as. */
+const MOST_COPIED = 200;
 
 /**
  * The transcript by keys alone. On the log or one of its rows: arrows go from row to row (and through one that is higher than the view), Home and End to the ends of the session,
- * Enter or ArrowRight open what is folded or lead into the row, ArrowLeft folds it. Ctrl+ArrowDown, and Escape wherever it means nothing else, lead to the message.
+ * Enter or ArrowRight open what is folded or lead into the row, ArrowLeft folds it. Ctrl+C copies the row as Markdown where nothing is selected. Ctrl+ArrowDown, and Escape wherever it means nothing else, lead to the message.
  */
 export class TranscriptKeys {
   private readonly page: ChatPage;
@@ -54,8 +56,14 @@ export class TranscriptKeys {
       this.page.onFocus();
       return;
     }
-    if (modified(event) || (target !== log && target.parentElement !== log)) return;
+    if (target !== log && target.parentElement !== log) return;
     const row = target === log ? null : target;
+    if ((event.ctrlKey || event.metaKey) && key.toLowerCase() === 'c' && row !== null && getSelection()?.isCollapsed !== false) {
+      event.preventDefault();
+      this.copy(row);
+      return;
+    }
+    if (modified(event)) return;
     if (down || key === 'ArrowUp') this.step(row, down ? 1 : -1);
     else if (key === 'Home') this.first();
     else if (key === 'End') this.last();
@@ -100,6 +108,21 @@ export class TranscriptKeys {
     const row = this.rows().at(-1);
     if (row === undefined) this.list.element.focus({ preventScroll: true });
     else take(row);
+  }
+
+  /** Its context menu's Copy as Markdown; VS Code says in its status bar that it is done. */
+  private copy(row: HTMLElement): void {
+    const key = row.dataset['row'];
+    const rows = key === undefined ? [] : this.list.rowsOf(key).slice(0, MOST_COPIED);
+    const [first] = rows;
+    if (first === undefined) return;
+    this.page.announce('Copy as Markdown');
+    void this.page.ask({ ask: 'run-row', command: 'copyRow', row: first, ...(rows.length === 1 ? {} : { rows }) });
+  }
+
+  /** Puts the focus on a row, and it into the view. */
+  read(row: HTMLElement): void {
+    this.focus(row);
   }
 
   private open(row: HTMLElement): void {

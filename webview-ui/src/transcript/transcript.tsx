@@ -14,16 +14,21 @@ import type { ChatPage } from '../page.ts';
 import { createItem } from '../rows/index.ts';
 import type { ChatConfig } from '../types.ts';
 import { el } from './dom.ts';
+import { aboveWords } from '../model/waiting.ts';
+import { watchAbove } from './above.ts';
 import { Lazy } from './lazy.ts';
 import { followLinks } from './links.ts';
 import { TranscriptKeys } from './keys.ts';
 import { TranscriptList } from './list.ts';
 import { rowMenus } from './menu.ts';
+import { Reviews } from './reviews.ts';
 import type { RowContext } from './view.ts';
 
 /** What the rest of the page may do with the transcript. */
 interface TranscriptControl {
   readonly following: Signal<boolean>;
+  /** Requests that wait above the view. */
+  readonly above: Signal<number>;
   readonly jumpToLatest: () => void;
   /** Shows the first card that waits and puts the focus on its first answer; false when none waits. */
   readonly review: () => boolean;
@@ -38,14 +43,17 @@ type Finding = Parameters<ChatPage['onFinding']>[0];
 
 export function createControl(page: ChatPage): TranscriptControl & { list: TranscriptList | null; keys: TranscriptKeys | null } {
   const jumps = new Jumps(page, () => control.list);
+  const reviews = new Reviews(page, jumps, () => control);
   const control: TranscriptControl & { list: TranscriptList | null; keys: TranscriptKeys | null } = {
     following: signal(true),
+    above: signal(0),
     list: null,
     keys: null,
     enter: () => control.keys?.enter(),
     find: new PageFind(page, jumps, () => control.list),
     act: (message: Finding): void => {
       if (message.type === 'go') void jumps.toRow(message.index, message.row);
+      else if (message.type === 'review') void reviews.show(message.requestId);
       else if (message.type !== 'do') control.find.receive(message);
       else if (message.what === 'find') control.find.start();
       else if (message.what === 'stop') void page.interrupt();
@@ -53,17 +61,7 @@ export function createControl(page: ChatPage): TranscriptControl & { list: Trans
       else void jumps.toPrompt(message.what === 'next-prompt' ? 1 : -1);
     },
     jumpToLatest: () => control.list?.jumpToLatest(),
-    review: () => {
-      const answerHere = (): HTMLElement | null | undefined => control.list?.element.querySelector<HTMLElement>('.row.waiting .card button.default:not(:disabled), .row.waiting .card input:not(:disabled), .row.waiting .card textarea:not(:disabled)');
-      control.list?.jumpToLatest();
-      const first = page.rows.firstWaiting();
-      // What went on meanwhile has carried it out of the page.
-      if (first !== null && answerHere() === null) control.list?.stand({ ...first, offset: 0 });
-      const answer = answerHere();
-      answer?.scrollIntoView({ block: 'nearest' });
-      answer?.focus({ preventScroll: true });
-      return answer !== undefined && answer !== null;
-    },
+    review: () => reviews.first(),
   };
   return control;
 }
@@ -103,6 +101,10 @@ export function Transcript({ page, control }: TranscriptProps): JSX.Element {
     };
     page.onFinding = (message) => control.act(message);
     page.onSent = () => list.jumpToLatest();
+    watchAbove(page, list, (count, fresh) => {
+      if (fresh) page.announce(`${aboveWords(count)}. ${KEYS.send} in an empty message goes there.`);
+      control.above.value = count;
+    });
     let thinking: ChatConfig['thinking'] = page.config.peek().thinking;
     return page.config.subscribe((config) => {
       if (config.thinking !== thinking) list.refold();
@@ -111,7 +113,7 @@ export function Transcript({ page, control }: TranscriptProps): JSX.Element {
   }, [page]);
   return (
     <>
-      <span id={HINT_ID} hidden>{`Arrows go from row to row, Escape to the message. ${KEYS.document} opens the transcript as a document.`}</span>
+      <span id={HINT_ID} hidden>{`Arrows go from row to row, ${KEYS.copy} copies one as Markdown, Escape leads to the message. ${KEYS.document} opens the transcript as a document.`}</span>
       <div ref={log} class="log" role="log" aria-label="Transcript" aria-describedby={HINT_ID} aria-live="off" tabIndex={0} />
     </>
   );
