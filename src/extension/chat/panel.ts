@@ -191,7 +191,10 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
         this.channel?.resync(message.generation);
         return;
       case 'draft':
-        if (message.session !== this.key) return;
+        if (message.session !== this.key) {
+          this.services.log.warn('a draft for another session than the chat’s was refused', { code: 'wrong_session' });
+          return;
+        }
         void this.draft.save(message.text, message.files);
         return;
       case 'request':
