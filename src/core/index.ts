@@ -25,3 +25,4 @@ export { localConnections } from './systems/local/index.ts';
 export * from './systems/local/one-shot/index.ts';
 export * from './systems/happy/index.ts';
 export * from './systems/hebing/index.ts';
+export * from './systems/clawdforge/index.ts';

@@ -31,7 +31,7 @@ async function inTurn(work: () => Promise<void>): Promise<void> {
 function caseOf(rig: Rig, traits: ContractTraits): Case & { end(): void } {
   const observers: Observer[] = [];
   const observe = (backend: SessionBackend, id: string): Observer => {
-    const observer = new Observer(backend, id, traits.hosted?.turns);
+    const observer = new Observer(backend, id, traits.hosted?.turns, traits.hosted?.answers);
     observers.push(observer);
     return observer;
   };

@@ -151,6 +151,24 @@ export function describeLifecycle(start: () => Promise<Rig>, traits: ContractTra
     await there.handle.rename('Seen twice');
     await chat.until('the title', () => chat.session?.title === 'Seen twice');
   }));
+  else if (hosted?.windows === 'turn') system('leaves a session to the window that runs a turn of it, and to any when it has ended', alone(async (own, spawn, observe) => {
+    const chat = await spawn();
+    await chat.handle.send({ text: own.script.slow().prompt, attachments: [] }, randomUUID());
+    const other = await own.second();
+    await other.connect();
+    expect((await everySession(other)).find((one) => one.id === chat.handle.id)).toMatchObject({ owner: 'window', state: 'running' });
+    expect(await code(other.session(chat.handle.id).send({ text: 'Mine!', attachments: [] }, randomUUID()))).toBe('session_runs_elsewhere');
+    expect(await wholeHistory(other, chat.handle.id, 0)).toEqual([]);
+    await chat.handle.interrupt();
+    // The server may need a moment to see that nobody waits any more.
+    await chat.quiet(300);
+    expect((await everySession(other)).find((one) => one.id === chat.handle.id)).toMatchObject({ owner: 'nobody' });
+    const taken = observe(other, chat.handle.id);
+    taken.entries.push(...(await wholeHistory(other, chat.handle.id, 0)));
+    expect((await taken.turn(own.script.say().prompt)).state).toBe('completed');
+    expect(rowsOf(taken.rows, 'prompt')).toHaveLength(2);
+    expect((await chat.turn(own.script.say().prompt)).state).toBe('completed');
+  }));
   else system('leaves a session to the window that runs it', alone(async (own, spawn, observe) => {
     const chat = await spawn();
     await chat.turn(own.script.say().prompt);

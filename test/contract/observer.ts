@@ -20,11 +20,13 @@ export class Observer implements Disposable {
   private readonly subscriptions: readonly Disposable[];
   private readonly waiters = new Set<() => void>();
   private readonly turns: 'exact' | 'hints';
+  private readonly answers: 'pieces' | 'whole';
   private lastAt = performance.now();
 
-  /** `turns`: as `HostedTraits`. */
-  constructor(backend: SessionBackend, id: string, turns: 'exact' | 'hints' = 'exact') {
+  /** `turns` and `answers`: as `HostedTraits`. */
+  constructor(backend: SessionBackend, id: string, turns: 'exact' | 'hints' = 'exact', answers: 'pieces' | 'whole' = 'pieces') {
     this.turns = turns;
+    this.answers = answers;
     this.handle = backend.session(id);
     this.subscriptions = [
       this.handle.live((event) => {
@@ -92,7 +94,7 @@ export class Observer implements Disposable {
 
   /** Waits until the agent works on what was sent: where its answers come in pieces, until the first of them are there. */
   async working(): Promise<void> {
-    await this.until('work', () => (this.turns === 'hints' ? this.session?.state === 'running' : this.said().length > 20));
+    await this.until('work', () => (this.turns === 'hints' || this.answers === 'whole' ? this.session?.state === 'running' : this.said().length > 20));
   }
 
   /** Waits until nothing has come for so long. */

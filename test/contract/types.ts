@@ -67,12 +67,14 @@ export interface HostedTraits {
   readonly turns: 'exact' | 'hints';
   /** `fetched`: the output of a tool is read from the machine when the person asks. */
   readonly outputs: 'carried' | 'fetched';
-  /** `every`: each window may act on each session; nobody's is locked. */
-  readonly windows: 'owner' | 'every';
+  /** `every`: each window may act on each session; nobody's is locked. `turn`: each may, while no other one has a turn of it running. */
+  readonly windows: 'owner' | 'every' | 'turn';
   /** `silent`: nobody is told that an agent was killed; what is sent next brings it back. */
   readonly deaths: 'told' | 'silent';
   /** `said`: a notice tells that the agent was interrupted, and its turn may have no end; `ends`: the end of its turn does. */
   readonly interrupts: 'said' | 'ends';
   /** `stay`: what an agent ran may outlive its interrupt. */
   readonly commands: 'end' | 'stay';
+  /** `told`: agents act without asking, and of what they do comes what their server tells: no permissions, no diffs. Absent: as an agent's own wire tells it. */
+  readonly tools?: 'told';
 }

@@ -125,6 +125,8 @@ export interface Traits {
   readonly sendsOnce?: true;
   /** The wire carries no output of tools: it is fetched from the machine when the person asks. Absent: the output comes by itself. */
   readonly outputOnRequest?: true;
+  /** The machine chooses the folder of a session itself: none is asked for. Absent: the person chooses. */
+  readonly choosesFolder?: true;
 }
 
 /** `${connectionId}\u0000${sessionId}`: one string for maps and for the store. */

@@ -8,7 +8,7 @@ import { Dispatchers, proxyTrouble } from './dispatchers.ts';
 import { isLoopback } from './loopback.ts';
 import type { ProxyRoute, ProxySource } from './proxy.ts';
 import { ProxyError } from './proxy.ts';
-import { whyUnreachable } from './reason.ts';
+import { isUnconnected, whyUnreachable } from './reason.ts';
 import { redact } from './redact.ts';
 import { Slicer } from './slices.ts';
 
@@ -65,7 +65,9 @@ export class HttpError extends PilothouseError {
   readonly retryAfterMs: number | null;
   /** Of `network`: why, in words for a person, where that is known. */
   readonly why: string | null;
-  constructor(failure: HttpFailure, message: string, more: { readonly cause?: unknown; readonly status?: number; readonly excerpt?: string; readonly retryAfterMs?: number | null; readonly why?: string | null } = {}) {
+  /** True: certainly nothing of the request has reached the server, for there was no connection to it. False: it may have. */
+  readonly unsent: boolean;
+  constructor(failure: HttpFailure, message: string, more: { readonly cause?: unknown; readonly status?: number; readonly excerpt?: string; readonly retryAfterMs?: number | null; readonly why?: string | null; readonly unsent?: boolean } = {}) {
     const proxy = more.cause instanceof ProxyError ? more.cause : null;
     super(proxy?.code ?? CODES[failure], message, { cause: more.cause, personMustAct: proxy?.personMustAct ?? failure === 'plain_http' });
     this.failure = failure;
@@ -73,6 +75,7 @@ export class HttpError extends PilothouseError {
     this.excerpt = more.excerpt ?? '';
     this.retryAfterMs = more.retryAfterMs ?? null;
     this.why = more.why ?? null;
+    this.unsent = more.unsent ?? (failure === 'proxy' || failure === 'invalid' || failure === 'plain_http');
   }
 }
 
@@ -195,7 +198,7 @@ export class HttpClient implements AsyncDisposable {
       if (late.signal.aborted || isTimeout(error)) {
         throw new HttpError('timeout', `${label(request)} took longer than ${Math.round(deadlineMs / 100) / 10} s. Is the server reachable?`);
       }
-      throw new HttpError('network', `${label(request)} failed: ${reasonOf(error)}. Is the server reachable?`, { why: whyUnreachable(error) });
+      throw new HttpError('network', `${label(request)} failed: ${reasonOf(error)}. Is the server reachable?`, { why: whyUnreachable(error), unsent: isUnconnected(error) });
     } finally {
       timer.cancel();
       request.signal?.removeEventListener('abort', onAbort);

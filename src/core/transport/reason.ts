@@ -17,3 +17,20 @@ export function whyUnreachable(error: unknown): string | null {
   }
   return null;
 }
+
+/** Codes of failures before there is a connection: a name that is not found, a connection or a TLS handshake that does not come about. Those that an open connection may end with are not among them. */
+const unconnected: ReadonlySet<string> = new Set([
+  'ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN', 'UND_ERR_CONNECT_TIMEOUT', 'CERT_HAS_EXPIRED', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'ERR_TLS_CERT_ALTNAME_INVALID', 'ERR_SSL_WRONG_VERSION_NUMBER',
+]);
+
+/** True where an error says by its code that there was no connection at all: nothing was sent. */
+export function isUnconnected(error: unknown): boolean {
+  let current = error;
+  for (let depth = 0; depth < 6 && current instanceof Error; depth += 1) {
+    if ('code' in current && typeof current.code === 'string' && unconnected.has(current.code)) return true;
+    if (current instanceof AggregateError) return current.errors.length > 0 && (current.errors as unknown[]).every((each) => isUnconnected(each));
+    current = current.cause;
+  }
+  return false;
+}

@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import type { JsonObject, JsonValue } from '../../model/json.ts';
+import { isJsonObject } from '../../model/json.ts';
+
+// Shapes of the answers (clawdforge.md). All are loose: fields that are not named here stay in the value, and come out in camelCase as the others do.
+
+/** A time as the server writes it: seconds, milliseconds, or ISO text; see `timeOf`. */
+const time = z.union([z.string(), z.number()]).nullish().transform((value) => value ?? null);
+const words = z.string().nullish().transform((value) => value ?? null);
+const json = z.json().optional().transform((value): JsonValue => value ?? null);
+
+export const healthAnswer = z.looseObject({ ok: z.boolean(), claude_present: z.boolean().default(false), claude_version: words });
+export const runAnswer = z.looseObject({ ok: z.boolean().default(true), result: json, duration_ms: z.number().default(0), stop_reason: words });
+export const fileAnswer = z.looseObject({ file_token: z.string().min(1), ttl_secs: z.number(), size: z.number() });
+export const createdAnswer = z.looseObject({ session_id: z.string().min(1), agent: z.string().default('claude'), created_at: time, meta: json });
+export const sessionRow = z.looseObject({
+  session_id: z.string().min(1), agent: z.string().default('claude'), cwd: words, created_at: time, last_turn_at: time, turn_count: z.number().default(0), closed_at: time,
+  live: z.boolean().nullish().transform((value) => value ?? null), meta: json,
+});
+/** Rows of a list, bare or named. They are looked at one by one: a bad one costs itself only. */
+export const sessionsAnswer = z.union([z.array(z.unknown()), z.looseObject({ sessions: z.array(z.unknown()) }).transform(({ sessions }) => sessions)]);
+/** The fields of a turn's answer beside its events: all of a whole one, or the item that closes a stream. */
+export const turnAnswer = z.looseObject({
+  ok: z.boolean().default(true), session_id: z.string().optional(), turn_index: z.number().nullish().transform((value) => value ?? null), events: z.array(z.unknown()).default([]), stop_reason: words,
+  duration_ms: z.number().default(0),
+});
+export const closeAnswer = z.looseObject({ ok: z.boolean().default(true), already_closed: z.boolean().default(false) });
+export const tokenRow = z.looseObject({
+  name: z.string(), token: z.string().optional(),
+  /** An array where it was just made, a comma-joined text in the list. */
+  ip_cidrs: z.union([z.array(z.string()), z.string()]).nullish().transform((value) => (typeof value === 'string' ? value.split(',') : (value ?? [])).map((each) => each.trim()).filter((each) => each !== '')),
+  created_at: time, last_used: time, enabled: z.boolean().default(true),
+});
+export const tokensAnswer = z.union([z.array(z.unknown()), z.looseObject({ tokens: z.array(z.unknown()) }).transform(({ tokens }) => tokens)]);
+/** Whatever it is. */
+export const anything = z.unknown();
+
+/** `a_b_c` → `aBC`, letter by letter. */
+type Camel<S extends string> = S extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<Camel<Tail>>}` : S;
+/** The named fields of a value in camelCase; those that no schema names are there as well. */
+export type CamelFields<T> = { readonly [Key in keyof T as string extends Key ? never : Key extends string ? Camel<Key> : never]: T[Key] };
+
+/** The fields of an object in camelCase. What lies within them stays as it is. */
+export function camelFields<T extends object>(value: T): CamelFields<T> {
+  const named = Object.entries(value).map(([key, field]): [string, unknown] => [key.replaceAll(/(?<=[^_])_+([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()), field]);
+  return Object.fromEntries(named) as unknown as CamelFields<T>;
+}
+
+/** Milliseconds since the epoch of a time as the server writes it; null for none. Text without a zone is UTC, as Python's and SQLite's is. */
+export function timeOf(value: string | number | null | undefined): number | null {
+  if (typeof value === 'number') return Number.isFinite(value) ? Math.round(value < 1e11 ? value * 1_000 : value) : null;
+  if (value === null || value === undefined || value.trim() === '') return null;
+  const text = value.trim().replace(/^(\d{4}-\d{2}-\d{2}) /, '$1T');
+  if (/^\d+(\.\d+)?$/.test(text)) return timeOf(Number(text));
+  const zoned = /[zZ]$|[+-]\d{2}:?\d{2}$/.test(text) || !text.includes('T') ? text : `${text}Z`;
+  const at = Date.parse(zoned);
+  return Number.isNaN(at) ? null : at;
+}
+
+/** One event of a turn, as the server sent it: `type` (`text`, `tool_call`, `thinking`, …), mostly `content`, and whatever else. */
+export type ForgeEvent = JsonObject & { readonly type: string };
+
+/** What stands among the events, as an event: what has no type is of type `unknown`, and what is no object at all is its content. */
+export function eventOf(value: unknown): ForgeEvent {
+  const item = value as JsonValue;
+  if (!isJsonObject(item)) return { type: 'unknown', content: item };
+  return typeof item['type'] === 'string' ? { ...item, type: item['type'] } : { ...item, type: 'unknown' };
+}
+
+/**
+ * Whether an item of a stream closes it: it carries the answer's other fields in place of a type. One that has a type is an event, unless it also says how the turn went and which it was.
+ */
+export function closesStream(item: JsonValue): item is JsonObject {
+  if (!isJsonObject(item)) return false;
+  if (typeof item['type'] === 'string') return typeof item['ok'] === 'boolean' && typeof item['turn_index'] === 'number';
+  return ['ok', 'turn_index', 'stop_reason', 'duration_ms'].some((field) => Object.hasOwn(item, field));
+}
