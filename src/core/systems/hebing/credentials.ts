@@ -11,7 +11,7 @@ import { HEBING_URL } from './paths.ts';
 import { fileCode, replaceFile, targetOf } from './safeFile.ts';
 
 /** Variables that may hold the key, the first that is set counts. */
-const KEY_VARIABLES: readonly string[] = ['CHAOJIYUYAN_API_KEY', 'HEBING_API_KEY', 'NEXUS_API_KEY'];
+export const KEY_VARIABLES: readonly string[] = ['CHAOJIYUYAN_API_KEY', 'HEBING_API_KEY', 'NEXUS_API_KEY'];
 
 /** What is given, and where the rest is looked for. */
 export interface HebingPlaces {
@@ -61,7 +61,7 @@ export function credentialsFile(env: NodeJS.ProcessEnv = process.env): string {
 }
 
 /** The person's home folder, as the environment names it. */
-function homeOf(env: NodeJS.ProcessEnv): string {
+export function homeOf(env: NodeJS.ProcessEnv): string {
   const home = env['HOME'] ?? env['USERPROFILE'] ?? '';
   return home === '' ? os.homedir() : home;
 }
