@@ -24,11 +24,12 @@ export interface WorkerTask {
   readonly leaseExpiresAt: string | number | null;
 }
 
-interface ClaimOptions extends CallOptions {
+interface ClaimOptions {
   readonly clock: Clock;
   /** Milliseconds between two heartbeats; a third of the lease at most. */
   readonly heartbeatMs: number;
   readonly random?: (() => number) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** How often one output is sent at most. */

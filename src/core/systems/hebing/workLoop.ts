@@ -1,4 +1,5 @@
 import type { Clock } from '../../model/context.ts';
+import type { JsonValue } from '../../model/json.ts';
 import { sleep } from '../../transport/clock.ts';
 import { backoff } from '../../transport/retry.ts';
 import { HebingAPIError, HebingError } from './errors.ts';
@@ -27,6 +28,8 @@ interface WorkOptions {
   readonly once: boolean;
   /** Told what did not stop the work; `job` is null where it was the poll. */
   readonly onError: (error: Error, job: JobRef | null) => void;
+  /** Told of each output that was taken, with what the server said to it. */
+  readonly onSubmitted?: ((job: JobRef, answer: JsonValue) => void) | undefined;
   /** No more jobs; the one under way is done and submitted. */
   readonly stopping: AbortSignal;
   /** Ends at once; nothing is submitted. */
@@ -174,7 +177,8 @@ class WorkLoop {
       const output = await this.#handled(held);
       signal.throwIfAborted();
       if (held.signal.aborted) throw held.signal.reason;
-      await held.submit(output, { signal });
+      const answer = await held.submit(output, { signal });
+      this.#options.onSubmitted?.(ref, answer);
     } catch (error) {
       signal.throwIfAborted();
       // Whatever a handler says that was told to stop: the loss is what happened.

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import type { CallOptions } from '../../model/backend.ts';
 import type { Clock } from '../../model/context.ts';
-import type { JsonObject } from '../../model/json.ts';
+import type { JsonObject, JsonValue } from '../../model/json.ts';
 import { systemClock } from '../../transport/clock.ts';
 import { keepAlive } from '../../transport/wait.ts';
 import { findCredentials } from './credentials.ts';
@@ -25,6 +25,8 @@ export interface RunOptions extends CallOptions {
   readonly heartbeatInterval?: number | undefined;
   /** Told what did not stop the work: refused bids, lost leases, refused submissions, handlers that threw, outages. `job` is null where it was the poll. What it throws ends the run. */
   readonly onError?: ((error: Error, job: JobRef | null) => void) | undefined;
+  /** Told of each output that was taken, with what the server said to it. */
+  readonly onSubmitted?: ((job: JobRef, answer: JsonValue) => void) | undefined;
 }
 
 /**
@@ -78,7 +80,7 @@ export class Worker implements AsyncDisposable {
    * (400, 404), `already_running`, `invalid_argument`, and the signal's reason; what is under way then is given up.
    */
   async run(options: RunOptions = {}): Promise<void> {
-    const { once = false, heartbeatInterval = 10, onError = () => undefined, signal } = options;
+    const { once = false, heartbeatInterval = 10, onError = () => undefined, onSubmitted, signal } = options;
     if (typeof heartbeatInterval !== 'number' || !(heartbeatInterval > 0)) throw invalid('heartbeatInterval is a number of seconds above 0.');
     this.#requireHandlers();
     if (this.#closing.signal.aborted) throw new HebingError('closed', 'This worker is closed. Make another one.');
@@ -86,7 +88,7 @@ export class Worker implements AsyncDisposable {
     this.#stopping = new AbortController();
     const ending = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
     const run = work({
-      api: this.#api, clock: this.#clock, handlers: this.#handlers, heartbeatMs: heartbeatInterval * 1_000, once, onError, stopping: this.#stopping.signal, signal: ending, random: this.#random,
+      api: this.#api, clock: this.#clock, handlers: this.#handlers, heartbeatMs: heartbeatInterval * 1_000, once, onError, onSubmitted, stopping: this.#stopping.signal, signal: ending, random: this.#random,
     });
     this.#running = run.then(() => undefined, () => undefined);
     try {
