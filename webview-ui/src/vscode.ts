@@ -24,7 +24,7 @@ export function createHost(): Host {
 
 /** Every type of message: one that is left out does not compile. */
 const TYPES: Readonly<Record<HostMessage['type'], true>> = {
-  'snapshot': true, 'patch': true, 'state': true, 'config': true, 'unavailable': true, 'reply': true, 'progress': true, 'insert': true, 'draft-files': true, 'focus': true, 'find': true, 'found': true, 'do': true, 'go': true,
+  'snapshot': true, 'patch': true, 'state': true, 'config': true, 'unavailable': true, 'reply': true, 'progress': true, 'insert': true, 'draft-files': true, 'focus': true, 'find': true, 'found': true, 'do': true, 'go': true, 'review': true,
 };
 
 /** The host is trusted; what else posts to the window (VS Code's own messages) is told apart by its type. */

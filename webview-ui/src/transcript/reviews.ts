@@ -20,11 +20,20 @@ export class Reviews {
   /** Shows the first one that waits and puts the focus on its first answer; false when none waits. */
   first(): boolean {
     const [far] = this.page.elsewhere.peek();
+    if (far === undefined) return this.nearest();
     // Those that are not here were asked first.
-    if (far !== undefined) {
-      void this.fetch(far).then((row) => row?.querySelector<HTMLElement>(ANSWERS)?.focus({ preventScroll: true }));
-      return true;
-    }
+    void this.far(far);
+    return true;
+  }
+
+  private async far(requestId: string): Promise<void> {
+    const row = await this.fetch(requestId);
+    if (row !== null) row.querySelector<HTMLElement>(ANSWERS)?.focus({ preventScroll: true });
+    else if (!this.nearest()) this.tellGone();
+  }
+
+  /** Leads to the first one here. */
+  private nearest(): boolean {
     const { list } = this.parts();
     const answerHere = (): HTMLElement | null | undefined => list?.element.querySelector<HTMLElement>(ANSWERS.replaceAll('.card', '.row.waiting .card'));
     list?.jumpToLatest();
@@ -44,14 +53,17 @@ export class Reviews {
     if (list === null || keys === null) return;
     if (here !== undefined && isWithin(list.elementAt(here.index), list.element)) return;
     const row = here === undefined ? await this.fetch(requestId) : await this.bring(here.index, here.key);
-    if (row !== null) keys.read(row);
+    if (row === null) this.tellGone();
+    else keys.read(row);
   }
 
   private async fetch(requestId: string): Promise<HTMLElement | null> {
     const place = await this.page.request({ ask: 'request-place', requestId }).catch(() => null);
-    const row = place?.kind === 'place' && place.row !== null ? await this.bring(place.index, place.row) : null;
-    if (row === null) this.page.tell('info', 'This request is not in the transcript: it was answered or withdrawn meanwhile.');
-    return row;
+    return place?.kind === 'place' && place.row !== null ? this.bring(place.index, place.row) : null;
+  }
+
+  private tellGone(): void {
+    this.page.tell('info', 'This request is not in the transcript: it was answered or withdrawn meanwhile, or is still being read.');
   }
 
   private async bring(index: number, key: string): Promise<HTMLElement | null> {
