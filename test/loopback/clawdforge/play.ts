@@ -9,7 +9,7 @@ export async function playTurn(play: PlayedTurn, form: 'events' | 'lines' | 'who
   const streams = form !== 'whole';
   if (cut?.after === 'nothing') {
     response.destroy();
-    if (cut.then !== 'given up') count();
+    if (cut.work !== 'given up') count();
     return false;
   }
   if (streams) {
@@ -24,7 +24,7 @@ export async function playTurn(play: PlayedTurn, form: 'events' | 'lines' | 'who
     if (streams) response.write(item(event));
   }
   if (cut !== undefined) {
-    if (cut.then !== 'given up') count();
+    if (cut.work !== 'given up') count();
     if (!streams) response.write('{"ok": true, "events": [{"type": "te');
     await new Promise<void>((resolve) => {
       response.write('\n', () => resolve());

@@ -16,7 +16,7 @@ export interface PlayedTurn {
   /** In place of an answer. */
   readonly refuse?: { readonly status: number; readonly body: unknown };
   /** The connection is cut: before the answer begins, or behind so many events. The agent works on all the same, unless it is `given up`. */
-  readonly cut?: { readonly after: number | 'nothing'; readonly then?: 'counted' | 'given up' };
+  readonly cut?: { readonly after: number | 'nothing'; readonly work?: 'counted' | 'given up' };
 }
 export type ForgeScript = (turn: AskedTurn) => PlayedTurn;
 
