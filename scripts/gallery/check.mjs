@@ -1,5 +1,6 @@
 /** What the page must do with its rows, seen in Chromium: each check prints a line, and gives false when it failed. */
 
+import { findChecks } from './find.mjs';
 import { keyChecks } from './keys.mjs';
 import { pageChecks } from './page.mjs';
 
@@ -196,7 +197,7 @@ const checks = {
 };
 
 /** Every check by its name. */
-export const everyCheck = { ...checks, ...pageChecks, ...keyChecks };
+export const everyCheck = { ...checks, ...pageChecks, ...keyChecks, ...findChecks };
 
 /** Runs the checks, or those whose name holds `only`. `open` goes to a page of the gallery. */
 export async function runChecks(/** @type {Page} */ page, /** @type {(query: string) => Promise<void>} */ open, /** @type {string} */ only) {

@@ -60,7 +60,7 @@ describe('at 300 pixels', () => {
 });
 
 describe('at twice the size', () => {
-  test.each(['turn', 'tools', 'kinds', 'cards', 'questions', 'queue', 'markdown', 'opened', 'long-lines', 'signed-out', 'mode-picker', 'commands', 'empty'])('%s', async (scene) => {
+  test.each(['turn', 'tools', 'kinds', 'cards', 'questions', 'queue', 'markdown', 'opened', 'long-lines', 'signed-out', 'mode-picker', 'commands', 'empty', 'find', 'find-hidden'])('%s', async (scene) => {
     // A page of 600 pixels at 200 % has 300 of its own; letters alone at twice their size are harder.
     await page.setViewportSize({ width: 600, height: 1_000 });
     await gallery.show(page, scene);
@@ -70,7 +70,7 @@ describe('at twice the size', () => {
   });
 });
 
-test.each(['turn', 'kinds', 'cards', 'questions', 'queue', 'markdown', 'signed-out', 'opened'])('what has the focus shows it, in the order in which it stands: %s', async (scene) => {
+test.each(['turn', 'kinds', 'cards', 'questions', 'queue', 'markdown', 'signed-out', 'opened', 'find-hidden'])('what has the focus shows it, in the order in which it stands: %s', async (scene) => {
   await page.setViewportSize({ width: 800, height: 700 });
   await gallery.show(page, scene);
   await fit(page, 800);

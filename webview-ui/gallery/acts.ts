@@ -11,6 +11,11 @@ async function find<T extends Element>(selector: string): Promise<T> {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Waits until there is one. */
+export async function seen(selector: string): Promise<void> {
+  await find(selector);
+}
+
 /** Presses a button, which has the focus then. */
 export async function press(selector: string): Promise<void> {
   const button = await find<HTMLElement>(selector);
@@ -33,7 +38,7 @@ export async function openAll(): Promise<void> {
 
 /** Puts words into a text box, as if typed. */
 export async function write(selector: string, words: string): Promise<void> {
-  const box = await find<HTMLTextAreaElement>(selector);
+  const box = await find<HTMLTextAreaElement | HTMLInputElement>(selector);
   box.focus();
   box.value = words;
   box.setSelectionRange(words.length, words.length);

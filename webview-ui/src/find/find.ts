@@ -50,6 +50,7 @@ export class PageFind {
     if (!this.open.peek()) this.before = document.activeElement instanceof HTMLElement && document.activeElement !== document.body ? document.activeElement : null;
     this.open.value = true;
     this.asked.value += 1;
+    this.stayAtEnd();
     if (chosen !== '' && chosen.length <= MOST_SELECTED && !chosen.includes('\n')) this.set({ text: chosen });
     else this.begin();
   }
@@ -59,6 +60,7 @@ export class PageFind {
     this.open.value = false;
     this.status.value = null;
     this.end();
+    this.stayAtEnd();
     const back = this.before?.isConnected === true ? this.before : this.list()?.element;
     back?.focus({ preventScroll: true });
   }
@@ -109,6 +111,12 @@ export class PageFind {
     if (!this.open.peek() || this.pattern === null) return;
     this.begin();
     this.still = true;
+  }
+
+  /** The box takes room above the first row: who stands at the end still does, once it is there. */
+  private stayAtEnd(): void {
+    const log = this.list()?.element;
+    if (log?.matches('.follows') === true) requestAnimationFrame(() => (log.scrollTop = log.scrollHeight));
   }
 
   private begin(): void {

@@ -2,14 +2,21 @@ import { foldRows } from '../model/items.ts';
 import type { ChatPage } from '../page.ts';
 import type { MatchPlace, Row } from '../types.ts';
 
-/** Opens what the way to a match leads through, and what holds it: groups, subagents, tools, thoughts, what is cut short. */
+type Thinking = ReturnType<ChatPage['config']['peek']>['thinking'];
+/** Opens what has this key; `byDefault`: it is open where nobody closed it. */
+type Open = (key: string, byDefault?: boolean) => void;
+
+/** Opens what the way to a match leads through, and what holds it: groups, subagents, tools, thoughts, what is cut short. Where all of it is open, nothing is drawn anew. */
 export function openWay(page: ChatPage, top: Row, place: Pick<MatchPlace, 'path' | 'part'>): void {
-  openDown(page, top, place);
-  page.opens.value += 1;
+  let opened = false;
+  openDown(page.config.peek().thinking, top, place, (key, byDefault = false) => {
+    opened ||= !page.isOpen(key, byDefault);
+    page.setOpen(key, true, byDefault);
+  });
+  if (opened) page.opens.value += 1;
 }
 
-function openDown(page: ChatPage, top: Row, place: Pick<MatchPlace, 'path' | 'part'>): void {
-  const { thinking } = page.config.peek();
+function openDown(thinking: Thinking, top: Row, place: Pick<MatchPlace, 'path' | 'part'>, open: Open): void {
   let row: Row | undefined = top;
   let siblings: readonly Row[] | null = null;
   for (const key of place.path) {
@@ -17,36 +24,36 @@ function openDown(page: ChatPage, top: Row, place: Pick<MatchPlace, 'path' | 'pa
     if (row === undefined) return;
     if (siblings !== null) {
       const group = foldRows(siblings, { thinking }).find((item) => item.type === 'group' && item.rows.some((each) => each.key === key));
-      if (group !== undefined) page.setOpen(group.key, true);
+      if (group !== undefined) open(group.key);
     }
     if (key === place.path.at(-1)) break;
     if (row.kind !== 'tool') return;
-    page.setOpen(key, true, row.diffs.length > 0);
+    open(key, row.diffs.length > 0);
     // A long thread shows its last rows only.
-    page.setOpen(`${key}:earlier`, true);
+    open(`${key}:earlier`);
     siblings = row.children;
   }
-  if (row !== undefined) openPart(page, row, place.part);
+  if (row !== undefined) openPart(thinking, row, place.part, open);
 }
 
-function openPart(page: ChatPage, row: Row, part: string): void {
+function openPart(thinking: Thinking, row: Row, part: string, open: Open): void {
   switch (row.kind) {
     case 'prompt':
-      page.setOpen(`${row.key}:all`, true);
+      open(`${row.key}:all`);
       return;
     case 'thinking':
-      page.setOpen(row.key, true, page.config.peek().thinking === 'expanded');
+      open(row.key, thinking === 'expanded');
       return;
     case 'tool':
       if (part === 'line') return;
-      page.setOpen(row.key, true, row.diffs.length > 0);
-      if (part === 'output') page.setOpen(`${row.key}:output`, true);
-      if (part.startsWith('diff:')) page.setOpen(`${row.key}:${part}`, true);
+      open(row.key, row.diffs.length > 0);
+      if (part === 'output') open(`${row.key}:output`);
+      if (part.startsWith('diff:')) open(`${row.key}:${part}`);
       return;
     case 'permission':
     case 'turn':
     case 'unknown':
-      if (part !== 'line' && part !== 'text') page.setOpen(row.key, true);
+      if (part !== 'line' && part !== 'text') open(row.key);
       return;
     case 'text':
     case 'todo':

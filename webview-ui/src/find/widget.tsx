@@ -17,7 +17,8 @@ export function FindWidget({ find }: { readonly find: PageFind }): JSX.Element |
   if (!open) return null;
   const { text, matchCase, wholeWord } = find.query.value;
   const words = statusWords(find, text);
-  const none = find.status.value?.total === 0 && !find.status.value.searching;
+  const empty = text.trim() === '';
+  const none = !empty && find.status.value?.total === 0 && !find.status.value.searching;
   const chord = MAC ? '⌥⌘' : 'Alt+';
   const onKey = (event: KeyboardEvent): void => {
     if (isComposing(event)) return;
@@ -32,15 +33,15 @@ export function FindWidget({ find }: { readonly find: PageFind }): JSX.Element |
   };
   return (
     <div class="find" role="search" aria-label="Find in Chat" onKeyDown={onKey}>
-      <div class={`find-box ${none && text !== '' ? 'none' : ''}`}>
+      <div class={`find-box ${none ? 'none' : ''}`}>
         <input ref={box} type="text" class="find-text" aria-label="Find" placeholder="Find" value={text} spellcheck={false} autocomplete="off" maxLength={1_000} onInput={(event) => find.set({ text: event.currentTarget.value })} />
         <Toggle label={`Match Case (${chord}C)`} icon="case-sensitive" on={matchCase} onPress={() => find.set({ matchCase: !matchCase })} />
         <Toggle label={`Match Whole Word (${chord}W)`} icon="whole-word" on={wholeWord} onPress={() => find.set({ wholeWord: !wholeWord })} />
       </div>
       <span class="find-count" role="status" aria-label="Find results">{words}</span>
       <span class="find-buttons">
-        <button type="button" class="tool-button" aria-label="Previous Match" title={`Previous Match (${MAC ? '⇧⏎' : 'Shift+Enter'})`} disabled={none} onClick={() => find.step(-1)}><Icon name="arrow-up" /></button>
-        <button type="button" class="tool-button" aria-label="Next Match" title={`Next Match (${MAC ? '⏎' : 'Enter'})`} disabled={none} onClick={() => find.step(1)}><Icon name="arrow-down" /></button>
+        <button type="button" class="tool-button" aria-label="Previous Match" title={`Previous Match (${MAC ? '⇧⏎' : 'Shift+Enter'})`} disabled={none || empty} onClick={() => find.step(-1)}><Icon name="arrow-up" /></button>
+        <button type="button" class="tool-button" aria-label="Next Match" title={`Next Match (${MAC ? '⏎' : 'Enter'})`} disabled={none || empty} onClick={() => find.step(1)}><Icon name="arrow-down" /></button>
         <button type="button" class="tool-button" aria-label="Close Find" title={`Close (${MAC ? '⎋' : 'Escape'})`} onClick={() => find.close()}><Icon name="close" /></button>
       </span>
       <Hidden find={find} />
@@ -53,7 +54,7 @@ function Hidden({ find }: { readonly find: PageFind }): JSX.Element {
   const hidden = find.hidden.value;
   return (
     <div class="find-hidden" role="status" aria-label="Where the match is">
-      {hidden !== null && <span>On line {hidden.line.toLocaleString('en')} of this output, which the chat shows in part.</span>}
+      {hidden !== null && <span>On line {hidden.line.toLocaleString('en')} of this output, not shown here.</span>}
       {hidden !== null && <button type="button" class="text-button" onClick={() => find.openHidden()}>Open Output</button>}
     </div>
   );
