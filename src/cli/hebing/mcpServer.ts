@@ -1,5 +1,4 @@
 import { Readable, Writable } from 'node:stream';
-import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import { systemClock } from '../../core/transport/clock.ts';
 import { HebingClient } from '../../core/systems/hebing/client.ts';
 import { findCredentials } from '../../core/systems/hebing/credentials.ts';
@@ -8,7 +7,6 @@ import { HttpWorkerApi } from '../../core/systems/hebing/workerApi.ts';
 import { flag, parsed } from '../args.ts';
 import type { CliIo } from '../io.ts';
 import { exitOk, plainLine } from '../io.ts';
-import { kernelServer } from '../mcp/server.ts';
 
 /** Milliseconds that calls under way have to be answered after the client has closed its end. */
 const LAST_CALLS_MS = 1_500;
@@ -20,15 +18,17 @@ const LARGEST = 64 * 1024 * 1024;
  * `credentials_missing`, `credentials_malformed`, `plain_http_refused`, before anything is read.
  */
 export async function mcpServer(args: readonly string[], io: CliIo, version: string): Promise<number> {
-  const { values } = parsed(args, { 'allow-http': flag }, 0);
+  const { values } = parsed(args, { json: flag, 'allow-http': flag }, 0);
   const places = { env: io.env, allowPlainHttp: values['allow-http'] === true };
   const { apiKey, baseUrl } = findCredentials(places);
   await using client = new HebingClient({ ...places, apiKey, baseUrl });
   await using http = new HebingHttp(apiKey, { ...places, baseUrl });
+  const over = ended(io);
+  // Loaded for this verb alone: no other command waits for it.
+  const [{ StdioServerTransport }, { kernelServer }] = await Promise.all([import('@modelcontextprotocol/sdk/server/stdio.js'), import('../mcp/server.ts')]);
   const server = kernelServer({ client, api: new HttpWorkerApi(http, systemClock), version });
   const closed = Promise.withResolvers<null>();
   Object.assign(server.mcp.server, { onerror: (error: Error) => io.err(`${plainLine(error.message)}\n`), onclose: () => closed.resolve(null) });
-  const over = ended(io);
   try {
     const stdin = io.stdin instanceof Readable ? io.stdin : Readable.from(io.stdin);
     await server.mcp.connect(new StdioServerTransport(stdin, stdoutOf(io), { maxBufferSize: LARGEST }));
