@@ -2,6 +2,8 @@
  * What is bundled, and how: the extension (CommonJS, `vscode` external), the threads of the store, of attachments and of exports, the core as a library, the CLI and the chat page.
  * `vscode` is external for the extension alone: an import of it below src/extension breaks the core's bundle, and so the build.
  */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { inlineWorker } from './inline-worker.mjs';
 
 /**
@@ -31,13 +33,14 @@ export function bundles({ root, dist, dev = false }) {
   const requireShim = "import{createRequire as pilothouseRequire}from'node:module';const require=pilothouseRequire(import.meta.url);";
   // Before anything of the bundle runs: some of it asks for what an older Node does not have.
   const nodeCheck = "if(Number(process.versions.node.split('.')[0])<22){process.stderr.write('pilothouse needs Node 22 or later; this is '+process.version+'.\\n');process.exit(1);}";
+  const { version } = /** @type {{ version: string }} */ (JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')));
   return {
     extension: { ...node, entryPoints: ['src/extension/activate.ts'], outfile: `${dist}/extension.cjs`, format: 'cjs', external: ['vscode'], ...ownUrl },
     'store-worker': { ...node, entryPoints: ['src/core/session/store/worker.ts'], outfile: `${dist}/store-worker.cjs`, format: 'cjs', define: commonJs },
     'attachment-worker': { ...node, entryPoints: ['src/core/systems/happy/crypto/blobWorker.ts'], outfile: `${dist}/attachment-worker.cjs`, format: 'cjs', define: commonJs },
     'export-worker': { ...node, entryPoints: ['src/extension/export/writingWorker.ts'], outfile: `${dist}/export-worker.cjs`, format: 'cjs', define: commonJs },
     core: { ...node, entryPoints: ['src/core/index.ts'], outfile: `${dist}/core.js`, format: 'esm', banner: { js: requireShim } },
-    cli: { ...node, entryPoints: ['src/cli/main.ts'], outfile: `${dist}/cli.js`, format: 'esm', banner: { js: `#!/usr/bin/env node\n${nodeCheck}${requireShim}` } },
+    cli: { ...node, entryPoints: ['src/cli/main.ts'], outfile: `${dist}/cli.js`, format: 'esm', define: { ...node.define, 'process.env.PILOTHOUSE_VERSION': JSON.stringify(version) }, banner: { js: `#!/usr/bin/env node\n${nodeCheck}${requireShim}` } },
     page: {
       ...shared,
       entryPoints: ['webview-ui/src/main.tsx'],

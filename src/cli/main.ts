@@ -1,7 +1,9 @@
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { clawdforgeUsage, runClawdforge } from './clawdforge.ts';
 import { happyUsage, runHappy } from './happy.ts';
+import { hebingUsage, runHebing } from './hebing.ts';
 import type { CliIo } from './io.ts';
 import { asCalled, exitFailed, exitOk, exitUsage, plainLine } from './io.ts';
 import { localUsage, runLocal } from './local.ts';
@@ -10,6 +12,8 @@ import { localUsage, runLocal } from './local.ts';
 const systems: Readonly<Record<string, { readonly run: (argv: readonly string[], io: CliIo) => Promise<number>; readonly usage: string }>> = {
   local: { run: runLocal, usage: localUsage },
   happy: { run: runHappy, usage: happyUsage },
+  clawdforge: { run: runClawdforge, usage: clawdforgeUsage },
+  hebing: { run: runHebing, usage: hebingUsage },
 };
 
 const usage = `pilothouse <system> <verb> [--json]

@@ -6,7 +6,7 @@ export { deviceLogin } from './device.ts';
 export type { DeviceLoginOptions, DevicePrompt } from './device.ts';
 export { DeviceFlowError, DeviceFlowTimeout, HebingAPIError, HebingError, HebingTransportError, JobTimeout } from './errors.ts';
 export type { HebingHttpOptions } from './http.ts';
-export { keepCli, MCP_ENTRY, mcpEntry, McpPlan, mcpTargets, planMcpEntry, writeMcpPlan } from './mcpJson.ts';
+export { cliPlace, keepCli, MCP_ENTRY, mcpEntry, McpPlan, mcpTargets, planMcpEntry, writeMcpPlan } from './mcpJson.ts';
 export type { McpEntryOptions, McpTarget } from './mcpJson.ts';
 export { HEBING_URL } from './paths.ts';
 export { verifyWebhookSignature } from './webhook.ts';

@@ -135,10 +135,15 @@ export async function writeMcpPlan(plan: McpPlan, options: { readonly now?: Date
   }
 }
 
-/** A copy of the `pilothouse` command, made or renewed from its bundle `source`, at a place that outlives any version of the extension: `$XDG_DATA_HOME/pilothouse/cli.mjs`, else below `~/.local/share`. Gives its path. */
-export async function keepCli(source: string, env: NodeJS.ProcessEnv = process.env): Promise<string> {
+/** Where the copy of the command is that outlives any version of the extension: `$XDG_DATA_HOME/pilothouse/cli.mjs`, else below `~/.local/share`. */
+export function cliPlace(env: NodeJS.ProcessEnv = process.env): string {
   const data = env['XDG_DATA_HOME'];
-  const file = path.join(data !== undefined && path.isAbsolute(data) ? data : path.join(homeOf(env), '.local', 'share'), 'pilothouse', 'cli.mjs');
+  return path.join(data !== undefined && path.isAbsolute(data) ? data : path.join(homeOf(env), '.local', 'share'), 'pilothouse', 'cli.mjs');
+}
+
+/** Makes or renews that copy from the command's bundle `source`, whole or not at all. Gives its path. Rejects with `not_saved`. */
+export async function keepCli(source: string, env: NodeJS.ProcessEnv = process.env): Promise<string> {
+  const file = cliPlace(env);
   try {
     const text = await readFile(source, 'utf8');
     const there = await readFile(file, 'utf8').catch(() => null);
