@@ -18,6 +18,8 @@ function script({ prompt, answered }: Conversation): Step {
   if (prompt.includes(HELLO)) return { text: 'Hello from the other machine. This project keeps the **bookings of a harbour**.' };
   if (prompt.includes('Write allowed')) return answered === 0 ? { text: 'I will write it with a command.', tools: [{ name: 'Bash', input: { command: 'echo allowed > allowed.txt', description: 'Writes a word' } }] } : { text: 'It is written.' };
   if (prompt.includes('Write denied')) return answered === 0 ? { text: 'I will write that one too.', tools: [{ name: 'Bash', input: { command: 'echo denied > denied.txt', description: 'Writes a word' } }] } : { text: 'Then I leave it.' };
+  if (prompt.includes('Write later')) return answered === 0 ? { text: 'I will write it when you are back.', tools: [{ name: 'Bash', input: { command: 'echo later >> later.txt', description: 'Writes a word' } }] } : { text: 'It is written now.' };
+  if (prompt.includes('Write never')) return answered === 0 ? { text: 'I will write this too.', tools: [{ name: 'Bash', input: { command: 'echo never > never.txt', description: 'Writes a word' } }] } : { text: 'Then I leave that.' };
   if (prompt.includes('Take your time')) return answered === 0 ? { text: 'I begin.', tools: [{ name: 'Bash', input: { command: 'for i in 1 2 3 4 5 6; do sleep 1; echo $i; done', description: 'Takes six seconds' } }] } : { text: 'That took a while.' };
   return { text: 'Done.' };
 }
@@ -120,6 +122,47 @@ describe('a Happy account', () => {
     await chat.saw('tool', /denied\.txt.*denied/s);
     await chat.idle();
     expect(existsSync(join(folder, 'denied.txt'))).toBe(false);
+  });
+
+  test('one that waits lives through a reload of the window, is answered once, and its turn goes on', async () => {
+    let chat = await Chat.of(window, TITLE);
+    await chat.say('Write later');
+    await chat.permission().last().waitFor({ timeout: 30_000 });
+    const [requestId] = await phone.permission(await sessionId());
+    await window.reload();
+    chat = await Chat.of(window, TITLE);
+    await chat.permission('Bash').last().waitFor({ timeout: 30_000 });
+    expect(await chat.permission('Bash').count()).toBe(1);
+    const asks = (await window.openView('Sessions')).item(/^Permission: echo later/, { under: 'Needs You' });
+    await asks.row(30_000);
+    await window.screenshot('happy-permission-reloaded');
+    await chat.answer('Allow');
+    await chat.saw('text', /It is written now/);
+    await chat.idle();
+    await asks.waitGone();
+    expect(readFileSync(join(folder, 'later.txt'), 'utf8')).toBe('later\n');
+    const state = (await phone.session(await sessionId())).agentState;
+    expect([state?.['requests'], state?.['completedRequests']]).toMatchObject([{}, { [requestId]: { status: 'approved' } }]);
+    expect(await chat.rows('prompt').filter({ hasText: 'Write later' }).count()).toBe(1);
+  });
+
+  test('one that the agent withdraws while the window is gone asks for nothing when it is back', async () => {
+    let chat = await Chat.of(window, TITLE);
+    await chat.say('Write never');
+    await chat.permission().last().waitFor({ timeout: 30_000 });
+    await (await window.openView('Sessions')).item(/^Permission: echo never/, { under: 'Needs You' }).row();
+    const id = await sessionId();
+    const gone = window.page.waitForEvent('framenavigated', { predicate: (frame) => frame === window.page.mainFrame(), timeout: 60_000 });
+    const reloaded = window.reload();
+    await gone;
+    await phone.rpc(id, 'abort');
+    await reloaded;
+    chat = await Chat.of(window, TITLE);
+    await chat.saw('permission', /Withdrawn by the agent/);
+    await chat.idle();
+    expect(await chat.permission().count()).toBe(0);
+    await (await window.openView('Sessions')).item(/^Permission: echo never/).waitGone();
+    expect(existsSync(join(folder, 'never.txt'))).toBe(false);
   });
 
   test('the output of a command is fetched from the machine when it is asked for', async () => {

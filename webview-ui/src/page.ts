@@ -276,6 +276,8 @@ export class ChatPage {
         this.unavailable.value = null;
         this.session = message.session;
         if (first && this.keptSession !== message.session) this.forgetKept();
+        // A reload of the window finds the tab's session by what is kept, whether or not anybody did anything here.
+        if (first) this.keepSoon();
         this.resyncing = -1;
         this.rows.reset(message);
         this.config.value = message.config;

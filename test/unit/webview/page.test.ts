@@ -188,3 +188,18 @@ describe('a session that can’t be opened', () => {
     expect(known.stored).toEqual([]);
   });
 });
+
+describe('what a reload of the window finds', () => {
+  it('is the session, kept as soon as it is shown: also where nobody did anything on the page', async () => {
+    const { stored, tell } = pageOf();
+    tell(snapshot);
+    await vi.waitFor(() => expect(stored).toEqual([{ session: 'k', anchor: null, folds: [], cards: {} }]));
+  });
+
+  it('is where somebody read and what they opened, as it was', async () => {
+    const kept: KeptState = { session: 'k', anchor: { key: 'r', index: 3, offset: 4 }, folds: ['+x'], cards: {} };
+    const { stored, tell } = pageOf(kept);
+    tell(snapshot);
+    await vi.waitFor(() => expect(stored).toEqual([kept]));
+  });
+});
