@@ -265,4 +265,30 @@ export const pageChecks = {
     const elements = await page.evaluate(() => document.querySelectorAll('.log :is(script, iframe, object, embed, form, style, link, base, meta, svg, math)').length);
     return owned !== undefined ? 'it ran' : foreign.length > 0 ? `it asked for ${foreign[0]}` : elements > 0 ? `${elements} elements of it` : null;
   },
+  'code in a list that still grows keeps its nodes, and what is selected in it': async (page, open) => {
+    await open('scene=finished');
+    const say = (text) => page.evaluate(async (piece) => {
+      const { host } = window.gallery;
+      const at = host.count - 1;
+      const row = host.row(at);
+      if (row.key !== 'growing') host.patch({ op: 'splice', at: host.count, remove: 0, rows: [{ kind: 'text', key: 'growing', at: null, turn: null, text: piece, streaming: true }] });
+      else host.patch({ op: 'append', at, key: 'growing', field: 'text', from: window.said.length, text: piece });
+      window.said = (window.said ?? '') + piece;
+      for (let frame = 0; frame < 3; frame += 1) await new Promise((resolve) => requestAnimationFrame(resolve));
+    }, text);
+    const state = () => page.evaluate(() => {
+      const pres = [...document.querySelectorAll('.md-tail pre.code')];
+      window.first ??= pres[0];
+      return { texts: pres.map((pre) => pre.textContent), same: window.first === pres[0], selected: String(document.getSelection()) };
+    });
+    await say('1. Look:\n\n   ```ts\n   const a = 1;\n   const b');
+    await state();
+    await page.evaluate(() => document.getSelection().setBaseAndExtent(window.first.querySelector('.segment').firstChild, 6, window.first.querySelector('.segment').firstChild, 11));
+    await say(' = 2;\n   a + ');
+    await say('b;\n   ```\n2. And *then*:\n\n   ```sh\n   npm t');
+    const grown = await state();
+    await say('est\n   ```\n');
+    const wanted = { texts: ['const a = 1;\nconst b = 2;\na + b;', 'npm test'], same: true, selected: 'a = 1' };
+    return same(grown, { ...wanted, texts: [wanted.texts[0], 'npm t'] }) ?? same(await state(), wanted);
+  },
 };

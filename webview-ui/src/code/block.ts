@@ -21,7 +21,7 @@ export class CodeBlock {
   private readonly body: HTMLElement;
   private readonly segments: Segment[] = [];
   private code = '';
-  private language: string;
+  readonly language: string;
   private disposed = false;
   private tokens: readonly TokenLine[] = [];
 
@@ -69,17 +69,21 @@ export class CodeBlock {
     }
   }
 
+  /** Shows `code` in the place of what is there; where that has only grown, what came is added. */
+  show(code: string): void {
+    if (code.startsWith(this.code)) {
+      if (code.length > this.code.length) this.append(code.slice(this.code.length));
+      return;
+    }
+    this.code = '';
+    this.segments.length = 0;
+    this.body.replaceChildren();
+    this.append(code);
+  }
+
   /** The code is whole: `code` takes the place of what was shown, where that differs, and is coloured. */
   finish(code: string): void {
-    if (code !== this.code) {
-      if (code.startsWith(this.code)) this.append(code.slice(this.code.length));
-      else {
-        this.code = '';
-        this.segments.length = 0;
-        this.body.replaceChildren();
-        this.append(code);
-      }
-    }
+    this.show(code);
     this.context.highlighter.request(trimEnd(code), this.language, (lines) => this.colour(lines));
   }
 

@@ -162,15 +162,29 @@ export class MarkdownView {
     const started = performance.now();
     if (!now && started < this.nextTail) return true;
     const template = fragmentOf(renderMarkdown(stream.tail), stream.tailStart);
-    if (this.tailCode.length > 0 || template.querySelector('pre') !== null) {
-      this.clearTail();
-      this.tail.append(template);
-      this.tailCode = this.buildCode(this.tail, false);
-    } else morph(this.tail, template);
+    this.morphTail(template);
     this.stale = false;
     const cost = performance.now() - started;
     this.nextTail = cost > 2 ? started + cost * 20 : this.context.slow() ? started + SLOW_TAIL_MS : 0;
     return false;
+  }
+
+  /** Code blocks stay where they are and grow: an open list that holds some is not made anew with each piece. */
+  private morphTail(template: DocumentFragment): void {
+    const blocks = new Map<Node, CodeBlock>(this.tailCode.map((code) => [code.element, code]));
+    morph(this.tail, template, (old, wanted) => {
+      const block = blocks.get(old);
+      if (block === undefined) return null;
+      if (!(wanted instanceof HTMLPreElement) || (wanted.dataset['lang'] ?? '') !== block.language) return false;
+      block.show(openText(wanted));
+      return true;
+    });
+    this.tailCode = this.tailCode.filter((code) => {
+      if (this.tail.contains(code.element)) return true;
+      code.dispose();
+      return false;
+    });
+    this.tailCode.push(...this.buildCode(this.tail, false));
   }
 
   private clearTail(): void {
@@ -252,15 +266,19 @@ export class MarkdownView {
 
   /** Puts our code blocks in the place of the parser's. */
   private buildCode(root: HTMLElement, whole: boolean): CodeBlock[] {
-    return [...root.querySelectorAll<HTMLElement>('pre.code')].map((pre) => {
+    return [...root.querySelectorAll<HTMLElement>('pre.code:not(.code-block > *)')].map((pre) => {
       const block = new CodeBlock(this.context, pre.dataset['lang'] ?? '');
-      const code = pre.textContent;
-      if (whole) block.finish(code);
-      else block.append(code);
+      if (whole) block.finish(pre.textContent);
+      else block.append(openText(pre));
       pre.replaceWith(block.element);
       return block;
     });
   }
+}
+
+/** Code that may grow: the parser ends it with a line feed, wherever it was cut. */
+function openText(pre: HTMLElement): string {
+  return pre.textContent.replace(/\n$/, '');
 }
 
 /** Characters that a slow frame reads of those that wait. */

@@ -47,14 +47,17 @@ export function setAttribute(element: Element, name: string, value: string | nul
   } else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
+/** Says of a node that is not the parser's own whether it now shows what `wanted` does; null where the node is like any other. */
+type Own = (old: Node, wanted: Node) => boolean | null;
+
 /** Makes `target` look like `source` by changing as few nodes as it can: what did not change keeps its nodes, its selection and its focus. */
-export function morph(target: Node, source: Node): void {
+export function morph(target: Node, source: Node, own?: Own): void {
   let old = target.firstChild;
   let wanted = source.firstChild;
   while (wanted !== null) {
     const next: ChildNode | null = wanted.nextSibling;
     if (old === null) target.appendChild(wanted);
-    else if (!morphNode(old, wanted)) {
+    else if (!morphNode(old, wanted, own)) {
       const after: ChildNode | null = old.nextSibling;
       target.replaceChild(wanted, old);
       old = after;
@@ -68,7 +71,9 @@ export function morph(target: Node, source: Node): void {
   }
 }
 
-function morphNode(old: Node, wanted: Node): boolean {
+function morphNode(old: Node, wanted: Node, own?: Own): boolean {
+  const decided = own?.(old, wanted) ?? null;
+  if (decided !== null) return decided;
   if (old.nodeType !== wanted.nodeType || old.nodeName !== wanted.nodeName) return false;
   if (old instanceof Text && wanted instanceof Text) {
     if (old.data !== wanted.data) {
@@ -80,7 +85,7 @@ function morphNode(old: Node, wanted: Node): boolean {
   if (!(old instanceof Element) || !(wanted instanceof Element)) return true;
   for (const { name } of Array.from(old.attributes)) if (!wanted.hasAttribute(name)) old.removeAttribute(name);
   for (const { name, value } of wanted.attributes) setAttribute(old, name, value);
-  morph(old, wanted);
+  morph(old, wanted, own);
   return true;
 }
 
