@@ -32,7 +32,7 @@ describe('any events', () => {
   it('give rows, drop no text, and end whole', () => {
     fc.assert(fc.property(fc.array(anyEvent, { maxLength: 20 }), fc.constantFrom('completed' as const, 'failed' as const), (events, state) => {
       const { live, kept, rows } = played(events, { ...done, state });
-      const said = events.map((event) => eventOf(event)).filter((event) => event.type === 'text' && typeof event['content'] === 'string').map((event) => event['content']).join('');
+      const said = events.map((event) => eventOf(event)).flatMap((event) => (event.type === 'text' && typeof event['content'] === 'string' ? [event['content']] : [])).join('');
       expect(rowsOf(rows, 'text').map((row) => row.text).join('')).toBe(said);
       expect(rowsOf(rows, 'text').every((row) => !row.streaming)).toBe(true);
       expect(rowsOf(rows, 'tool').every((row) => row.status !== 'running')).toBe(true);

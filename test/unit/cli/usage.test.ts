@@ -19,11 +19,11 @@ describe('what the command says of itself', () => {
   it('is how it was called', async () => {
     expect([calledAs('/usr/local/bin/pilothouse', '/work'), calledAs(undefined, '/')]).toEqual(['pilothouse', 'pilothouse']);
     expect([calledAs('/src/pilothouse/dist/cli.js', '/src/pilothouse'), calledAs('/opt/x/cli.js', '/home/ada/deep/down'), calledAs('/my own/cli.js', '/')]).toEqual(['node dist/cli.js', 'node /opt/x/cli.js', 'node "my own/cli.js"']);
-    for (const argv of [['--help'], ['local', '--help'], ['happy', '--help'], ['happy', 'send', '--help'], ['nobody'], ['happy', 'machines'], ['hebing', '--help'], ['hebing', 'status']]) {
+    for (const argv of [['--help'], ['local', '--help'], ['happy', '--help'], ['happy', 'send', '--help'], ['nobody'], ['happy', 'machines'], ['hebing', '--help'], ['hebing', 'status'], ['clawdforge', '--help']]) {
       const world = new Called({ HAPPY_HOME_DIR: folder, HOME: folder });
       await run(argv, world);
       expect(`${world.stdout}${world.stderr}`, argv.join(' ')).toContain('node dist/cli.js');
-      expect(`${world.stdout}${world.stderr}`, argv.join(' ')).not.toMatch(/pilothouse (?:local|happy|hebing|--help|<)/);
+      expect(`${world.stdout}${world.stderr}`, argv.join(' ')).not.toMatch(/pilothouse (?:local|happy|clawdforge|hebing|--help|<)/);
     }
   });
 
