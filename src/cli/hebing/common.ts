@@ -5,7 +5,7 @@ import { exitOk, LineReader } from '../io.ts';
 
 /** Options of every verb. */
 export const common = { json: flag, 'allow-http': flag } as const;
-export interface CommonValues {
+interface CommonValues {
   readonly json?: boolean | undefined;
   readonly 'allow-http'?: boolean | undefined;
 }

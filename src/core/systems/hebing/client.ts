@@ -10,7 +10,7 @@ import { findCredentials, saveCredentials } from './credentials.ts';
 import type { DeviceLoginOptions } from './device.ts';
 import { deviceLogin } from './device.ts';
 import { HebingError, invalid, JobTimeout, requirePositive } from './errors.ts';
-import type { HebingHttpOptions } from './http.ts';
+import type { HebingFile, HebingHttpOptions } from './http.ts';
 import { HebingHttp, isPassing } from './http.ts';
 import { paths } from './paths.ts';
 import type { Capability, Job, JobEvent } from './wire.ts';
@@ -135,6 +135,11 @@ export class HebingClient implements AsyncDisposable {
       if (until - clock.monotonic() <= 0) throw new JobTimeout(id, timeout, last?.status ?? null, { cause: trouble });
       pauseMs = Math.min(LOOK.longest, pauseMs * LOOK.factor);
     }
+  }
+
+  /** The bytes of an artifact that is at an http or https address. The key is sent to hebing's own origin and to no other. Rejects with `bad_answer` for more than `maxBytes` (64 MiB by default). */
+  async artifact(url: string, options: { readonly maxBytes?: number; readonly onBytes?: (bytes: number) => void } & CallOptions = {}): Promise<HebingFile> {
+    return keepAlive(this.#http.download(url, options));
   }
 
   async #get(path: string, options: CallOptions): Promise<JsonValue> {

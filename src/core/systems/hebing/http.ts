@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici';
 import type { Clock } from '../../model/context.ts';
 import type { JsonValue } from '../../model/json.ts';
 import { isJsonObject } from '../../model/json.ts';
-import { HttpClient, retryAfter, serverAddress } from '../../transport/http.ts';
+import { HttpClient, isLoopback, retryAfter, serverAddress } from '../../transport/http.ts';
 import type { HttpMethod } from '../../transport/http.ts';
 import type { ProxySource } from '../../transport/proxy.ts';
 import { proxyFromEnv } from '../../transport/proxy.ts';
@@ -52,6 +52,15 @@ interface HebingAnswer {
   readonly serverTime: number | null;
 }
 
+/** A file's bytes, and what the server calls their type. */
+export interface HebingFile {
+  readonly bytes: Uint8Array;
+  readonly contentType: string | null;
+}
+
+const REDIRECTS = 5;
+/** Milliseconds for a file, whose size nobody knows. */
+const FILE_MS = 300_000;
 const AGAIN: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 /**
@@ -61,6 +70,8 @@ const AGAIN: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 export class HebingHttp implements AsyncDisposable {
   readonly baseUrl: string;
   readonly #http: HttpClient;
+  /** For files elsewhere: nothing of ours travels there, so that plain http may. */
+  readonly #others: HttpClient;
   readonly #key: string | null;
   readonly #clock: Clock;
   readonly #retry: NonNullable<HebingHttpOptions['retry']>;
@@ -71,15 +82,48 @@ export class HebingHttp implements AsyncDisposable {
     this.#key = key === null ? null : keyOf(key);
     this.#clock = options.clock ?? systemClock;
     this.#retry = options.retry ?? {};
-    this.#http = new HttpClient({
-      allowPlainHttp: options.allowPlainHttp === true, clock: this.#clock, proxy: options.proxy ?? (() => proxyFromEnv(options.env ?? process.env)),
+    const shared = {
+      clock: this.#clock, proxy: options.proxy ?? (() => proxyFromEnv(options.env ?? process.env)),
       ...(options.dispatcher === undefined ? {} : { dispatcher: options.dispatcher }), ...(options.deadlineMs === undefined ? {} : { deadlineMs: options.deadlineMs }),
-    });
+    };
+    this.#http = new HttpClient({ ...shared, allowPlainHttp: options.allowPlainHttp === true });
+    this.#others = new HttpClient({ ...shared, allowPlainHttp: true });
   }
 
   async request(request: HebingRequest): Promise<HebingAnswer> {
     const { tries = 3, ...pace } = this.#retry;
     return withRetry(() => this.#once(request), { ...pace, tries: request.idempotent ? tries : 1, signal: request.signal, clock: this.#clock, classify: mendable });
+  }
+
+  /**
+   * A file that a job names: an http or https address, or one below the base URL's origin. The key goes to that origin alone, also after redirects (5 at most); nothing of this computer is asked
+   * for on behalf of a server elsewhere. Rejects as `request` does; `invalid_argument` for other addresses, `bad_answer` for more bytes than `maxBytes` (64 MiB by default).
+   */
+  async download(address: string, options: { readonly signal?: AbortSignal | undefined; readonly maxBytes?: number; readonly onBytes?: (bytes: number) => void } = {}): Promise<HebingFile> {
+    const { tries = 3, ...pace } = this.#retry;
+    const again = { ...pace, tries, signal: options.signal, clock: this.#clock, classify: mendable };
+    let url = fileAddress(address, this.baseUrl);
+    for (let hop = 0; hop <= REDIRECTS; hop += 1) {
+      const answer = await withRetry(() => this.#file(url, options), again);
+      const next = answer.headers.get('location');
+      if (answer.status < 300 && answer.status >= 200) return { bytes: answer.body, contentType: answer.headers.get('content-type') ?? null };
+      if (next === undefined || answer.status < 300 || answer.status > 399) throw apiError(answer.status, null, retryAfter(answer.headers.get('retry-after'), this.#clock.now()));
+      url = fileAddress(next, this.baseUrl, url);
+    }
+    throw new HebingError('bad_answer', `${new URL(address, this.baseUrl).host} sends from one address to another without end.`);
+  }
+
+  async #file(url: string, { signal, maxBytes, onBytes }: { readonly signal?: AbortSignal | undefined; readonly maxBytes?: number; readonly onBytes?: (bytes: number) => void }) {
+    const own = new URL(url).origin === new URL(this.baseUrl).origin;
+    try {
+      const answer = await (own ? this.#http : this.#others).exchange({
+        method: 'GET', url, signal, deadlineMs: FILE_MS, onBytes, headers: own && this.#key !== null ? { authorization: `Bearer ${this.#key}` } : {}, ...(maxBytes === undefined ? {} : { maxBodyBytes: maxBytes }),
+      });
+      if (AGAIN.has(answer.status)) throw apiError(answer.status, null, retryAfter(answer.headers.get('retry-after'), this.#clock.now()));
+      return answer;
+    } catch (error) {
+      throw transportError(error);
+    }
   }
 
   async #once(request: HebingRequest): Promise<HebingAnswer> {
@@ -115,7 +159,7 @@ export class HebingHttp implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#http[Symbol.asyncDispose]();
+    await Promise.all([this.#http[Symbol.asyncDispose](), this.#others[Symbol.asyncDispose]()]);
   }
 }
 
@@ -126,6 +170,15 @@ export function hebingAddress(text: string, options: { readonly allowPlainHttp?:
   } catch (error) {
     throw transportError(error);
   }
+}
+
+/** The address of a file as it is fetched. Throws `invalid_argument`. */
+function fileAddress(text: string, baseUrl: string, from = baseUrl): string {
+  const url = URL.canParse(text, from) ? new URL(text, from) : null;
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:') || url.username !== '' || url.password !== '') throw invalid('The file is at no http or https address.');
+  if (isLoopback(url.hostname) && !isLoopback(new URL(baseUrl).hostname)) throw invalid('hebing names a file of this computer. It was not fetched.');
+  url.hash = '';
+  return url.href;
 }
 
 /** A key as a header can carry it. Throws `credentials_missing`, `credentials_malformed`; neither quotes it. */

@@ -5,7 +5,7 @@ export type { HebingPlaces } from './credentials.ts';
 export { deviceLogin } from './device.ts';
 export type { DeviceLoginOptions, DevicePrompt } from './device.ts';
 export { DeviceFlowError, DeviceFlowTimeout, HebingAPIError, HebingError, HebingTransportError, JobTimeout } from './errors.ts';
-export type { HebingHttpOptions } from './http.ts';
+export type { HebingFile, HebingHttpOptions } from './http.ts';
 export { cliPlace, keepCli, MCP_ENTRY, mcpEntry, McpPlan, mcpTargets, planMcpEntry, writeMcpPlan } from './mcpJson.ts';
 export type { McpEntryOptions, McpTarget } from './mcpJson.ts';
 export { HEBING_URL } from './paths.ts';
