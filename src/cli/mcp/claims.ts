@@ -22,6 +22,7 @@ export class Claims implements Disposable {
   readonly #api: WorkerApi;
   readonly #clock: Clock;
   readonly #claims = new Map<string, Claim>();
+  readonly #bidding = new Set<string>();
   readonly #lost = new Map<string, Error>();
   #closed = false;
 
@@ -30,15 +31,11 @@ export class Claims implements Disposable {
     this.#clock = clock;
   }
 
-  /** Jobs that are held now. */
-  get jobIds(): readonly string[] {
-    return [...this.#claims.keys()];
-  }
-
   /** Bids once. From then on the lease is held until the output is taken, `holdSeconds` are over, or it is lost. Rejects with BidRejected, `already_claimed`, what kept the bid from being answered. */
   async claim(job: { readonly id: string; readonly capabilityKey: string; readonly maxBudgetNc: number | null }, holdSeconds: number, { signal }: CallOptions = {}): Promise<HeldJob> {
-    if (this.#claims.has(job.id)) throw new WorkerError('already_claimed', `Job ${job.id} is held here already. Submit its output.`);
-    const held = await claimJob(this.#api, job, { clock: this.#clock, heartbeatMs: HEARTBEAT_MS, signal });
+    if (this.#claims.has(job.id) || this.#bidding.has(job.id)) throw new WorkerError('already_claimed', `Job ${job.id} is held here already. Submit its output.`);
+    this.#bidding.add(job.id);
+    const held = await claimJob(this.#api, job, { clock: this.#clock, heartbeatMs: HEARTBEAT_MS, signal }).finally(() => this.#bidding.delete(job.id));
     if (this.#closed || signal?.aborted === true) {
       held[Symbol.dispose]();
       throw new HebingError('closed', 'Nobody waits for this job any more.');

@@ -108,6 +108,14 @@ describe('for workers', () => {
     expect((await world.call('kernel_claim_job')).value).toEqual({ claimed: false, reason: 'none_available' });
   });
 
+  test('two claims of one job at once are one bid', async () => {
+    const { id } = await world.caller.call(echo, { text: 'hi' });
+    await world.call('kernel_register_capability_handler', { capability_keys: [echo] });
+    const both = await Promise.all([world.call('kernel_claim_job', { job_id: id }), world.call('kernel_claim_job', { job_id: id })]);
+    expect(both.map(({ value }) => value['code'] ?? 'claimed')).toEqual(['claimed', 'already_claimed']);
+    expect(world.hebing.count('POST', /\/bid$/)).toBe(1);
+  });
+
   test('a job is held for as long as was asked for and no longer; nothing is submitted after it', async () => {
     const id = await claimed({ max_hold_seconds: 1 });
     await expect.poll(() => world.hebing.kernel.jobs.get(id)?.status, { timeout: 10_000 }).toBe('queued');

@@ -140,6 +140,22 @@ describe('the end of a run', () => {
     expect(server.count('available')).toBe(1);
   });
 
+  test('what onError throws is its end', async () => {
+    server.answer('bid', { status: 410, body: {} });
+    const { worker } = echoWorker(server);
+    const enough = (): never => {
+      throw new Error('one was enough');
+    };
+    await expect(worker.run({ onError: enough })).rejects.toThrow('one was enough');
+  });
+
+  test('what was taken is told', async () => {
+    const { worker, onError } = echoWorker(server);
+    const taken: unknown[] = [];
+    await worker.run({ once: true, onError, onSubmitted: (job, answer) => void taken.push([job, answer]) });
+    expect(taken).toEqual([[{ jobId: 'j1', capabilityKey: 'test.echo.v1' }, { status: 'succeeded' }]]);
+  });
+
   test('stop ends a poll that waits', async () => {
     server.answer('available', 'silence');
     const { worker } = echoWorker(server);
