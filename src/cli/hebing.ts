@@ -27,7 +27,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     run: call, usage: 'call CAP --input JSON [--wait] [--timeout S] [--idempotency-key K]',
     about: 'Makes a job; JSON - is read from stdin. --wait waits until it ends (300 s); exit code 1 where that is not success. Calls with the same K are one job.',
   },
-  worker: { run: worker, usage: 'worker CAP [--exec CMD] [--once] [--yes]', about: 'Takes jobs of a capability until Ctrl+C; asks before it starts. CMD gets the task as JSON on stdin and prints the output as JSON; without it the text is echoed.' },
+  worker: {
+    run: worker, usage: 'worker CAP [--exec CMD] [--once] [--yes]',
+    about: 'Takes jobs of a capability until Ctrl+C, or with --once those that one look finds; asks before it starts. CMD runs without a shell (white space parts its words; quotes hold them together, a backslash takes the next character as it is): it gets the task as JSON on stdin, prints the output as JSON, and is ended when the job is lost. Without it the text is echoed.',
+  },
   'mcp-server': { run: (args, io) => mcpServer(args, io, ownVersion()), usage: 'mcp-server', about: 'hebing\'s tools for an MCP client, on stdin and stdout.' },
   version: { run: version, usage: 'version', about: 'The version of this command.' },
 };
