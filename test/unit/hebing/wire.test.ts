@@ -30,6 +30,7 @@ describe('what hebing sends', () => {
     const row = { capability_key: 'a', name: 'A' };
     for (const list of [[row], { items: [row], next_cursor: null }]) expect(readList(list, readCapability)).toMatchObject([{ capabilityKey: 'a' }]);
     expect(readList(null, readCapability)).toEqual([]);
+    expect(readList([{ id: 'j', status: 'queued' }], readJob)).toMatchObject([{ id: 'j', capabilityKey: '', inputPayload: null, artifacts: [] }]);
     for (const none of ['x', 3, {}, { items: null }]) expect(() => readList(none, readCapability)).toThrow(HebingError);
   });
 

@@ -20,6 +20,7 @@ export interface Capability extends More {
 /** A piece of work (`/kernel-jobs`). What is in `inputPayload`, `output`, `error` and `artifacts` is as it came. */
 export interface Job extends More {
   readonly id: string;
+  /** '' where a server's list leaves it out. */
   readonly capabilityKey: string;
   /** `succeeded`, `failed`, `cancelled` and `expired` are the last ones; others may come. */
   readonly status: string;
@@ -74,7 +75,7 @@ const amount = z.union([z.number(), z.string().regex(/^-?\d+(?:\.\d+)?$/).transf
 const shapes = {
   capability: z.looseObject({ capabilityKey: z.string().min(1), name: text, description: text, inputSchema: json }).transform((one) => ({ ...one, name: one.name ?? one.capabilityKey })),
   job: z.looseObject({
-    id, capabilityKey: z.string(), status: z.string(), inputPayload: json, output: json, error: json,
+    id, capabilityKey: text.transform((key) => key ?? ''), status: z.string().min(1), inputPayload: json, output: json, error: json,
     artifacts: z.array(z.unknown()).nullish().transform((list) => (list ?? []).filter((one): one is JsonObject => isJsonObject(one as JsonValue))), createdAt: time, updatedAt: time,
   }),
   event: z.looseObject({ seq: amount, type: z.string(), createdAt: time, data: json }),
