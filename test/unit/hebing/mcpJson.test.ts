@@ -163,6 +163,16 @@ describe('what is shown of it', () => {
     expect(none.diff).toMatch(/^--- \/dev\/null$/m);
   });
 
+  it('is the few lines that change, also of a file that is one long line', async () => {
+    writeFileSync(file, JSON.stringify({ projects: Array.from({ length: 200 }, (_, index) => ({ index, mcpServers: {} })), mcpServers: { git: { command: 'git-mcp' } } }));
+    const plan = await planMcpEntry(file, entry);
+    expect(plan.diff.startsWith(`--- ${file}\n+++ ${file}\n@@ `)).toBe(true);
+    expect(plan.diff.split('\n').length).toBeLessThan(30);
+    expect(plan.diff).toMatch(/^\+ {4}"chaojiyuyan": \{$/m);
+    await writeMcpPlan(plan);
+    expect(readFileSync(file, 'utf8')).not.toContain('\n');
+  });
+
   it('hides the key in a file of one line too', async () => {
     writeFileSync(file, JSON.stringify({ mcpServers: { chaojiyuyan: entry, other: { env: { API_KEY: 'an-other-secret' } } } }));
     const { diff } = await planMcpEntry(file, null);

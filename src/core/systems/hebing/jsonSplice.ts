@@ -43,7 +43,7 @@ function added(text: string, { open, members, close }: Braces, name: string, val
   }
   const eol = eolOf(text);
   if (eol === '' && depth > 0) return `${text.slice(0, open + 1)}${JSON.stringify(name)}:${JSON.stringify(value)}${text.slice(close)}`;
-  const outer = depth === 0 ? '' : (/[^\n]*$/.exec(text.slice(0, open))?.[0].match(/^[ \t]*/)?.[0] ?? '');
+  const outer = depth === 0 ? '' : (/^[ \t]*/.exec(text.slice(text.lastIndexOf('\n', open) + 1, open))?.[0] ?? '');
   const space = `${eol === '' ? '\n' : eol}${outer}${unitOf(text)}`;
   return `${text.slice(0, open + 1)}${space}${JSON.stringify(name)}: ${written(value, text, space)}${eol === '' ? '\n' : eol}${outer}${text.slice(close)}`;
 }

@@ -74,15 +74,17 @@ export class McpPlan {
   get after(): string | null {
     return this.#after;
   }
-  /** Both texts with keys masked and other secrets hidden. */
+  /** Both texts with keys masked and other secrets hidden; with lines of their own for all members where the file has lines that nobody can read. */
   get shown(): { readonly before: string; readonly after: string } {
-    return { before: hidden(this.#before ?? ''), after: hidden(this.#after ?? this.#before ?? '') };
+    const [before, after] = [this.#before ?? '', this.#after ?? this.#before ?? ''];
+    const form = [before, after].some((text) => UNREADABLE.test(text)) ? (text: string) => hidden(inLines(text)) : hidden;
+    return { before: form(before), after: form(after) };
   }
   /** A unified patch of what is shown; '' where nothing changes. */
   get diff(): string {
     const { before, after } = this.shown;
     if (this.what === 'nothing') return '';
-    return createTwoFilesPatch(this.#before === null ? '/dev/null' : this.target, this.target, before, after, undefined, undefined, { context: 3 }).replace(/^=+\n/, '');
+    return createTwoFilesPatch(this.#before === null ? '/dev/null' : this.target, this.target, before, after, undefined, undefined, { context: 3 }).replace(/^Index: .*\n=+\n/, '');
   }
   toJSON(): JsonObject {
     return { target: this.target, what: this.what };
@@ -210,6 +212,14 @@ async function keepFirst(file: string, bytes: Uint8Array): Promise<void> {
 function stamp(date: Date): string {
   const two = (value: number): string => String(value).padStart(2, '0');
   return `${String(date.getFullYear()).padStart(4, '0')}${[date.getMonth() + 1, date.getDate(), date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join('')}`;
+}
+
+/** A line of so many characters is not read by anybody. */
+const UNREADABLE = /[^\n]{500}/;
+
+function inLines(text: string): string {
+  const bare = text.replace(/^\uFEFF/, '');
+  return bare.trim() === '' ? text : `${JSON.stringify(JSON.parse(bare), null, 2)}\n`;
 }
 
 /** A text of such a file for showing: our key masked, and what looks like a secret of others hidden. */
