@@ -169,6 +169,14 @@ test('a row, a turn and the whole session are copied as markdown', async () => {
   const menuOf = (row: Locator) => (): Promise<void> => row.first().click({ button: 'right' });
   await window.menus.choose(menuOf(chat.rows('text').filter({ hasText: 'At berth 12 lies nothing' })), 'Copy as Markdown');
   await until('the row', async () => (await clipboard()) === 'At berth 12 lies nothing. Nobody else has asked.', { detail: clipboard });
+  await window.page.evaluate(() => navigator.clipboard.writeText('other'));
+  const row = chat.rows('text').filter({ hasText: 'At berth 12 lies nothing' });
+  await row.evaluate((element) => {
+    element.setAttribute('tabindex', '-1');
+    element.focus();
+  });
+  await row.press('Control+c');
+  await until('the row by its key', async () => (await clipboard()) === 'At berth 12 lies nothing. Nobody else has asked.', { detail: clipboard });
   await window.menus.choose(menuOf(chat.rows('prompt').filter({ hasText: 'Report 252:' })), 'Copy Turn as Markdown');
   await until('the turn', async () => (await clipboard()).startsWith('## Prompt\n\nReport 252: what lies at berth 12?\n\n### '), { detail: clipboard });
   expect(await clipboard()).toMatch(/Nobody else has asked\.\n\n\*Turn|Nobody else has asked\.$/);
@@ -209,6 +217,30 @@ test('it is exported as markdown, HTML and JSON', async () => {
     expect([asked, errors]).toEqual([[], []]);
     await page.close();
   }
+});
+
+test('ArrowUp reaches what was asked far above the page, and ArrowDown the draft', async () => {
+  const chat = await Chat.of(window, TITLE);
+  const { composer } = chat;
+  const step = async (key: string): Promise<string> => {
+    const before = await composer.inputValue();
+    await composer.press(key);
+    return until('another message', async () => {
+      const now = await composer.inputValue();
+      return now === before ? undefined : now;
+    });
+  };
+  await composer.fill('half a draft');
+  await composer.press('Home');
+  // What other tests sent stands before the session's own.
+  let steps = 1;
+  let now = await step('ArrowUp');
+  for (; !now.startsWith(`Report ${TURNS - 1}:`) && steps < 20; steps += 1) now = await step('ArrowUp');
+  for (let turn = TURNS - 2; turn >= TURNS - 120; turn -= 1, steps += 1) expect(await step('ArrowUp')).toBe(`Report ${turn}: what lies at berth ${turn % 40}?`);
+  await composer.press('End');
+  for (; steps > 0; steps -= 1) now = await step('ArrowDown');
+  expect(now).toBe('half a draft');
+  await composer.fill('');
 });
 
 test('it looks as VS Code does, in every theme and narrow', async () => {
