@@ -25,7 +25,7 @@ beforeAll(async () => {
   const all = bundles({ root, dist: place });
   for (const name of ['core', 'cli']) await build({ ...all[name] });
   await writeFile(path.join(place, 'package.json'), '{"type":"module"}');
-  hebing = await startHebingServer({ leaseMs: 1_500 });
+  hebing = await startHebingServer({ leaseMs: 3_000 });
   env = { PATH: process.env['PATH'] ?? '', HOME: place, HEBING_BASE_URL: hebing.url, CHAOJIYUYAN_API_KEY: hebing.newAgent().key };
   caller = new HebingClient({ apiKey: hebing.newAgent().key, baseUrl: hebing.url });
 }, 120_000);

@@ -17,7 +17,7 @@ let agent: TestAgent;
 let caller: HebingClient;
 let folder: string;
 beforeEach(async () => {
-  hebing = await startHebingServer({ leaseMs: 1_200 });
+  hebing = await startHebingServer({ leaseMs: 3_000 });
   agent = hebing.newAgent();
   caller = new HebingClient({ apiKey: hebing.newAgent().key, baseUrl: hebing.url });
   folder = await mkdtemp(path.join(tmpdir(), 'pilothouse worker-'));

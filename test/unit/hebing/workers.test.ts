@@ -20,6 +20,7 @@ test('workers that compete over a network that fails settle every job once', asy
   const workers = Array.from({ length: 3 }, () => new Worker({ apiKey: hebing.newAgent().key, baseUrl: hebing.url }));
   const runs = workers.map(async (worker, index) => {
     worker.handler('media.echo.v1', async ({ jobId, input }, { signal }) => {
+      signal.addEventListener('abort', () => void acting.delete(jobId));
       for (let step = 0; step < 4; step += 1) {
         if (signal.aborted) throw new Error('told to stop');
         acting.set(jobId, (acting.get(jobId) ?? 0) | (1 << index));
