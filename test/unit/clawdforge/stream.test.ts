@@ -65,6 +65,11 @@ describe.each(['events', 'lines'] as const)('a stream of %s', (form) => {
   });
 });
 
+it('takes the name of an event for its type, where it says none itself', async () => {
+  const wire = 'event: text\ndata: {"content":"named"}\n\nevent: text\ndata: {"type":"thinking","content":"own"}\n\nevent: done\ndata: {"ok":true}\n\n';
+  expect(await readAll('events', new TextEncoder().encode(wire))).toEqual({ events: [{ type: 'text', content: 'named' }, { type: 'thinking', content: 'own' }], closing: { ok: true } });
+});
+
 it('tells an event from the item that closes a stream', () => {
   for (const item of [closing, { ok: false }, { turn_index: 1 }, { stop_reason: null }, { type: 'turn_end', ok: true, turn_index: 1 }]) expect(closesStream(item), JSON.stringify(item)).toBe(true);
   for (const item of [{ type: 'tool_result', ok: true }, { type: 'text', content: '', turn_index: 1 }, { content: 'x' }, 'ok', null, [closing]]) expect(closesStream(item), JSON.stringify(item)).toBe(false);

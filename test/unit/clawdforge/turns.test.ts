@@ -71,19 +71,20 @@ describe('an answer that was cut', () => {
 });
 
 describe('a prompt that the server certainly has not', () => {
-  it.each([400, 409, 413, 429])('as its refusal with %d says, comes back, leaves nothing behind and can be sent again under its id', async (status) => {
+  it.each([[400, 'prompt_refused'], [409, 'turn_running'], [413, 'prompt_refused'], [429, 'rate_limited']] as const)('as its refusal with %d says, comes back as %s, leaves nothing behind and can be sent again under its id', async (status, named) => {
     const { chat } = await stage.chat();
     stage.server.faults.push({ method: 'POST', path: /turn$/, status, body: { error: 'not now' } });
     const clientId = randomUUID();
-    expect(await rejection(say(chat, 'Hello', clientId))).toMatchObject({ status, personMustAct: false });
+    expect(await rejection(say(chat, 'Hello', clientId))).toMatchObject({ code: named, personMustAct: false });
     expect(chat.entries).toEqual([]);
     expect((await chat.turn('Hello', { outcome: 'allow' }, clientId)).state).toBe('completed');
     expect(rowsOf(chat.rows, 'prompt')).toHaveLength(1);
   });
 
-  it('for its session is closed comes back without a turn being asked for', async () => {
+  it.each(['says so', 'answers with 410'])('for its session is closed, as its state %s, comes back without a turn being asked for', async (how) => {
     const { chat } = await stage.chat();
-    stage.server.expire(chat.handle.id);
+    if (how === 'says so') stage.server.expire(chat.handle.id);
+    else stage.server.faults.push({ method: 'GET', path: /^\/sessions\/sess/, status: 410 });
     expect(await code(say(chat, 'Hello'))).toBe('session_closed');
     expect(stage.server.count('POST', /turn$/)).toBe(0);
   });

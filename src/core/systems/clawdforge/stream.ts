@@ -22,11 +22,11 @@ export function formOf(contentType: string | undefined): AnswerForm {
  */
 export async function readStream(form: 'events' | 'lines', body: AsyncIterable<Uint8Array>, onEvent: (event: ForgeEvent) => void): Promise<JsonObject | null> {
   let closing: JsonObject | null = null;
-  const take = (text: string): void => {
+  const take = (text: string, name?: string): void => {
     if (closing !== null || text.trim() === '' || text.trim() === '[DONE]') return;
     const item = parsed(text);
     if (closesStream(item)) closing = item;
-    else onEvent(eventOf(item));
+    else onEvent(eventOf(item, name));
   };
   const feed = form === 'events' ? eventFeed(take) : lineFeed(take);
   const decoder = new TextDecoder();
@@ -49,10 +49,10 @@ function parsed(text: string): JsonValue {
 
 type Feed = (text: string, end?: boolean) => void;
 
-function eventFeed(take: (text: string) => void): Feed {
+function eventFeed(take: (text: string, name?: string) => void): Feed {
   const parser = createParser({
     maxBufferSize: LONGEST_ITEM,
-    onEvent: ({ data }) => take(data),
+    onEvent: ({ data, event }) => take(data, event),
     onError: (error) => {
       if (error.type === 'max-buffer-size-exceeded') throw tooLong();
     },

@@ -60,11 +60,11 @@ export function timeOf(value: string | number | null | undefined): number | null
 /** One event of a turn, as the server sent it: `type` (`text`, `tool_call`, `thinking`, …), mostly `content`, and whatever else. */
 export type ForgeEvent = JsonObject & { readonly type: string };
 
-/** What stands among the events, as an event: what has no type is of type `unknown`, and what is no object at all is its content. */
-export function eventOf(value: unknown): ForgeEvent {
+/** What stands among the events, as an event: what has no type has the one that its stream names, else `unknown`, and what is no object at all is its content. */
+export function eventOf(value: unknown, name = 'unknown'): ForgeEvent {
   const item = value as JsonValue;
   if (!isJsonObject(item)) return { type: 'unknown', content: item };
-  return typeof item['type'] === 'string' ? { ...item, type: item['type'] } : { ...item, type: 'unknown' };
+  return typeof item['type'] === 'string' ? { ...item, type: item['type'] } : { ...item, type: name };
 }
 
 /**

@@ -12,6 +12,12 @@ export function machineOf(baseUrl: string): string {
   return `clawdforge:${host}${pathname.replace(/\/$/, '')}`;
 }
 
+/** A session of which nothing is known but that it was closed. */
+const UNSEEN: Omit<ForgeSessionState, 'sessionId'> = { agent: 'claude', cwd: null, createdAt: null, lastTurnAt: null, turnCount: 0, closedAt: null, live: null, meta: null };
+
+/** The longest that is waited for contact, milliseconds. */
+const CONNECT_MS = 12_000;
+
 /** A server as it was seen last: whether it answers, its health, and the rows of its sessions. */
 export class Mirror {
   state: ConnectionState = { status: 'connecting', message: null, remedy: null, version: null };
@@ -39,12 +45,14 @@ export class Mirror {
 
   /** Asks for the health and, as the token is asked for nothing there, for the list. Rejects for an abort only. */
   async connect(options: CallOptions): Promise<ConnectionState> {
+    const late = AbortSignal.timeout(CONNECT_MS);
+    const call = { signal: options.signal === undefined ? late : AbortSignal.any([options.signal, late]) };
     try {
-      this.#health = await this.#forge.healthz(this.#call(options));
-      await this.list(options);
+      this.#health = await this.#forge.healthz(this.#call(call));
+      await this.list(call);
     } catch (error) {
       options.signal?.throwIfAborted();
-      this.judge(error);
+      this.judge(late.aborted ? new ForgeTransportError('timeout', 'The clawdforge server does not answer.', 'unanswered', { cause: error }) : error);
       if (this.state.status === 'connecting') this.#set({ status: 'failed', message: describeError(error), remedy: null, version: null });
     }
     return this.state;
@@ -80,8 +88,8 @@ export class Mirror {
     } catch (error) {
       this.judge(error);
       if (!(error instanceof ForgeAPIError) || (error.status !== 404 && error.status !== 410)) throw error;
-      const known = this.#rows.get(forgeId);
-      if (error.status === 410 && known !== undefined) return { ...known, closedAt: known.closedAt ?? this.#context.clock.now() };
+      const known = this.#rows.get(forgeId) ?? { ...UNSEEN, sessionId: forgeId };
+      if (error.status === 410) return { ...known, closedAt: known.closedAt ?? this.#context.clock.now() };
       this.#rows.delete(forgeId);
       return null;
     }

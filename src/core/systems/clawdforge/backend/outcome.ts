@@ -61,6 +61,16 @@ export function closedError(missing: boolean, cause?: unknown): PilothouseError 
   return new ForgeError(missing ? 'session_not_found' : 'session_closed', `${why} Resume goes on in a fresh one, with the transcript at hand.`, { cause, personMustAct: true });
 }
 
+/** Refusals that pass by themselves: the prompt may go again without anybody doing anything. */
+const PASSING: ReadonlySet<number> = new Set([408, 409, 425, 429]);
+
+/** Why a prompt that the server refused comes back: with an offer where its session is over, for good where the same prompt would be refused again. */
+export function refusalOf(cause: Error): Error {
+  if (!(cause instanceof ForgeAPIError) || PASSING.has(cause.status)) return cause;
+  if (cause.status === 404 || cause.status === 410) return closedError(cause.status === 404, cause);
+  return cause.personMustAct ? cause : new ForgeError('prompt_refused', cause.message, { cause });
+}
+
 export function turnRunning(): ForgeError {
   return new ForgeError('turn_running', 'A turn of this session is running. Send this when it has ended.');
 }

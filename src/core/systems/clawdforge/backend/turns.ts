@@ -6,7 +6,7 @@ import type { ForgeEvent } from '../wire.ts';
 import { transcriptOf, withTranscript } from './carry.ts';
 import type { ForgeDesk } from './desk.ts';
 import type { Counted } from './outcome.ts';
-import { closedError, endOf, interruptedEnd, isUnknown, lostEnd, oneLine, orphanedEnd, wasRefused } from './outcome.ts';
+import { endOf, interruptedEnd, isUnknown, lostEnd, oneLine, orphanedEnd, refusalOf, wasRefused } from './outcome.ts';
 import type { ForgeRecord } from './records.ts';
 import { REMEMBERED } from './records.ts';
 import { RunningTurn } from './running.ts';
@@ -152,7 +152,7 @@ export class Turns {
     if (!turn.isTaken && wasRefused(cause)) {
       await this.#abandon(turn);
       await this.#desk.records.change(this.#id, () => gone);
-      return { told: [], refusal: 'stopped' in gone ? closedError(cause instanceof ForgeAPIError && cause.status === 404, cause) : cause };
+      return { told: [], refusal: refusalOf(cause) };
     }
     turn.take();
     const doubt = { doubt: record.counted + 1 };
