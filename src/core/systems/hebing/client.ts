@@ -160,3 +160,4 @@ export class HebingClient implements AsyncDisposable {
 
 /** The same class, by the name that the Python SDK has for it. */
 export const NexusClient = HebingClient;
+export type NexusClient = HebingClient;
