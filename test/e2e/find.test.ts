@@ -27,7 +27,8 @@ function writeSession(folder: string, cwd: string): void {
     update({ sessionUpdate: 'user_message_chunk', content: { type: 'text', text: `Report ${turn}: what lies at berth ${turn % 40}?` }, messageId: randomUUID() });
     const call = { toolCallId: `call-${turn}`, title: `cat berths/${turn}.log`, kind: 'execute', rawInput: { command: `cat berths/${turn}.log` } };
     update({ sessionUpdate: 'tool_call', ...call, status: 'pending' });
-    const output = Array.from({ length: 30 }, (_, line) => `${line}: ${turn === 3 && line === 4 ? 'the Nightingale is moored' : 'empty'}`).join('\n');
+    // One of them is longer than what its row shows.
+    const output = Array.from({ length: turn === 5 ? 6_000 : 30 }, (_, line) => `${line}: ${turn === 3 && line === 4 ? 'the Nightingale is moored' : turn === 5 && line === 2_000 ? 'the Albatross is moored' : 'empty'}`).join('\n');
     update({ sessionUpdate: 'tool_call_update', toolCallId: `call-${turn}`, status: 'completed', content: [{ type: 'content', content: { type: 'text', text: output } }] });
     const ship = [100, 300, TURNS - 1].includes(turn) ? 'the **Night**ingale' : 'nothing';
     update({ sessionUpdate: 'agent_message_chunk', content: { type: 'text', text: `At berth ${turn % 40} lies ${ship}. Nobody else has asked.` }, messageId: randomUUID() });
@@ -116,6 +117,22 @@ test('case and whole words count where they are asked for', async () => {
   await box(chat).waitFor({ state: 'detached' });
   expect(await chat.frame.evaluate(() => CSS.highlights.size)).toBe(0);
   await until('the cursor to be back in the message', async () => chat.composer.evaluate((element) => document.activeElement === element));
+});
+
+test('what stands in the middle of a long output is found, and shown in the whole output', async () => {
+  const chat = await Chat.of(window, TITLE);
+  await window.runCommand('Find in Chat');
+  await box(chat).fill('albatross');
+  await says(chat, '1 of 1');
+  const hint = chat.frame.getByRole('status', { name: 'Where the match is' });
+  await until('the hint', async () => (await hint.textContent())?.startsWith('On line 2,001 of this output, not shown here.'));
+  await window.screenshot('find-hidden');
+  await hint.getByRole('button', { name: 'Open Output' }).click();
+  const place = window.page.locator('[id="status.editor.selection"]');
+  await until('the line in the whole output', async () => /^Ln 2001,/.test(await place.innerText()), { detail: () => place.innerText() });
+  await window.screenshot('find-hidden-output');
+  await window.executeCommand('workbench.action.closeActiveEditor');
+  await Chat.of(window, TITLE);
 });
 
 test('what the agent says meanwhile is counted, and moves nothing', async () => {
