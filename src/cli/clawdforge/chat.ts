@@ -1,6 +1,7 @@
 import { describeError, isAbort, PilothouseError } from '../../core/model/errors.ts';
-import type { ForgeSession, TurnResult } from '../../core/systems/clawdforge/session.ts';
-import type { ForgeEvent } from '../../core/systems/clawdforge/wire.ts';
+import type { ForgeSession } from '../../core/systems/clawdforge/session.ts';
+import type { TurnResult } from '../../core/systems/clawdforge/types.ts';
+import type { ForgeEvent } from '../../core/systems/clawdforge/types.ts';
 import { flag, parsed, text } from '../args.ts';
 import type { CliIo } from '../io.ts';
 import { exitFailed, exitOk, LineReader, plainLine, plainText } from '../io.ts';

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { ForgeError } from '../../core/systems/clawdforge/errors.ts';
-import type { AppToken } from '../../core/systems/clawdforge/client.ts';
-import type { ForgeSessionState } from '../../core/systems/clawdforge/session.ts';
+import type { AppToken } from '../../core/systems/clawdforge/types.ts';
+import type { ForgeSessionState } from '../../core/systems/clawdforge/types.ts';
 import { flag, parsed, text, texts } from '../args.ts';
 import { promptOf, required, show } from '../happy/call.ts';
 import type { CliIo } from '../io.ts';

@@ -31,7 +31,7 @@ export async function playTurn(play: PlayedTurn, form: 'events' | 'lines' | 'who
     });
     return false;
   }
-  const closing = { ok, ...count(), stop_reason: stopReason, duration_ms: 34 };
+  const closing = { ok, ...count(), stop_reason: stopReason, duration_ms: 34, cost_hint: 'kept' };
   if (streams) response.end(item(closing));
   else {
     response.writeHead(200, { 'content-type': 'application/json' });

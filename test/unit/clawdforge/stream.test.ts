@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Forge } from '../../../src/core/systems/clawdforge/client.ts';
 import { formOf, readStream } from '../../../src/core/systems/clawdforge/stream.ts';
-import type { ForgeEvent } from '../../../src/core/systems/clawdforge/wire.ts';
+import type { ForgeEvent } from '../../../src/core/systems/clawdforge/types.ts';
 import { closesStream } from '../../../src/core/systems/clawdforge/wire.ts';
 import { spoken } from '../../loopback/clawdforge/script.ts';
 import { ForgeTestServer } from '../../loopback/clawdforge/server.ts';
@@ -99,7 +99,7 @@ describe('a turn', () => {
     const told: ForgeEvent[] = [];
     const result = await (await forge.session()).turn('x', { onEvent: (event) => told.push(event) });
     expect(told).toEqual(played);
-    expect({ ...result, text: result.text() }).toMatchObject({ ok: true, turnIndex: 1, events: played, stopReason: 'end_turn', durationMs: 34, text: 'one two three' });
+    expect({ ...result, text: result.text() }).toMatchObject({ ok: true, turnIndex: 1, events: played, stopReason: 'end_turn', durationMs: 34, costHint: 'kept', text: 'one two three' });
     expect(server.requests.at(-1)?.accept).toBe('text/event-stream, application/json');
   });
 

@@ -8,12 +8,13 @@ import { proxyFromEnv } from '../../transport/proxy.ts';
 import { ForgeError, forgeError, invalid, requireSeconds, requireText } from './errors.ts';
 import { ForgeHttp } from './http.ts';
 import { paths } from './paths.ts';
-import type { ForgeSessionState, SessionCalls, ForgeTurnOptions, TurnResult } from './session.ts';
+import type { ForgeTurnOptions, SessionCalls } from './session.ts';
 import { ForgeSession } from './session.ts';
 import { multipart } from './upload.ts';
+import type { AppToken, FileToken, ForgeHealth, ForgeSessionState, RunResult, TurnResult } from './types.ts';
 import type { UploadSource } from './upload.ts';
-import type { CamelFields, fileAnswer, healthAnswer, runAnswer } from './wire.ts';
-import { anything, camelFields, closeAnswer, createdAnswer, fileAnswer as fileSchema, healthAnswer as healthSchema, runAnswer as runSchema, sessionRow, sessionsAnswer, tokenRow, tokensAnswer } from './wire.ts';
+import type { CamelFields } from './wire.ts';
+import { anything, camelFields, closeAnswer, createdAnswer, fileAnswer, healthAnswer, runAnswer, sessionRow, sessionsAnswer, tokenRow, tokensAnswer } from './wire.ts';
 import type { z } from 'zod';
 
 export interface ForgeOptions {
@@ -32,21 +33,6 @@ export interface ForgeOptions {
   readonly clock?: Clock;
   /** Milliseconds before a read is tried for the second time; 250 by default. */
   readonly retryBaseMs?: number;
-}
-
-export type ForgeHealth = CamelFields<z.infer<typeof healthAnswer>>;
-/** `result` is what the model answered: parsed where that was JSON, else its text. */
-export type RunResult = CamelFields<z.infer<typeof runAnswer>>;
-export type FileToken = CamelFields<z.infer<typeof fileAnswer>>;
-/** `token`, the token itself, is there only in the answer that made it: the server keeps no more than its hash. */
-export interface AppToken {
-  readonly name: string;
-  readonly token?: string | undefined;
-  readonly ipCidrs: readonly string[];
-  /** Times as the server writes them. */
-  readonly createdAt: string | number | null;
-  readonly lastUsed: string | number | null;
-  readonly enabled: boolean;
 }
 
 export interface RunRequest extends CallOptions {
@@ -109,7 +95,7 @@ export class Forge implements AsyncDisposable {
   }
 
   async healthz(options: CallOptions = {}): Promise<ForgeHealth> {
-    return camelFields(await this.#http.call(healthSchema, { method: 'GET', path: paths.health, asked: 'health', repeatable: true, ...only(options) }));
+    return camelFields(await this.#http.call(healthAnswer, { method: 'GET', path: paths.health, asked: 'health', repeatable: true, ...only(options) }));
   }
 
   /** One prompt without a session. Rejects with `run_failed` (502), which says the server's `error` and `stderr`. */
@@ -119,7 +105,7 @@ export class Forge implements AsyncDisposable {
     const { files, system } = request;
     if (files?.some((each) => typeof each !== 'string' || each.trim() === '') === true) throw invalid('A file token is empty.');
     const json = { prompt, model: request.model === undefined ? this.#model : requireText(request.model, 'The model'), ...(system === undefined ? {} : { system }), ...(files === undefined ? {} : { files }), timeout_secs: secs };
-    return camelFields(await this.#http.call(runSchema, { method: 'POST', path: paths.run, asked: 'run', json, deadlineMs, repeatable: false, ...only(request) }));
+    return camelFields(await this.#http.call(runAnswer, { method: 'POST', path: paths.run, asked: 'run', json, deadlineMs, repeatable: false, ...only(request) }));
   }
 
   /** Sends a file as it is read, for the runs that name its token. The server refuses a `ttlSecs` that is not within 60 to 86,400 (400). */
@@ -129,7 +115,7 @@ export class Forge implements AsyncDisposable {
     const { body, headers, size } = await multipart(source, { ttlSecs, filename: options.filename, contentType: options.contentType, onProgress: options.onProgress });
     const deadlineMs = 30_000 + this.#marginMs + (size / SLOWEST) * 1_000;
     try {
-      return camelFields(await this.#http.call(fileSchema, { method: 'POST', path: paths.files, asked: 'upload', form: { body, headers }, deadlineMs, repeatable: false, ...only(options) }));
+      return camelFields(await this.#http.call(fileAnswer, { method: 'POST', path: paths.files, asked: 'upload', form: { body, headers }, deadlineMs, repeatable: false, ...only(options) }));
     } finally {
       body.destroy();
     }
@@ -209,10 +195,10 @@ export class Forge implements AsyncDisposable {
     // What was paid for is not broken off for a listener's fault.
     const fault = thrown as { readonly error: unknown } | null;
     if (fault !== null) throw fault.error instanceof Error ? fault.error : new ForgeError('listener_failed', 'What listened to the events of the turn failed.', { cause: fault.error });
-    const { ok, turnIndex, stopReason, durationMs, sessionId = id } = camelFields(answer);
+    const fields = camelFields(answer);
     const events = answer.events as TurnResult['events'];
     return {
-      ok, sessionId, turnIndex, events, stopReason, durationMs,
+      ...fields, sessionId: fields.sessionId ?? id, events,
       text: () => events.flatMap((event) => (event.type === 'text' && typeof event['content'] === 'string' ? [event['content']] : [])).join(''),
     };
   }

@@ -11,7 +11,7 @@ import { apiError, ForgeAPIError, ForgeError, forgeError, ForgeTransportError } 
 import type { Asked } from './errors.ts';
 import { formOf, readStream } from './stream.ts';
 import { eventOf, turnAnswer } from './wire.ts';
-import type { ForgeEvent } from './wire.ts';
+import type { ForgeEvent } from './types.ts';
 
 interface Call extends CallOptions {
   readonly method: HttpMethod;

@@ -1,10 +1,10 @@
 export { Forge } from './client.ts';
-export type { AppToken, FileToken, ForgeHealth, ForgeOptions, RunRequest, RunResult, ForgeSessionOptions, UploadOptions } from './client.ts';
+export type { ForgeOptions, ForgeSessionOptions, RunRequest, UploadOptions } from './client.ts';
 export { forgeConnection } from './connection.ts';
 export type { ForgeConnection, ForgeConnectionOptions } from './connection.ts';
 export { ForgeAPIError, ForgeAuthError, ForgeError, ForgeTransportError } from './errors.ts';
 export type { Reached } from './errors.ts';
 export { ForgeSession } from './session.ts';
-export type { ForgeSessionState, ForgeTurnOptions, TurnResult } from './session.ts';
+export type { ForgeTurnOptions } from './session.ts';
+export type { AppToken, FileToken, ForgeEvent, ForgeHealth, ForgeSessionState, RunResult, TurnResult } from './types.ts';
 export type { UploadSource } from './upload.ts';
-export type { ForgeEvent } from './wire.ts';

@@ -1,11 +1,7 @@
 import type { CallOptions } from '../../model/backend.ts';
 import type { JsonValue } from '../../model/json.ts';
 import { ForgeAPIError, ForgeError } from './errors.ts';
-import type { CamelFields, ForgeEvent, sessionRow } from './wire.ts';
-import type { z } from 'zod';
-
-/** One row of the list, and the state of one session; times as the server writes them. Fields that are not named here come along. */
-export type ForgeSessionState = CamelFields<z.infer<typeof sessionRow>>;
+import type { ForgeEvent, ForgeSessionState, TurnResult } from './types.ts';
 
 export interface ForgeTurnOptions extends CallOptions {
   /** Told each event once, in order, when it arrives. What it throws reaches the caller of `turn`, once the turn is over. */
@@ -14,20 +10,6 @@ export interface ForgeTurnOptions extends CallOptions {
   readonly timeoutSecs?: number;
   /** Called when the server's answer begins, as a stream or to come in one piece: it has the prompt then. */
   readonly onOpen?: (streams: boolean) => void;
-}
-
-export interface TurnResult {
-  readonly ok: boolean;
-  readonly sessionId: string;
-  /** From 1 on within its session; null where the server does not say. */
-  readonly turnIndex: number | null;
-  /** As the server sent them. */
-  readonly events: readonly ForgeEvent[];
-  /** `end_turn`, `timeout`, `error`, …; null where the server does not say. */
-  readonly stopReason: string | null;
-  readonly durationMs: number;
-  /** The `content` of all `text` events in one. */
-  text(): string;
 }
 
 /** What a session needs of its client. */

@@ -2,7 +2,7 @@ import { createParser } from 'eventsource-parser';
 import type { JsonObject, JsonValue } from '../../model/json.ts';
 import { ForgeError } from './errors.ts';
 import { closesStream, eventOf } from './wire.ts';
-import type { ForgeEvent } from './wire.ts';
+import type { ForgeEvent } from './types.ts';
 
 /** Characters that one item of a stream may have. */
 const LONGEST_ITEM = 16 * 1024 * 1024;

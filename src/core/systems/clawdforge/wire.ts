@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { JsonObject, JsonValue } from '../../model/json.ts';
 import { isJsonObject } from '../../model/json.ts';
+import type { ForgeEvent } from './types.ts';
 
 // Shapes of the answers (clawdforge.md). All are loose: fields that are not named here stay in the value, and come out in camelCase as the others do.
 
@@ -56,9 +57,6 @@ export function timeOf(value: string | number | null | undefined): number | null
   const at = Date.parse(zoned);
   return Number.isNaN(at) ? null : at;
 }
-
-/** One event of a turn, as the server sent it: `type` (`text`, `tool_call`, `thinking`, …), mostly `content`, and whatever else. */
-export type ForgeEvent = JsonObject & { readonly type: string };
 
 /** What stands among the events, as an event: what has no type has the one that its stream names, else `unknown`, and what is no object at all is its content. */
 export function eventOf(value: unknown, name = 'unknown'): ForgeEvent {

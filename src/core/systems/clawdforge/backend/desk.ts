@@ -1,7 +1,7 @@
 import type { CallOptions } from '../../../model/backend.ts';
 import type { BackendContext } from '../../../model/context.ts';
 import type { Forge } from '../client.ts';
-import type { ForgeSessionState } from '../session.ts';
+import type { ForgeSessionState } from '../types.ts';
 import type { Journal } from './journal.ts';
 import type { ForgeRecord, Records } from './records.ts';
 

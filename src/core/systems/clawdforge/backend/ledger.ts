@@ -1,6 +1,6 @@
 import type { CallOptions } from '../../../model/backend.ts';
 import type { Entry, NoticeEntry } from '../../../model/entry.ts';
-import type { ForgeSessionState } from '../session.ts';
+import type { ForgeSessionState } from '../types.ts';
 import type { ForgeDesk } from './desk.ts';
 import { LOST_UNTIL_ASKED, orphanedEnd } from './outcome.ts';
 import type { ForgeRecord } from './records.ts';

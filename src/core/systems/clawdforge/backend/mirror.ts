@@ -2,9 +2,10 @@ import type { CallOptions, ConnectionState } from '../../../model/backend.ts';
 import type { BackendContext } from '../../../model/context.ts';
 import { describeError } from '../../../model/errors.ts';
 import type { Machine } from '../../../model/session.ts';
-import type { Forge, ForgeHealth } from '../client.ts';
+import type { Forge } from '../client.ts';
+import type { ForgeHealth } from '../types.ts';
 import { ForgeAPIError, ForgeAuthError, ForgeError, ForgeTransportError } from '../errors.ts';
-import type { ForgeSessionState } from '../session.ts';
+import type { ForgeSessionState } from '../types.ts';
 
 /** The id of the machine that a server is: the same for every token. */
 export function machineOf(baseUrl: string): string {

@@ -1,6 +1,6 @@
 import { describeError, isAbort, PilothouseError } from '../../../model/errors.ts';
 import { ForgeAPIError, ForgeError, ForgeTransportError } from '../errors.ts';
-import type { TurnResult } from '../session.ts';
+import type { TurnResult } from '../types.ts';
 import type { TurnEnd, TurnNotice } from './turnLog.ts';
 
 /** How a turn ended whose answer came. */

@@ -1,5 +1,5 @@
 import { isJsonObject } from '../../../model/json.ts';
-import type { ForgeSessionState } from '../session.ts';
+import type { ForgeSessionState } from '../types.ts';
 import { timeOf } from '../wire.ts';
 import { oneLine } from './outcome.ts';
 import type { ForgeRecord } from './records.ts';

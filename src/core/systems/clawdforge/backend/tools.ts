@@ -1,7 +1,7 @@
 import type { ResultEntry, ToolVerb } from '../../../model/entry.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
-import type { ForgeEvent } from '../wire.ts';
+import type { ForgeEvent } from '../types.ts';
 
 // The contract names `tool_call` and leaves open what it carries. What is read here are the names that agents and ACP give such fields, in the event or in its `content`; all of the event is the
 // input where there is none.

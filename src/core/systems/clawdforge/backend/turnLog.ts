@@ -1,5 +1,5 @@
 import type { DeltaEntry, Entry, NoticeEntry, ResultEntry, TextEntry, ThinkingEntry, ToolEntry, TurnState } from '../../../model/entry.ts';
-import type { ForgeEvent } from '../wire.ts';
+import type { ForgeEvent } from '../types.ts';
 import { readResult, readTool } from './tools.ts';
 
 /** How a turn ended. */

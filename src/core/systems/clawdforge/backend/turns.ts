@@ -1,8 +1,8 @@
 import type { Entry } from '../../../model/entry.ts';
 import { describeError } from '../../../model/errors.ts';
 import { ForgeAPIError } from '../errors.ts';
-import type { TurnResult } from '../session.ts';
-import type { ForgeEvent } from '../wire.ts';
+import type { TurnResult } from '../types.ts';
+import type { ForgeEvent } from '../types.ts';
 import { transcriptOf, withTranscript } from './carry.ts';
 import type { ForgeDesk } from './desk.ts';
 import type { Counted } from './outcome.ts';
