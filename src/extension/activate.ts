@@ -2,6 +2,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { Fleet } from '../core/fleet/fleet.ts';
+import { hostsSessions } from '../core/fleet/sessionless.ts';
 import type { Logger } from '../core/model/context.ts';
 import { describeError } from '../core/model/errors.ts';
 import type { StoreHealth } from '../core/session/store-api.ts';
@@ -22,6 +23,7 @@ import { registerCommands } from './commands/index.ts';
 import { Connections } from './connections.ts';
 import type { ContextKey } from './contributions.ts';
 import { createLog } from './log.ts';
+import { startHebing } from './hebing/start.ts';
 import { Notifications } from './notifications.ts';
 import { vscodeProxy } from './proxy.ts';
 import { RemoteFiles } from './remote/remoteFiles.ts';
@@ -74,31 +76,33 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   const lastEditor = new LastEditor();
   const tree = new SessionsTree(fleet, settings);
   const contextKeys = new Map<ContextKey, boolean>();
+  const setContext = async (name: ContextKey, value: boolean): Promise<void> => {
+    if (contextKeys.get(name) === value) return;
+    contextKeys.set(name, value);
+    await vscode.commands.executeCommand('setContext', name, value);
+  };
+  const hebing = startHebing({ accounts, store, log: log.child('hebing'), setContext });
   const services: Services = {
     extensionUri: context.extensionUri, channel, log, settings, store, fleet, connections, accounts, signIns, lostSecrets, panels, documents, transcripts, attachments, remote, lastEditor, tree,
+    ...hebing.parts,
     drafts: store.keep('drafts'),
     unused: new UnusedSessions({
       fleet, keep: store.keep('unused'), log: log.child('unused'),
       removed: () => void vscode.window.setStatusBarMessage('Pilothouse: the session was removed, as nothing was said in it', 5_000),
     }),
     ready: connected.promise,
-    context: {
-      set: async (name, value) => {
-        if (contextKeys.get(name) === value) return;
-        contextKeys.set(name, value);
-        await vscode.commands.executeCommand('setContext', name, value);
-      },
-    },
+    context: { set: setContext },
   };
   panels.start(services);
   context.subscriptions.push(
     settings, accounts, connections, signIns, panels, documents, transcripts, attachments, remote, lastEditor, tree,
+    hebing, hebing.offer(services, context.extension),
     watchAttention(fleet, [tree.view], panels),
     new ConnectionsTree(fleet, accounts, (id) => connections.agentOf(id) !== null || id === 'local-claude' || id === 'local-codex' || accounts.record(id) !== null),
     new Notifications(services),
     registerCommands(services),
     fleet.onChange((change) => {
-      if (change.connections) void services.context.set('pilothouse.hasConnections', fleet.connections().length > 0);
+      if (change.connections) void setContext('pilothouse.hasConnections', fleet.connections().some(({ system }) => hostsSessions(system)));
     }),
   );
   if (warning !== null) void vscode.window.showWarningMessage(warning);

@@ -43,6 +43,13 @@ export const COMMANDS = {
   copyTurn: { title: 'Copy Turn as Markdown' },
   copyTranscript: { title: 'Copy Transcript as Markdown' },
   forkFromHere: { title: 'Fork from Here…', icon: 'repo-forked' },
+  callCapability: { title: 'Call Capability…', icon: 'play' },
+  sendCall: { title: 'Call', icon: 'play', palette: 'pilothouse.callDraft' },
+  showJob: { title: 'Show Job…', icon: 'go-to-file' },
+  openJobPart: { title: 'Open', icon: 'go-to-file', palette: false },
+  saveArtifact: { title: 'Save As…', icon: 'save-as', palette: false },
+  copyJobId: { title: 'Copy Job ID', palette: false },
+  writeMcpConfiguration: { title: 'Write MCP Configuration…' },
   showLog: { title: 'Show Log', icon: 'output' },
   manageTrust: { title: 'Manage Workspace Trust', icon: 'workspace-untrusted', palette: '!isWorkspaceTrusted' },
   allowPermission: { title: 'Allow', icon: 'check', palette: false },
@@ -58,10 +65,10 @@ export const COMMANDS = {
 export type CommandName = keyof typeof COMMANDS;
 export const commandId = (name: CommandName): string => `pilothouse.${name}`;
 
-export const VIEWS = { container: 'pilothouse', sessions: 'pilothouse.sessions', connections: 'pilothouse.connections', chat: 'pilothouse.chat', signIn: 'pilothouse.signIn' } as const;
+export const VIEWS = { container: 'pilothouse', sessions: 'pilothouse.sessions', jobs: 'pilothouse.jobs', connections: 'pilothouse.connections', chat: 'pilothouse.chat', signIn: 'pilothouse.signIn' } as const;
 
 /** Context keys that the code sets. */
-const CONTEXT_KEYS = ['pilothouse.ready', 'pilothouse.hasConnections', 'pilothouse.chatFocused'] as const;
+const CONTEXT_KEYS = ['pilothouse.ready', 'pilothouse.hasConnections', 'pilothouse.chatFocused', 'pilothouse.noHebing', 'pilothouse.hebingSignedOut', 'pilothouse.noJobs', 'pilothouse.callDraft'] as const;
 export type ContextKey = (typeof CONTEXT_KEYS)[number];
 
 /** Settings by their part after `pilothouse.`. */
@@ -110,6 +117,8 @@ export type SettingName = keyof typeof SETTINGS;
 const can = (verb: string): string => `view == ${VIEWS.sessions} && viewItem =~ /^session:.*:${verb}(:|$)/`;
 const connection = (verb: string): string => `view == ${VIEWS.connections} && viewItem =~ /^connection:.*:${verb}(:|$)/`;
 
+const job = (kind: string, verb: string): string => `view == ${VIEWS.jobs} && viewItem =~ /^${kind}:.*${verb}(:|$)/`;
+
 interface MenuEntry {
   readonly command: CommandName;
   readonly when?: string;
@@ -121,6 +130,14 @@ const IN_CHAT = `activeWebviewPanelId == '${VIEWS.chat}' && !sideBarFocus && !au
 
 /** Of the documents that transcripts are read as. */
 export const TRANSCRIPT_SCHEME = 'pilothouse-transcript';
+
+/** Of what jobs made, as files. */
+export const ARTIFACT_SCHEME = 'pilothouse-artifact';
+
+/** Id under which hebing's MCP servers are offered to VS Code. */
+export const MCP_PROVIDER = 'pilothouse.hebing';
+/** Id of hebing's accounts in VS Code's Accounts menu. */
+export const AUTHENTICATION = { id: 'pilothouse-hebing', label: 'hebing' } as const;
 
 /** Keys as VS Code's own find, its own chat and its accessible view have them. `when`: other than in a chat. */
 const KEYS: readonly { readonly command: CommandName; readonly key: string; readonly mac?: string; readonly win?: string; readonly when?: string }[] = [
@@ -142,6 +159,10 @@ const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
     { command: 'newSession', when: `view == ${VIEWS.sessions}`, group: 'navigation@1' },
     { command: 'refresh', when: `view == ${VIEWS.sessions}`, group: 'navigation@2' },
     { command: 'manageTrust', when: `view == ${VIEWS.sessions} && !isWorkspaceTrusted`, group: 'navigation@3' },
+    { command: 'callCapability', when: `view == ${VIEWS.jobs} && !pilothouse.noHebing`, group: 'navigation@1' },
+    { command: 'refresh', when: `view == ${VIEWS.jobs} && !pilothouse.noHebing`, group: 'navigation@2' },
+    { command: 'showJob', when: `view == ${VIEWS.jobs}`, group: '1_jobs@1' },
+    { command: 'writeMcpConfiguration', when: `view == ${VIEWS.jobs}`, group: '2_mcp@1' },
     { command: 'addConnection', when: `view == ${VIEWS.connections}`, group: 'navigation@1' },
     { command: 'showLog', when: `view == ${VIEWS.connections}`, group: '1_log' },
   ],
@@ -162,6 +183,14 @@ const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
     { command: 'archiveSession', when: can('archive'), group: '4_end@1' },
     { command: 'unarchiveSession', when: can('unarchive'), group: '4_end@2' },
     { command: 'deleteSession', when: can('delete'), group: '4_end@3' },
+    { command: 'callCapability', when: job('capability', 'call'), group: 'inline@1' },
+    { command: 'callCapability', when: job('capability', 'call'), group: '1_open@1' },
+    { command: 'showJob', when: job('job', 'show'), group: 'inline@1' },
+    { command: 'showJob', when: job('job', 'show'), group: '1_open@1' },
+    { command: 'copyJobId', when: job('job', 'show'), group: '2_copy@1' },
+    { command: 'saveArtifact', when: job('artifact', 'save'), group: 'inline@1' },
+    { command: 'openJobPart', when: job('artifact', 'save'), group: '1_open@1' },
+    { command: 'saveArtifact', when: job('artifact', 'save'), group: '1_open@2' },
     { command: 'signIn', when: connection('signin'), group: 'inline@1' },
     { command: 'newSession', when: connection('new'), group: 'inline@1' },
     { command: 'signIn', when: connection('signin'), group: '1_open@0' },
@@ -179,6 +208,7 @@ const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
     { command: 'forkFromHere', when: row('pilothouseFork'), group: '9_z_fork@1' },
   ],
   'editor/title': [
+    { command: 'sendCall', when: 'pilothouse.callDraft', group: 'navigation@1' },
     { command: 'findInChat', when: `activeWebviewPanelId == '${VIEWS.chat}'`, group: '1_find@1' },
     { command: 'goToTurn', when: `activeWebviewPanelId == '${VIEWS.chat}'`, group: '1_find@2' },
     { command: 'openTranscript', when: `activeWebviewPanelId == '${VIEWS.chat}'`, group: '2_take@0' },
@@ -198,6 +228,7 @@ export function contributes(): Record<string, unknown> {
     views: {
       [VIEWS.container]: [
         { id: VIEWS.sessions, name: 'Sessions', icon: 'media/pilothouse.svg', contextualTitle: 'Pilothouse' },
+        { id: VIEWS.jobs, name: 'Jobs', icon: 'media/pilothouse.svg', contextualTitle: 'Pilothouse', visibility: 'collapsed' },
         { id: VIEWS.connections, name: 'Connections', icon: 'media/pilothouse.svg', contextualTitle: 'Pilothouse', visibility: 'collapsed' },
       ],
     },
@@ -205,7 +236,12 @@ export function contributes(): Record<string, unknown> {
       { view: VIEWS.sessions, contents: 'No sessions yet. Start one with an agent of this computer.\n[New Session…](command:pilothouse.newSession)', when: 'isWorkspaceTrusted && pilothouse.ready && pilothouse.hasConnections' },
       { view: VIEWS.sessions, contents: 'No connections yet.\n[Add Connection…](command:pilothouse.addConnection)', when: 'isWorkspaceTrusted && pilothouse.ready && !pilothouse.hasConnections' },
       { view: VIEWS.sessions, contents: 'This workspace is not trusted: agents do not run here.\n[Manage Trust](command:workbench.trust.manage)', when: '!isWorkspaceTrusted' },
+      { view: VIEWS.jobs, contents: 'Capabilities that you call, and the jobs that come of them, stand here once you are signed in to hebing.\n[Sign In to hebing…](command:pilothouse.addConnection?%7B%22system%22%3A%22hebing%22%7D)', when: 'pilothouse.ready && pilothouse.noHebing' },
+      { view: VIEWS.jobs, contents: 'Nobody is signed in to hebing. Your jobs are there as they were when you sign in again.\n[Sign In…](command:pilothouse.signIn)', when: 'pilothouse.ready && pilothouse.hebingSignedOut' },
+      { view: VIEWS.jobs, contents: 'hebing lists no capabilities and no jobs for this key.\n[Refresh](command:pilothouse.refresh)', when: 'pilothouse.ready && pilothouse.noJobs' },
     ],
+    authentication: [AUTHENTICATION],
+    mcpServerDefinitionProviders: [{ id: MCP_PROVIDER, label: 'hebing' }],
     menus: {
       ...Object.fromEntries(Object.entries(MENUS).map(([place, entries]) => [place, entries.map(({ command, ...rest }) => ({ command: commandId(command), ...rest }))])),
       commandPalette: Object.entries<CommandSpec>(COMMANDS).filter(([, spec]) => spec.palette !== undefined).map(([name, spec]) => ({

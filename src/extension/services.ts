@@ -12,6 +12,11 @@ import type { ChatTabs } from './chat/tabs.ts';
 import type { TranscriptDocuments } from './chat/transcriptDocuments.ts';
 import type { Connections } from './connections.ts';
 import type { ContextKey } from './contributions.ts';
+import type { ArtifactFiles } from './hebing/artifactFiles.ts';
+import type { HebingBoards } from './hebing/boards.ts';
+import type { DraftEditors } from './hebing/draftEditors.ts';
+import type { JobsTree } from './hebing/jobsTree.ts';
+import type { PendingCalls } from './hebing/pendingCalls.ts';
 import type { RemoteFiles } from './remote/remoteFiles.ts';
 import type { Settings } from './settings.ts';
 import type { SessionsTree } from './tree/sessions.ts';
@@ -36,6 +41,12 @@ export interface Services {
   readonly remote: RemoteFiles;
   readonly lastEditor: LastEditor;
   readonly tree: SessionsTree;
+  /** Accounts of hebing with their jobs, the view that shows them, artifacts as files, inputs in editors, and calls whose outcome is not known. */
+  readonly boards: HebingBoards;
+  readonly jobs: JobsTree;
+  readonly artifacts: ArtifactFiles;
+  readonly callDrafts: DraftEditors;
+  readonly calls: PendingCalls;
   readonly drafts: Keep;
   readonly unused: UnusedSessions;
   /** Resolves when the connections of this window were started. */

@@ -79,6 +79,12 @@ export class Accounts implements Disposable {
     return this.records().find((record) => record.connectionId === connectionId) ?? null;
   }
 
+  /** The account of a connection that somebody is signed in to; null for others, and while its secret is being read. */
+  access(connectionId: string): OpenAccount | null {
+    const standing = this.standings.get(connectionId) ?? 'unread';
+    return typeof standing === 'string' || this.record(connectionId) === null ? null : standing;
+  }
+
   systemOf(record: Pick<AccountRecord, 'system'>): AccountSystem | null {
     return this.systems.find((system) => system.system === record.system) ?? null;
   }

@@ -16,6 +16,8 @@ export interface SignInCode {
   readonly qr: readonly (readonly boolean[])[] | null;
   /** Milliseconds since the epoch. */
   readonly expiresAt: number;
+  /** Where the person compares or types a code: that code, and the page, whose address the link may hold with the code in it. */
+  readonly typed?: { readonly code: string; readonly page: string };
 }
 
 /** Where a sign-in cannot go on, the person wants to name another server. */

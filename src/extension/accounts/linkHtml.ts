@@ -53,12 +53,23 @@ function body({ steps, about, code, problem, commands }: LinkPage, now: number):
   if (code === null) return `${list}\n<p class="waiting" role="status">Asking the server for a code…</p>\n<p class="actions">${change} ${cancel}</p>`;
   // No time of day: this host may stand in another time zone than the person.
   const minutes = Math.max(1, Math.round((code.expiresAt - now) / 60_000));
+  const waiting = `<p class="waiting" role="status">Waiting until it is ${code.typed === undefined ? 'confirmed' : 'approved'} there. The code lasts ${minutes === 1 ? 'a minute' : `${minutes} minutes`}; this tab closes by itself.</p>`;
+  if (code.typed !== undefined) {
+    return [
+      list,
+      `<p class="code" aria-label="Code"><code>${escapeHtml(code.typed.code)}</code></p>`,
+      `<p class="actions">${link('Copy Code and Open Page', commands.open)} ${link('Copy Code', commands.copy, 'quiet')} ${cancel}</p>`,
+      `<p class="page">The page is <code aria-label="Page">${escapeHtml(code.typed.page)}</code></p>`,
+      waiting,
+      `<p class="about">${escapeHtml(about)}</p>`,
+    ].join('\n');
+  }
   return [
     list,
     code.qr === null ? '' : `<img class="qr" alt="QR code of the link below" src="${qrImage(code.qr)}">`,
     `<p class="link" aria-label="Link"><code>${escapeHtml(code.link)}</code></p>`,
     `<p class="actions">${link('Copy Link', commands.copy)} ${link('Open Link', commands.open, 'quiet')} ${cancel}</p>`,
-    `<p class="waiting" role="status">Waiting until it is confirmed there. The code lasts ${minutes === 1 ? 'a minute' : `${minutes} minutes`}; this tab closes by itself.</p>`,
+    waiting,
     `<p class="about">${escapeHtml(about)}</p>`,
   ].join('\n');
 }

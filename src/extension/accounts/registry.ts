@@ -1,10 +1,12 @@
 import type { ProxySource } from '../../core/transport/proxy.ts';
 import { happyAccounts } from './happy.ts';
+import { hebingAccounts } from './hebing.ts';
 import type { AccountSystem } from './system.ts';
 
 /** Every system whose accounts can be added, a line each, in the order in which they are offered. `proxy` tells the proxies on the way to their servers. */
 export function accountSystems(proxy?: ProxySource): readonly AccountSystem[] {
   return [
     happyAccounts(process.env, proxy),
+    hebingAccounts(process.env, proxy),
   ];
 }

@@ -83,10 +83,15 @@ export class SignInPanels implements vscode.Disposable {
     if (step === 'cancel') open.close();
     else if (step === 'again') open.again?.();
     else if (step === 'server') open.leave();
-    else if (open.code !== null && step === 'copy') {
-      await vscode.env.clipboard.writeText(open.code.link);
-      vscode.window.setStatusBarMessage('Pilothouse: the link was copied.', 4_000);
-    } else if (open.code !== null) await vscode.env.openExternal(vscode.Uri.parse(open.code.link));
+    else if (open.code !== null) {
+      const { link, typed } = open.code;
+      if (step === 'copy' || typed !== undefined) {
+        await vscode.env.clipboard.writeText(typed?.code ?? link);
+        vscode.window.setStatusBarMessage(`Pilothouse: the ${typed === undefined ? 'link' : 'code'} was copied.`, 4_000);
+      }
+      // VS Code asks before it opens a page that the person has not trusted.
+      if (step === 'open') await vscode.env.openExternal(vscode.Uri.parse(link));
+    }
   }
 
   dispose(): void {
@@ -109,9 +114,12 @@ function left(signal: AbortSignal): Error {
   return signal.reason instanceof OtherServer ? signal.reason : new Dismissed();
 }
 
+/** Codes of sign-ins whose code ran out: Happy's link, and hebing's, told by the server or by the clock. */
+const RAN_OUT: ReadonlySet<string> = new Set(['link_expired', 'expired_token', 'device_flow_timeout']);
+
 /** What failed, in one line. */
 function problemOf(error: unknown): Problem {
   const why = whyUnreachable(error);
   const said = failureText(error);
-  return { text: why === null ? said : `${said.replace(/\.$/, '')}: ${why}.`, expired: error instanceof PilothouseError && error.code === 'link_expired' };
+  return { text: why === null ? said : `${said.replace(/\.$/, '')}: ${why}.`, expired: error instanceof PilothouseError && RAN_OUT.has(error.code) };
 }

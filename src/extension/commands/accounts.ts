@@ -22,14 +22,15 @@ export function systemOf({ accounts }: Pick<Services, 'accounts'>, given: Given)
   return accounts.systems.find((each) => each.system === given['system']) ?? null;
 }
 
-/** Asks for a server and how to sign in to it, and adds the account. */
-export async function addAccount(services: Services, system: AccountSystem, given: Given): Promise<void> {
+/** Asks for a server and how to sign in to it, and adds the account. Gives its connection's id. */
+export async function addAccount(services: Services, system: AccountSystem, given: Given): Promise<string> {
   const ask = vscodeAsk(services.signIns);
   const { serverUrl, name } = given;
   const known = typeof serverUrl === 'string' ? await agreedServer(ask, system, serverUrl) : null;
   const { server, secret } = await signInSomewhere(ask, system, known, given);
   const { record, kept } = await services.accounts.add({ system, ...server, secret, ...(typeof name === 'string' && name.trim() !== '' ? { name: name.trim() } : {}) });
   tellKept(record, kept);
+  return record.connectionId;
 }
 
 /** Renames the connection and tells where its server is. */

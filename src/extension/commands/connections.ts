@@ -37,11 +37,14 @@ async function askAgent(services: Services, before: AgentSetting | null): Promis
 async function addConnection(services: Services, target: unknown): Promise<void> {
   const given = givenOf(target);
   const named = systemOf(services, given);
-  if (named !== null) return addAccount(services, named, given);
+  if (named !== null) {
+    await addAccount(services, named, given);
+    return;
+  }
   const removed = services.connections.removed();
   const items = [
     ...removed.map((each) => ({ label: pickText(each.name), description: 'removed before', add: () => Promise.resolve(services.connections.show(each.connectionId)) })),
-    ...services.accounts.systems.map((system) => ({ label: system.label, description: system.about, add: () => addAccount(services, system, given) })),
+    ...services.accounts.systems.map((system) => ({ label: system.label, description: system.about, add: async () => void (await addAccount(services, system, given)) })),
     { label: 'Agent of this computer (ACP)…', description: 'a program that speaks the Agent Client Protocol', add: async () => services.connections.addAgent(await askAgent(services, null)) },
   ];
   const picked = await vscode.window.showQuickPick(items, { placeHolder: 'Connect to what?' });
@@ -101,6 +104,6 @@ export const connectionCommands = {
   signIn,
   refresh: async (services, target) => {
     const id = typeof target === 'string' && services.fleet.connections().some((each) => each.connectionId === target) ? target : undefined;
-    await vscode.window.withProgress({ location: { viewId: 'pilothouse.sessions' } }, () => services.fleet.refresh(id));
+    await vscode.window.withProgress({ location: { viewId: 'pilothouse.sessions' } }, () => Promise.all([services.fleet.refresh(id), services.boards.refresh()]));
   },
 } as const satisfies Partial<Record<CommandName, Handler>>;

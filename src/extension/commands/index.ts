@@ -9,11 +9,13 @@ import { connectionCommands } from './connections.ts';
 import { contentCommands } from './content.ts';
 import { Dismissed } from './dismissed.ts';
 import type { Handler } from './handler.ts';
+import { jobCommands } from './jobs.ts';
+import { mcpCommands } from './mcpConfiguration.ts';
 import { sessionCommands } from './sessions.ts';
 import { transcriptCommands } from './transcript.ts';
 
 // One entry for every command of the table: a missing or a surplus one does not compile.
-const HANDLERS: Readonly<Record<CommandName, Handler>> = { ...connectionCommands, ...accountCommands, ...sessionCommands, ...contentCommands, ...transcriptCommands };
+const HANDLERS: Readonly<Record<CommandName, Handler>> = { ...connectionCommands, ...accountCommands, ...sessionCommands, ...contentCommands, ...transcriptCommands, ...jobCommands, ...mcpCommands };
 
 /** Registers every command. A failure is told once, in one line, with a way to the log. */
 export function registerCommands(services: Services): vscode.Disposable {

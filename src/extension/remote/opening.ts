@@ -75,7 +75,8 @@ export async function openCarried(opener: Opener, file: { readonly row: string; 
   return Promise.resolve({ later: quietly(opener, file.name, work) });
 }
 
-async function showContents(uri: vscode.Uri, kind: 'image' | 'text', at: vscode.Range | undefined): Promise<void> {
+/** Shows a text in an editor, an image in the image viewer. */
+export async function showContents(uri: vscode.Uri, kind: 'image' | 'text', at: vscode.Range | undefined): Promise<void> {
   if (kind === 'text') await vscode.window.showTextDocument(uri, { preview: true, ...(at === undefined ? {} : { selection: at }) });
   else if (isImageName(uri.path)) await vscode.commands.executeCommand('vscode.open', uri, { preview: true });
   else await vscode.commands.executeCommand('vscode.openWith', uri, IMAGE_VIEWER, { preview: true });
@@ -84,10 +85,15 @@ async function showContents(uri: vscode.Uri, kind: 'image' | 'text', at: vscode.
 type Parts = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
 /** Says why a file is not shown, and saves a copy where the person wants one. */
-async function offerCopy(name: string, machine: string, { size }: FileInfo, binary: boolean, parts: (signal: AbortSignal, onProgress: OnProgress) => Parts): Promise<void> {
+export async function offerCopy(name: string, machine: string, { size }: FileInfo, binary: boolean, parts: (signal: AbortSignal, onProgress: OnProgress) => Parts): Promise<void> {
   const where = machine === '' ? '' : ` on ${noticeText(machine, 60)}`;
   const why = binary ? 'is neither a text nor an image' : `is larger than the ${sizeText(SHOWN_BYTES)} that are shown`;
   if ((await vscode.window.showInformationMessage(`${noticeText(name, 80)}${where} (${sizeText(size)}) ${why}. Save a copy?`, 'Save As…')) !== 'Save As…') return;
+  await saveCopy(name, size, parts);
+}
+
+/** Asks where a copy goes, and writes it there, whole or not at all. */
+export async function saveCopy(name: string, size: number, parts: (signal: AbortSignal, onProgress: OnProgress) => Parts): Promise<void> {
   const target = await vscode.window.showSaveDialog({ defaultUri: vscode.Uri.joinPath(vscode.Uri.file(os.homedir()), oneLine(name, 200).replaceAll(/[\\/:*?"<>|]/g, '_')), title: `Save ${oneLine(name, 80)}`, saveLabel: 'Save' });
   if (target === undefined) return;
   await withProgress(`Saving ${oneLine(name, 80)}`, size, async (signal, onProgress) => {
@@ -100,7 +106,7 @@ async function offerCopy(name: string, machine: string, { size }: FileInfo, bina
 }
 
 /** Work with its progress: large ones as a notification that can be cancelled, small ones in the status bar. A cancelled one rejects with an abort. */
-function withProgress<T>(title: string, size: number, work: (signal: AbortSignal, onProgress: OnProgress) => Promise<T>): Promise<T> {
+export function withProgress<T>(title: string, size: number, work: (signal: AbortSignal, onProgress: OnProgress) => Promise<T>): Promise<T> {
   const large = size >= SHOWN_PROGRESS;
   return Promise.resolve(vscode.window.withProgress({ location: large ? vscode.ProgressLocation.Notification : vscode.ProgressLocation.Window, title, cancellable: large }, async (progress, token) => {
     const stop = new AbortController();

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import type { FleetChange } from '../../core/fleet/change.ts';
 import type { Fleet } from '../../core/fleet/fleet.ts';
+import { hostsSessions } from '../../core/fleet/sessionless.ts';
 import type { Session } from '../../core/model/session.ts';
 import { commandId, VIEWS } from '../contributions.ts';
 import type { Settings } from '../settings.ts';
@@ -196,7 +197,7 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
 
   private build(): TreeModel {
     return buildTree({
-      connections: this.fleet.connections(), machines: this.fleet.machines(), sessions: this.fleet.sessions(),
+      connections: this.fleet.connections().filter(({ system }) => hostsSessions(system)), machines: this.fleet.machines(), sessions: this.fleet.sessions(),
       groupBy: this.settings.get('sessions.groupBy'), showArchived: this.settings.get('sessions.showArchived'),
     });
   }
