@@ -25,6 +25,14 @@ export interface Keep {
   list(prefix: string): Promise<ReadonlyMap<string, string>>;
 }
 
+/**
+ * Beginning of the keys by which a backend keeps what was said in a session of a system that keeps none of it; of all of them for null. What stands there exists nowhere else: it outlives a power cut,
+ * and is forgotten with the session where transcripts are forgotten by age.
+ */
+export function loggedOf(session: string | null): string {
+  return session === null ? 'log:' : `log:${session.replaceAll(':', '%3A')}:`;
+}
+
 /** Exclusive ownership over windows and processes (design: "Several windows, one person"). */
 export interface Leases {
   /** Takes `name` if it is free, ours, or its owner is dead; false when another live owner holds it. */

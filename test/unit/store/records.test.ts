@@ -104,6 +104,25 @@ describe('records', () => {
     });
   });
 
+  it('that are pruned take along what a backend logged of them, and nothing else that it keeps; those that are removed are the backend’s own to forget', async () => {
+    await inFolder(async (folder) => {
+      let now = 1_000;
+      const clock = { now: () => now, monotonic: () => now, setTimeout: () => ({ cancel: () => undefined }) };
+      await using store = await openAt(folder, { clock });
+      const keep = store.keep('backend:forge');
+      const names = ['log:a:0', 'log:a:12', 'log:a%3Ab:0', 'log:ab:0', 'session:a', 'note'];
+      for (const name of names) await keep.set(name, 'said');
+      await store.keep('backend:other').set('log:a:0', 'said');
+      await store.saveSessions([sessionRecord('a', { connectionId: 'forge', updatedAt: 1_000 }), sessionRecord('ab', { connectionId: 'forge', updatedAt: 9_000 })]);
+      now = 5_000;
+      expect(await store.prune(5_000)).toBe(1);
+      expect([...(await keep.list('')).keys()].toSorted()).toEqual(names.slice(2).toSorted());
+      expect(await store.keep('backend:other').get('log:a:0')).toBe('said');
+      await store.removeSession(sessionKey({ connectionId: 'forge', id: 'ab' }));
+      expect(await keep.get('log:ab:0')).toBe('said');
+    });
+  });
+
   it('are pruned by age but for those with prompts on their way, and cleared', async () => {
     await inFolder(async (folder) => {
       let now = 1_000;

@@ -1,5 +1,6 @@
 import type { Session, SessionKey } from '../../model/session.ts';
-import { sessionKey } from '../../model/session.ts';
+import { parseSessionKey, sessionKey } from '../../model/session.ts';
+import { loggedOf } from '../../model/context.ts';
 import type { MailItem, OutboxItem } from '../store-api.ts';
 import { decodeText, encodeText, prefixEnd } from './codec.ts';
 import type { SealedColumn } from './seal.ts';
@@ -57,7 +58,10 @@ export class RecordTables {
     return sql.write(() => {
       const rows = sql.all(
         'SELECT n, key FROM session WHERE max(updated, touched) < ? AND n NOT IN (SELECT session FROM outbox)', before);
-      for (const row of rows) this.forget({ n: num(row['n']), key: bytes(row['key']) });
+      for (const row of rows) {
+        this.forget({ n: num(row['n']), key: bytes(row['key']) });
+        this.forgetLogged(decodeText(bytes(row['key'])));
+      }
       return rows.length;
     });
   }
@@ -89,21 +93,15 @@ export class RecordTables {
 
   saveOutbox(item: OutboxItem): void {
     const { sql } = this.base;
-    // A prompt is the only thing here that exists nowhere else: it must outlive a power cut too.
-    sql.exec('PRAGMA synchronous = FULL');
-    try {
-      sql.write(() => {
-        const ref = needSession(this.base, item.session);
-        const id = encodeText(item.clientId);
-        sql.run(
-          `INSERT INTO outbox (id, session, position, created, sealed) VALUES (?1, ?2, ?3, ?4, ?5)
-            ON CONFLICT (id) DO UPDATE SET session = ?2, position = ?3, created = ?4, sealed = ?5`,
-          id, ref.n, finite(item.position), finite(item.createdAt), this.seal('outbox', ref.key, id, JSON.stringify(item)));
-        noteChange(this.base, 'outbox', ref.key);
-      });
-    } finally {
-      sql.exec('PRAGMA synchronous = NORMAL');
-    }
+    this.durably(() => sql.write(() => {
+      const ref = needSession(this.base, item.session);
+      const id = encodeText(item.clientId);
+      sql.run(
+        `INSERT INTO outbox (id, session, position, created, sealed) VALUES (?1, ?2, ?3, ?4, ?5)
+          ON CONFLICT (id) DO UPDATE SET session = ?2, position = ?3, created = ?4, sealed = ?5`,
+        id, ref.n, finite(item.position), finite(item.createdAt), this.seal('outbox', ref.key, id, JSON.stringify(item)));
+      noteChange(this.base, 'outbox', ref.key);
+    }));
   }
 
   removeOutbox(clientId: string): void {
@@ -159,7 +157,9 @@ export class RecordTables {
       return;
     }
     const sealed = this.seal('keep', place, id, value);
-    sql.run('INSERT INTO keep (scope, key, sealed) VALUES (?1, ?2, ?3) ON CONFLICT (scope, key) DO UPDATE SET sealed = ?3', place, id, sealed);
+    const put = (): void => void sql.run('INSERT INTO keep (scope, key, sealed) VALUES (?1, ?2, ?3) ON CONFLICT (scope, key) DO UPDATE SET sealed = ?3', place, id, sealed);
+    if (key.startsWith(loggedOf(null))) this.durably(put);
+    else put();
   }
 
   keepList(scope: string, prefix: string): [string, string][] {
@@ -202,6 +202,26 @@ export class RecordTables {
     for (const table of ['entry', 'transcript_row', 'outbox', 'mail']) sql.run(`DELETE FROM ${table} WHERE session = ?`, ref.n);
     sql.run('DELETE FROM session WHERE n = ?', ref.n);
     noteChange(this.base, 'session', ref.key);
+  }
+
+  /** What a backend logged of a session, where its system keeps none of it. */
+  private forgetLogged(session: SessionKey): void {
+    const ref = parseSessionKey(session);
+    if (ref === null) return;
+    const from = encodeText(loggedOf(ref.id));
+    const to = prefixEnd(from);
+    if (to !== null) this.base.sql.run('DELETE FROM keep WHERE scope = ? AND key >= ? AND key < ?', encodeText(`backend:${ref.connectionId}`), from, to);
+  }
+
+  /** Writes what exists nowhere else, such as a prompt or an answer that its system does not keep: it must outlive a power cut too. */
+  private durably(write: () => void): void {
+    const { sql } = this.base;
+    sql.exec('PRAGMA synchronous = FULL');
+    try {
+      write();
+    } finally {
+      sql.exec('PRAGMA synchronous = NORMAL');
+    }
   }
 
   private seal(column: SealedColumn, place: Uint8Array, id: Uint8Array | undefined, text: string): Uint8Array {

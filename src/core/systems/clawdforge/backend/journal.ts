@@ -1,4 +1,5 @@
 import type { Keep, Logger } from '../../../model/context.ts';
+import { loggedOf } from '../../../model/context.ts';
 import type { Entry } from '../../../model/entry.ts';
 import { describeError } from '../../../model/errors.ts';
 
@@ -44,5 +45,5 @@ export class Journal {
 }
 
 function keyOf(session: string, part: number): string {
-  return `log:${session}:${part}`;
+  return `${loggedOf(session)}${part}`;
 }
