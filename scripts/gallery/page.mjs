@@ -86,7 +86,10 @@ export const pageChecks = {
       const log = document.querySelector('.log');
       return Math.round(log.scrollHeight - log.scrollTop - log.clientHeight);
     });
-    await open('scene=reading-back');
+    await open('scene=long-session&rows=1000');
+    await page.locator('.log').hover();
+    await page.mouse.wheel(0, -900);
+    await page.waitForTimeout(200);
     if ((await far()) < 100) return 'not further up';
     await message(page).fill('Go on.');
     await message(page).press('Enter');

@@ -186,6 +186,8 @@ test('queued prompts go as they were edited and in the order in which they were 
   await until('the other order', async () => (await queued.first().innerText()).includes('src/main.ts'));
   await window.screenshot('page-queue');
   await until('nothing to wait', async () => (await queued.count()) === 0, { timeoutMs: 40_000 });
+  // Between the turn before and its own, nothing runs either.
+  await chat.saw('prompt', 'explain src/fees.ts');
   await chat.idle();
   const prompts = await chat.rows('prompt').allInnerTexts();
   const at = (part: string): number => prompts.findLastIndex((text) => text.includes(part));

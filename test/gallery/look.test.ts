@@ -21,6 +21,8 @@ afterAll(async () => {
 test.each(SCENES)('%s', async (scene) => {
   const views: View[] = [];
   for (const { width, page } of pages) {
+    // What a scene scrolls must not depend on the height that the one before it took.
+    await page.setViewportSize({ width, height: 700 });
     await gallery.show(page, scene);
     await fit(page, width);
     for (const theme of THEMES) {
