@@ -129,4 +129,32 @@ export const findChecks = {
     await page.waitForTimeout(100);
     return top < covered ? `the first match stands at ${top}, under the box that ends at ${covered}` : (await away()) > 2 ? `${await away()} px from the end once it is closed` : null;
   },
+  'a box that was open when its tab was hidden is open again with it, and takes neither the place nor the focus': async (page, open) => {
+    await open('scene=long-session&rows=2000');
+    await look(page, 'Prompt 12');
+    await page.mouse.move(500, 400);
+    await page.mouse.wheel(0, -3_000);
+    await page.waitForTimeout(600);
+    const place = () => page.evaluate(() => {
+      const log = document.querySelector('.log');
+      const top = log.getBoundingClientRect().top;
+      const row = [...log.querySelectorAll(':scope > .row')].find((each) => each.getBoundingClientRect().top >= top);
+      return [row?.dataset.row, Math.round((row?.getBoundingClientRect().top - top) / 4)];
+    });
+    const before = await place();
+    const kept = await page.evaluate(() => window.gallery.host.kept);
+    await open('scene=long-session&rows=2000&wait=1');
+    await page.evaluate((state) => {
+      window.gallery.host.kept = state;
+      window.gallery.show();
+    }, kept);
+    await page.waitForTimeout(600);
+    const [asked] = await page.evaluate(() => window.gallery.host.asked.filter((each) => each.ask === 'find'));
+    const focused = await box(page).evaluate((element) => element === document.activeElement);
+    const problem = same([await box(page).inputValue(), asked?.query.text, focused, await place()], ['Prompt 12', 'Prompt 12', false, before]);
+    if (problem !== null) return problem;
+    await box(page).press('Escape');
+    await page.waitForTimeout(600);
+    return same(await page.evaluate(() => window.gallery.host.kept.find), null);
+  },
 };

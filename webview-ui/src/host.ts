@@ -1,4 +1,4 @@
-import type { HostMessage, PageMessage } from './types.ts';
+import type { FindQuery, HostMessage, PageMessage } from './types.ts';
 
 /** Where the reader is: an item of the list and how far its top stands above the top of the view, in CSS pixels. */
 export interface Anchor {
@@ -17,6 +17,8 @@ export interface KeptState {
   readonly folds: readonly string[];
   /** Answers begun but not given, by permission request. */
   readonly cards: Readonly<Record<string, CardDraft>>;
+  /** What the find box looks for; null where it is closed. */
+  readonly find: FindQuery | null;
 }
 export interface CardDraft {
   readonly reason: string;
@@ -36,13 +38,14 @@ export interface Host {
 /** Kept state of this or another version of the page; null when it is not whole. */
 export function readKept(value: unknown): KeptState | null {
   if (typeof value !== 'object' || value === null) return null;
-  const { session, anchor, folds, cards } = value as Partial<Record<keyof KeptState, unknown>>;
+  const { session, anchor, folds, cards, find } = value as Partial<Record<keyof KeptState, unknown>>;
   if (typeof session !== 'string' || !Array.isArray(folds)) return null;
   return {
     session,
     anchor: readAnchor(anchor),
     folds: folds.filter((key): key is string => typeof key === 'string'),
     cards: typeof cards === 'object' && cards !== null ? Object.fromEntries(Object.entries(cards).flatMap(([key, card]) => (isCard(card) ? [[key, card]] : []))) : {},
+    find: readQuery(find),
   };
 }
 
@@ -50,6 +53,12 @@ function readAnchor(value: unknown): Anchor | null {
   if (typeof value !== 'object' || value === null) return null;
   const { key, index, offset } = value as Partial<Record<keyof Anchor, unknown>>;
   return typeof key === 'string' && typeof index === 'number' && typeof offset === 'number' ? { key, index, offset } : null;
+}
+
+function readQuery(value: unknown): FindQuery | null {
+  if (typeof value !== 'object' || value === null) return null;
+  const { text, matchCase, wholeWord } = value as Partial<Record<keyof FindQuery, unknown>>;
+  return typeof text === 'string' ? { text, matchCase: matchCase === true, wholeWord: wholeWord === true } : null;
 }
 
 function isCard(value: unknown): value is CardDraft {

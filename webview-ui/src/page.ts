@@ -5,7 +5,7 @@ import { announcementOf, changeOf } from './model/announce.ts';
 import { elsewhere } from './model/waiting.ts';
 import { noChanges, RowModel } from './model/rows.ts';
 import type { RowChanges } from './model/rows.ts';
-import type { Attachment, ChatConfig, ChatState, HostMessage, PageRequest, ReplyValue } from './types.ts';
+import type { Attachment, ChatConfig, ChatState, FindQuery, HostMessage, PageRequest, ReplyValue } from './types.ts';
 
 /** A refusal or failure of the host, with its words for the person. */
 export class RequestError extends Error {
@@ -101,6 +101,7 @@ export class ChatPage {
   private folds: Map<string, boolean>;
   private cards: Map<string, CardDraft>;
   private anchor: Anchor | null;
+  private find: FindQuery | null;
   private readonly keptSession: string | null;
   private keepTimer: ReturnType<typeof setTimeout> | null = null;
 
@@ -109,6 +110,7 @@ export class ChatPage {
     const kept = host.load();
     this.keptSession = kept?.session ?? null;
     this.anchor = kept?.anchor ?? null;
+    this.find = kept?.find ?? null;
     this.folds = new Map((kept?.folds ?? []).map((fold) => [fold.slice(1), fold.startsWith('+')]));
     this.cards = new Map(Object.entries(kept?.cards ?? {}));
     this.rows.onHeld = () => this.look();
@@ -256,6 +258,16 @@ export class ChatPage {
     this.keepSoon();
   }
 
+  /** What the find box looked for when the page was left; null where it was closed. */
+  get keptFind(): FindQuery | null {
+    return this.find;
+  }
+
+  keepFind(query: FindQuery | null): void {
+    this.find = query;
+    this.keepSoon();
+  }
+
   private keepSoon(): void {
     if (this.keepTimer !== null) return;
     this.keepTimer = setTimeout(() => this.keepNow(), KEEP_MS);
@@ -265,7 +277,7 @@ export class ChatPage {
     if (this.keepTimer !== null) clearTimeout(this.keepTimer);
     this.keepTimer = null;
     if (this.session === '') return;
-    const state: KeptState = { session: this.session, anchor: this.anchor, folds: [...this.folds].map(([key, open]) => `${open ? '+' : '-'}${key}`), cards: Object.fromEntries(this.cards) };
+    const state: KeptState = { session: this.session, anchor: this.anchor, folds: [...this.folds].map(([key, open]) => `${open ? '+' : '-'}${key}`), cards: Object.fromEntries(this.cards), find: this.find };
     this.host.keep(state);
   }
 
@@ -317,7 +329,7 @@ export class ChatPage {
       case 'unavailable':
         this.unavailable.value = { message: message.message, remedy: message.remedy, trying: false };
         // A reload of the window finds the tab's session by what is kept.
-        if (this.session === '' && this.keptSession !== message.session) this.host.keep({ session: message.session, anchor: null, folds: [], cards: {} });
+        if (this.session === '' && this.keptSession !== message.session) this.host.keep({ session: message.session, anchor: null, folds: [], cards: {}, find: null });
         return;
       case 'config':
         this.config.value = message.config;
@@ -371,6 +383,7 @@ export class ChatPage {
 
   private forgetKept(): void {
     this.anchor = null;
+    this.find = null;
     this.folds = new Map();
     this.cards = new Map();
   }

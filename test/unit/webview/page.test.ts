@@ -182,8 +182,8 @@ describe('a session that can’t be opened', () => {
   it('is found again by its tab after a reload, with what was kept of it', () => {
     const fresh = pageOf();
     fresh.tell({ type: 'unavailable', session: 'k', message: 'It is gone.', remedy: null });
-    expect(fresh.stored).toEqual([{ session: 'k', anchor: null, folds: [], cards: {} }]);
-    const known = pageOf({ session: 'k', anchor: null, folds: ['+a'], cards: {} });
+    expect(fresh.stored).toEqual([{ session: 'k', anchor: null, folds: [], cards: {}, find: null }]);
+    const known = pageOf({ session: 'k', anchor: null, folds: ['+a'], cards: {}, find: null });
     known.tell({ type: 'unavailable', session: 'k', message: 'It is gone.', remedy: null });
     expect(known.stored).toEqual([]);
   });
@@ -193,11 +193,11 @@ describe('what a reload of the window finds', () => {
   it('is the session, kept as soon as it is shown: also where nobody did anything on the page', async () => {
     const { stored, tell } = pageOf();
     tell(snapshot);
-    await vi.waitFor(() => expect(stored).toEqual([{ session: 'k', anchor: null, folds: [], cards: {} }]));
+    await vi.waitFor(() => expect(stored).toEqual([{ session: 'k', anchor: null, folds: [], cards: {}, find: null }]));
   });
 
-  it('is where somebody read and what they opened, as it was', async () => {
-    const kept: KeptState = { session: 'k', anchor: { key: 'r', index: 3, offset: 4 }, folds: ['+x'], cards: {} };
+  it('is where somebody read, what they opened and what they looked for, as it was', async () => {
+    const kept: KeptState = { session: 'k', anchor: { key: 'r', index: 3, offset: 4 }, folds: ['+x'], cards: {}, find: { text: 'quay', matchCase: true, wholeWord: false } };
     const { stored, tell } = pageOf(kept);
     tell(snapshot);
     await vi.waitFor(() => expect(stored).toEqual([kept]));

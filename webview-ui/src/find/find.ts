@@ -50,6 +50,7 @@ export class PageFind {
     if (!this.open.peek()) this.before = document.activeElement instanceof HTMLElement && document.activeElement !== document.body ? document.activeElement : null;
     this.open.value = true;
     this.asked.value += 1;
+    this.page.keepFind(this.query.peek());
     this.stayAtEnd();
     if (chosen !== '' && chosen.length <= MOST_SELECTED && !chosen.includes('\n')) this.set({ text: chosen });
     else this.begin();
@@ -58,6 +59,7 @@ export class PageFind {
   close(): void {
     if (!this.open.peek()) return;
     this.open.value = false;
+    this.page.keepFind(null);
     this.status.value = null;
     this.end();
     this.stayAtEnd();
@@ -67,6 +69,7 @@ export class PageFind {
 
   set(change: Partial<FindQuery>): void {
     this.query.value = { ...this.query.peek(), ...change };
+    this.page.keepFind(this.query.peek());
     this.begun = false;
     window.clearTimeout(this.timer);
     this.timer = window.setTimeout(() => this.begin(), TYPED_MS);
@@ -104,6 +107,16 @@ export class PageFind {
   openHidden(): void {
     const hidden = this.hidden.peek();
     if (hidden !== null) void this.page.ask({ ask: 'open-output', ...hidden });
+  }
+
+  /** A page that is there again has its box open where it was, without taking the focus, and stays where it is read. */
+  restore(): void {
+    const query = this.page.keptFind;
+    if (query === null || this.open.peek()) return;
+    this.query.value = query;
+    this.open.value = true;
+    this.begin();
+    this.still = true;
   }
 
   /** After a snapshot: the host may have ended the search with the page that it knew. Who reads elsewhere meanwhile is not taken to a match. */

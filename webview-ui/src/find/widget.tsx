@@ -10,7 +10,8 @@ export function FindWidget({ find }: { readonly find: PageFind }): JSX.Element |
   const asked = find.asked.value;
   const open = find.open.value;
   useEffect(() => {
-    if (!open) return;
+    // Nobody asked for a box that is open again with its page.
+    if (!open || asked === 0) return;
     box.current?.focus();
     box.current?.select();
   }, [asked, open]);

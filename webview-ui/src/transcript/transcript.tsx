@@ -96,7 +96,8 @@ export function Transcript({ page, control }: TranscriptProps): JSX.Element {
       if (changes !== null) list.changed(changes);
       else {
         list.reset(first ? page.keptAnchor : list.anchor());
-        control.find.again();
+        if (first) control.find.restore();
+        else control.find.again();
       }
     };
     page.onFinding = (message) => control.act(message);
