@@ -285,12 +285,17 @@ export const pageChecks = {
       return { texts: pres.map((pre) => pre.textContent), same: window.first === pres[0], selected: String(document.getSelection()) };
     });
     await say('1. Look:\n\n   ```ts\n   const a = 1;\n   const b');
+    await page.locator('.md-tail .segment').first().waitFor();
     await state();
     await page.evaluate(() => document.getSelection().setBaseAndExtent(window.first.querySelector('.segment').firstChild, 6, window.first.querySelector('.segment').firstChild, 11));
     await say(' = 2;\n   a + ');
     await say('b;\n   ```\n2. And *then*:\n\n   ```sh\n   npm t');
+    // The open tail is drawn later where frames are slow.
+    const ends = (words) => page.waitForFunction((text) => [...document.querySelectorAll('.md-tail pre.code')].at(-1)?.textContent === text, words, { timeout: 5_000 }).catch(() => undefined);
+    await ends('npm t');
     const grown = await state();
     await say('est\n   ```\n');
+    await ends('npm test');
     const wanted = { texts: ['const a = 1;\nconst b = 2;\na + b;', 'npm test'], same: true, selected: 'a = 1' };
     return same(grown, { ...wanted, texts: [wanted.texts[0], 'npm t'] }) ?? same(await state(), wanted);
   },
