@@ -33,6 +33,7 @@ import { offerKey, usableKey } from './storeKey.ts';
 import { ConnectionsTree } from './tree/connections.ts';
 import { SessionsTree } from './tree/sessions.ts';
 import { UnusedSessions } from './unused.ts';
+import { startWorkers } from './worker/start.ts';
 
 let closing: (() => Promise<void>) | null = null;
 
@@ -57,7 +58,9 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
     workerUrl: path.join(context.extensionPath, 'dist', 'store-worker.cjs'),
   });
   const fleet = new Fleet({ store, log, clock: systemClock, stateDir: path.join(stateDir, 'connections') });
+  const ends: (() => Promise<void>)[] = [];
   closing = async () => {
+    await Promise.all(ends.map((end) => end()));
     await fleet[Symbol.asyncDispose]();
     await store[Symbol.asyncDispose]();
     if (temporary) rmSync(directory, { recursive: true, force: true });
@@ -82,9 +85,11 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
     await vscode.commands.executeCommand('setContext', name, value);
   };
   const hebing = startHebing({ accounts, store, log: log.child('hebing'), setContext });
+  const work = startWorkers({ fleet, store, boards: hebing.parts.boards, log: log.child('worker'), stateDir });
+  ends.push(() => work.close());
   const services: Services = {
     extensionUri: context.extensionUri, channel, log, settings, store, fleet, connections, accounts, signIns, lostSecrets, panels, documents, transcripts, attachments, remote, lastEditor, tree,
-    ...hebing.parts,
+    ...hebing.parts, ...work.parts,
     drafts: store.keep('drafts'),
     unused: new UnusedSessions({
       fleet, keep: store.keep('unused'), log: log.child('unused'),
@@ -96,7 +101,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   panels.start(services);
   context.subscriptions.push(
     settings, accounts, connections, signIns, panels, documents, transcripts, attachments, remote, lastEditor, tree,
-    hebing, hebing.offer(services, context.extension),
+    hebing, hebing.offer(services, context.extension), work, work.offer(services),
     watchAttention(fleet, [tree.view], panels),
     new ConnectionsTree(fleet, accounts, (id) => connections.agentOf(id) !== null || id === 'local-claude' || id === 'local-codex' || accounts.record(id) !== null),
     new Notifications(services),

@@ -21,6 +21,9 @@ import type { RemoteFiles } from './remote/remoteFiles.ts';
 import type { Settings } from './settings.ts';
 import type { SessionsTree } from './tree/sessions.ts';
 import type { UnusedSessions } from './unused.ts';
+import type { Answers } from './worker/answers.ts';
+import type { WorkerFiles } from './worker/files.ts';
+import type { Workers } from './worker/workers.ts';
 
 /** What the parts of the extension share; built once by activate. */
 export interface Services {
@@ -47,6 +50,10 @@ export interface Services {
   readonly artifacts: ArtifactFiles;
   readonly callDrafts: DraftEditors;
   readonly calls: PendingCalls;
+  /** Agents that do hebing's jobs, their answers that wait for the person, and both as files to edit. */
+  readonly workers: Workers;
+  readonly answers: Answers;
+  readonly workerFiles: WorkerFiles;
   readonly drafts: Keep;
   readonly unused: UnusedSessions;
   /** Resolves when the connections of this window were started. */

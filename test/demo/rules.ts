@@ -23,6 +23,7 @@ export type Intent =
   | { readonly kind: 'tools' }
   | { readonly kind: 'ask' }
   | { readonly kind: 'fail' }
+  | { readonly kind: 'job'; readonly prompt: string }
   | { readonly kind: 'unclear'; readonly text: string };
 
 type Groups = Readonly<Record<string, string | undefined>>;
@@ -57,6 +58,8 @@ const text = (groups: Groups): string | null => {
 };
 
 const rules: readonly Rule[] = [
+  // A prompt of a worker says first how it marks data.
+  rule(String.raw`(?<text>Blocks that begin with \x60\x60\x60data\b.+)$`, (groups) => ({ kind: 'job', prompt: groups['text'] ?? '' })),
   rule(String.raw`(?:/help|help(?:\s+me)?|hi|hello|hey|good (?:morning|day|evening)|what (?:can|do) you do|who are you|how does this work|\?)(?:\s+there)?[\s,.!?]*$`, () => ({ kind: 'help' })),
   rule(String.raw`(?:/overview|(?:explain|describe|summari[sz]e|what(?:'s|\s+is|\s+does)|tell\s+me\s+about|give\s+me|show\s+me)\s+(?:an?\s+|the\s+|this\s+)*(?:overview|summary|project|workspace|repo(?:sitory)?|codebase|code|folder)(?:\s+(?:do|about|of\s+.+))?|overview)${end}`, () => ({ kind: 'overview' })),
   rule(String.raw`(?:thanks|thank you|thx|great|nice|cool|ok|okay|bye)\b[^\n]{0,20}$`, () => ({ kind: 'thanks' })),

@@ -5,6 +5,7 @@ import {
 } from '@agentclientprotocol/sdk';
 import * as changing from './changing.ts';
 import * as doing from './doing.ts';
+import { job } from './jobs.ts';
 import * as reading from './reading.ts';
 import { read, type Intent } from './rules.ts';
 import type { Facts, Store } from './store.ts';
@@ -269,6 +270,7 @@ async function perform(turn: Turn, intent: Intent, client: AgentContext, capabil
     case 'explain': return reading.explain(turn, intent.file);
     case 'show': return reading.show(turn, intent.file);
     case 'tools': return reading.tools(turn);
+    case 'job': return job(turn, intent.prompt);
     case 'unclear': return reading.unclear(turn, intent.text);
     case 'tidy': return changing.tidy(turn, intent.file);
     case 'rename': return changing.rename(turn, intent.from, intent.to, intent.file);

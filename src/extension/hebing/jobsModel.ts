@@ -2,6 +2,8 @@ import type { Capability, Job, JobEvent } from '../../core/systems/hebing/index.
 import { isJsonObject } from '../../core/model/json.ts';
 import type { JsonValue } from '../../core/model/json.ts';
 import { age, oneLine } from '../tree/text.ts';
+import type { WorkerJob } from '../../core/fleet/worker.ts';
+import type { ShownWorker } from '../worker/workers.ts';
 import type { Artifact } from './artifact.ts';
 import { artifactOf } from './artifact.ts';
 import type { BoardState } from './board.ts';
@@ -21,6 +23,8 @@ export type JobNode = { readonly id: string; readonly connectionId: string } & (
   | { readonly kind: 'events'; readonly job: Job }
   | { readonly kind: 'event'; readonly event: JobEvent }
   | { readonly kind: 'reading' }
+  | { readonly kind: 'worker'; readonly worker: ShownWorker }
+  | { readonly kind: 'worker-job'; readonly work: WorkerJob }
 );
 
 /** One account as the tree shows it. */
@@ -36,8 +40,8 @@ export interface JobsModel {
   parent(id: string): JobNode | null;
 }
 
-/** The whole tree; pure. Several accounts stand beside each other, one stands for itself. An account that nobody is signed in to shows nothing. */
-export function buildJobs(boards: readonly ShownBoard[]): JobsModel {
+/** The whole tree; pure. This window's workers stand first; several accounts stand beside each other, one stands for itself. An account that nobody is signed in to shows nothing. */
+export function buildJobs(boards: readonly ShownBoard[], workers: readonly ShownWorker[] = []): JobsModel {
   const children = new Map<string, JobNode[]>();
   const nodes = new Map<string, JobNode>();
   const parents = new Map<string, string>();
@@ -51,6 +55,7 @@ export function buildJobs(boards: readonly ShownBoard[]): JobsModel {
     }
     return node;
   };
+  for (const worker of workers) addWorker(add, worker);
   for (const board of boards) {
     const { connectionId, name, state } = board;
     const top = boards.length > 1 ? add(null, { kind: 'account', id: `account/${connectionId}`, connectionId, name }) : null;
@@ -77,6 +82,12 @@ function noticeOf({ access, problem }: BoardState): { readonly why: 'sign-in' | 
 }
 
 type Add = (parent: JobNode | null, node: JobNode) => JobNode;
+
+function addWorker(add: Add, worker: ShownWorker): void {
+  const { id, connectionId } = worker.definition;
+  const node = add(null, { kind: 'worker', id: `worker/${id}`, connectionId, worker });
+  for (const job of worker.state.jobs) add(node, { kind: 'worker-job', id: `worker-job/${id}/${job.jobId}`, connectionId, work: job });
+}
 
 function addCapabilities(add: Add, top: JobNode | null, { connectionId, state }: ShownBoard): void {
   if (state.capabilities.length === 0) return;

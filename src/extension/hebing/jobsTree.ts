@@ -3,6 +3,8 @@ import type { CommandName, ContextKey } from '../contributions.ts';
 import { commandId, VIEWS } from '../contributions.ts';
 import { sizeText } from '../remote/kind.ts';
 import { age, oneLine } from '../tree/text.ts';
+import { stepText, workerCounts, workerLine } from '../worker/line.ts';
+import type { Workers } from '../worker/workers.ts';
 import type { HebingBoards } from './boards.ts';
 import type { JobNode, JobsModel } from './jobsModel.ts';
 import { buildJobs, errorText, groupTitle, jobDescription, jobNodeId, statusText } from './jobsModel.ts';
@@ -19,6 +21,7 @@ export class JobsTree implements vscode.TreeDataProvider<string>, vscode.Disposa
   private readonly disposables: { dispose(): unknown }[] = [];
   private model: JobsModel;
   private pending = false;
+  private workers: Pick<Workers, 'workers'> | null = null;
   readonly onDidChangeTreeData = this.changed.event;
 
   constructor(boards: HebingBoards, setContext: SetContext) {
@@ -40,6 +43,13 @@ export class JobsTree implements vscode.TreeDataProvider<string>, vscode.Disposa
     }, 60_000);
     this.disposables.push({ dispose: () => clearInterval(timer) });
     boards.setVisible(this.view.visible);
+  }
+
+  /** Shows this window's workers, first. */
+  showWorkers(workers: Workers): void {
+    this.workers = workers;
+    this.disposables.push(workers.onChange(() => this.rebuildSoon()));
+    this.rebuild();
   }
 
   node(id: string): JobNode | null {
@@ -89,7 +99,7 @@ export class JobsTree implements vscode.TreeDataProvider<string>, vscode.Disposa
 
   private rebuild(): void {
     const accounts = this.boards.all();
-    this.model = buildJobs(accounts.map(({ record, board }) => ({ connectionId: record.connectionId, name: record.name, state: board.state })));
+    this.model = buildJobs(accounts.map(({ record, board }) => ({ connectionId: record.connectionId, name: record.name, state: board.state })), this.workers?.workers());
     const bare = this.model.roots.length === 0;
     const [only] = accounts;
     void this.setContext('pilothouse.noHebing', accounts.length === 0);
@@ -157,6 +167,10 @@ function itemOf(node: JobNode, now: number): vscode.TreeItem {
     }
     case 'reading':
       return new vscode.TreeItem('Reading…', None);
+    case 'worker':
+      return workerItem(node);
+    case 'worker-job':
+      return workerJobItem(node, now);
   }
 }
 
@@ -180,6 +194,23 @@ function jobItem(node: Extract<JobNode, { kind: 'job' }>, now: number): vscode.T
   tooltip.appendText([`${oneLine(title, 200)} · ${statusText(job)}`, oneLine(job.capabilityKey, 200), oneLine(job.id, 200), created === null ? '' : `made ${age(created, now)} ago`, oneLine(errorText(job.error), 600)].filter((line) => line !== '').join('\n'));
   item.tooltip = tooltip;
   item.accessibilityInformation = { label: [oneLine(title), statusText(job), item.description].filter((word) => word !== '').join(', ') };
+  return item;
+}
+
+function workerItem(node: Extract<JobNode, { kind: 'worker' }>): vscode.TreeItem {
+  const { definition, state } = node.worker;
+  const item = dressed(node, new vscode.TreeItem(`Worker: ${oneLine(definition.capabilityName)}`, state.jobs.length === 0 ? None : Expanded), 'worker:stop', new vscode.ThemeIcon(state.trouble === null ? 'briefcase' : 'warning'));
+  item.description = [workerLine(state), workerCounts(state)].filter((word) => word !== '').join(' · ');
+  item.tooltip = oneLine(`${definition.capabilityKey} · ${definition.place.folder}`, 400);
+  return item;
+}
+
+function workerJobItem(node: Extract<JobNode, { kind: 'worker-job' }>, now: number): vscode.TreeItem {
+  const { jobId, session, since, step } = node.work;
+  const review = step === 'review';
+  const item = dressed(node, new vscode.TreeItem(oneLine(jobId), None), 'worker-job', review ? new vscode.ThemeIcon('eye', new vscode.ThemeColor('list.warningForeground')) : new vscode.ThemeIcon('loading~spin', new vscode.ThemeColor('progressBar.background')));
+  item.description = `${stepText(step)} · ${age(since, now)}`;
+  if (session !== null) item.command = command('openSession', 'Open Session', { key: session });
   return item;
 }
 

@@ -6,6 +6,7 @@ import type { JobNode, ShownBoard } from '../../../../src/extension/hebing/jobsM
 import { buildJobs, errorText, jobDescription } from '../../../../src/extension/hebing/jobsModel.ts';
 import { groupOf, isOver, timeOf } from '../../../../src/extension/hebing/jobState.ts';
 import { capability, job } from './samples.ts';
+import type { ShownWorker } from '../../../../src/extension/worker/workers.ts';
 
 const STATE: BoardState = { access: 'in', loaded: true, capabilities: [], jobs: [], problem: null, events: new Map() };
 const shown = (state: Partial<BoardState>, connectionId = 'hebing-1', name = 'hebing'): ShownBoard => ({ connectionId, name, state: { ...STATE, ...state } });
@@ -39,6 +40,8 @@ function wordOf(node: JobNode): string {
     case 'event': return `event ${node.event.type}`;
     case 'events':
     case 'reading': return node.kind;
+    case 'worker': return `worker ${node.worker.definition.capabilityName}`;
+    case 'worker-job': return `worked on ${node.work.jobId}`;
   }
 }
 
@@ -55,6 +58,14 @@ describe('the Jobs tree', () => {
       'failed 1', '  job 3 Echo', '    error', '    input', '    events', '      reading',
       'succeeded 1', '  job 2 Echo', '    result', '    artifact a.png', '    input', '    events', '      event job_created',
     ]);
+  });
+
+  it('has this window’s workers first, with the jobs that they do', () => {
+    const work = { jobId: 'j7', capabilityKey: 'media.echo.v1', step: 'working', session: null, since: 1 } as const;
+    const worker = { definition: { id: 'w1', connectionId: 'c', capabilityName: 'Echo' }, state: { jobs: [work] } } as unknown as ShownWorker;
+    const model = buildJobs([shown({ jobs: [job('1', 'queued')] })], [worker]);
+    const [first] = model.roots;
+    expect([first === undefined ? '' : wordOf(first), model.children('worker/w1').map(wordOf), model.parent('worker-job/w1/j7')?.id, model.roots.length]).toEqual(['worker Echo', ['worked on j7'], 'worker/w1', 2]);
   });
 
   it('stands for itself where there is one account, and has a root for each of several', () => {
