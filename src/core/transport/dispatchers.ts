@@ -2,6 +2,7 @@ import type * as Undici from 'undici';
 import type { Dispatcher } from 'undici';
 import type { ProxyRoute, ProxySource } from './proxy.ts';
 import { ProxyError, proxyRefusal, proxyUnreachable, routeKey, routeTo } from './proxy.ts';
+import { isOfOpenConnection } from './reason.ts';
 
 const CONNECT_MS = 10_000;
 const POOL = { connections: 8, keepAliveTimeout: 4_000, connect: { timeout: CONNECT_MS } } as const;
@@ -55,12 +56,12 @@ export class Dispatchers {
 
 const UNREACHABLE: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_PRX_CONN', 'UND_ERR_PRX_TLS']);
 
-/** What the proxy of a way has to do with a failed request, from undici's codes and its words for a refusal; null where nothing. */
+/** What the proxy of a way has to do with a failed request, from undici's codes and its words for a refusal; null where nothing, as once the way is open: the server behind it may have the request. */
 export function proxyTrouble(error: unknown, route: ProxyRoute | null): ProxyError | null {
   if (error instanceof ProxyError) return error;
   if (route === null || !(error instanceof Error)) return null;
   const status = /Proxy response \((\d{3})\)/.exec(error.message)?.[1];
   if (status !== undefined) return proxyRefusal(route, Number(status));
   const code = (error as { readonly code?: unknown }).code;
-  return typeof code === 'string' && UNREACHABLE.has(code) ? proxyUnreachable(route, code) : null;
+  return typeof code === 'string' && UNREACHABLE.has(code) && !isOfOpenConnection(error) ? proxyUnreachable(route, code) : null;
 }

@@ -18,7 +18,7 @@ export function whyUnreachable(error: unknown): string | null {
   return null;
 }
 
-/** Codes of failures before there is a connection: a name that is not found, a connection or a TLS handshake that does not come about. Those that an open connection may end with are not among them. */
+/** Codes of failures before there is a connection: a name that is not found, a connection or a TLS handshake that does not come about. */
 const unconnected: ReadonlySet<string> = new Set([
   'ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN', 'UND_ERR_CONNECT_TIMEOUT', 'CERT_HAS_EXPIRED', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN',
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'ERR_TLS_CERT_ALTNAME_INVALID', 'ERR_SSL_WRONG_VERSION_NUMBER',
@@ -28,9 +28,14 @@ const unconnected: ReadonlySet<string> = new Set([
 export function isUnconnected(error: unknown): boolean {
   let current = error;
   for (let depth = 0; depth < 6 && current instanceof Error; depth += 1) {
-    if ('code' in current && typeof current.code === 'string' && unconnected.has(current.code)) return true;
+    if ('code' in current && typeof current.code === 'string' && unconnected.has(current.code)) return !isOfOpenConnection(current);
     if (current instanceof AggregateError) return current.errors.length > 0 && (current.errors as unknown[]).every((each) => isUnconnected(each));
     current = current.cause;
   }
   return false;
+}
+
+/** True for an error of reading or writing: the system ends an open connection with the codes of one that never was (EHOSTUNREACH, ETIMEDOUT), and the other side may have all of what was sent. */
+export function isOfOpenConnection(error: Error): boolean {
+  return 'syscall' in error && (error.syscall === 'read' || error.syscall === 'write' || error.syscall === 'shutdown');
 }

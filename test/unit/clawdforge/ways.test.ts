@@ -1,8 +1,10 @@
-import { Agent } from 'undici';
+import { Agent, MockAgent } from 'undici';
 import type { Dispatcher } from 'undici';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Forge } from '../../../src/core/systems/clawdforge/client.ts';
+import { proxyTrouble } from '../../../src/core/transport/dispatchers.ts';
 import type { ProxyRules } from '../../../src/core/transport/proxy.ts';
+import { routeTo } from '../../../src/core/transport/proxy.ts';
 import { startConnectProxy } from '../../loopback/connectProxy.ts';
 import { ForgeTestServer } from '../../loopback/clawdforge/server.ts';
 import { rejection } from '../../contract/helpers.ts';
@@ -48,4 +50,19 @@ it('takes the connections of its caller, and leaves them open', async () => {
   expect(used).toBe(2);
   await other.close();
   await agent.close();
+});
+
+it('a turn whose open connection ends as if there had been none is not held for unsent: it may be done, and would be paid for twice', async () => {
+  const ended = (syscall: string, code: string): Error => Object.assign(new Error(`${syscall} ${code}`), { syscall, code });
+  for (const [syscall, reached] of [['read', 'unanswered'], ['write', 'unanswered'], ['connect', 'unsent']] as const) {
+    const agent = new MockAgent();
+    agent.disableNetConnect();
+    agent.get('http://forge.test').intercept({ path: '/sessions/s/turn', method: 'POST' }).replyWithError(ended(syscall, 'EHOSTUNREACH'));
+    const forge = new Forge({ baseUrl: 'http://forge.test', token: 'cf_x', dispatcher: agent });
+    expect(await rejection(forge.attach('s').turn('x')), syscall).toMatchObject({ name: 'ForgeTransportError', reached });
+    await forge.close();
+    await agent.close();
+  }
+  const route = routeTo('http://forge.test', rules('http://proxy.test:3128'));
+  expect(['read', 'write', 'connect'].map((syscall) => proxyTrouble(ended(syscall, 'ETIMEDOUT'), route)?.code)).toEqual([undefined, undefined, 'proxy_failed']);
 });

@@ -21,6 +21,13 @@ describe('whether there was a connection at all', () => {
     expect([isUnconnected(null), isUnconnected('ECONNREFUSED'), isUnconnected(new Error('?'))]).toEqual([false, false, false]);
   });
 
+  it('is not told by the code alone where an open connection ended: the system gives it the codes of one that never was', () => {
+    for (const code of ['EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN']) {
+      expect(isUnconnected(Object.assign(coded(code), { syscall: 'connect' })), code).toBe(true);
+      for (const syscall of ['read', 'write']) expect(isUnconnected(new Error('fetch failed', { cause: Object.assign(coded(code), { syscall }) })), `${syscall} ${code}`).toBe(false);
+    }
+  });
+
   it('of several addresses, each must have failed so', () => {
     expect(isUnconnected(new AggregateError([coded('ECONNREFUSED'), coded('EHOSTUNREACH')]))).toBe(true);
     expect(isUnconnected(new AggregateError([coded('ECONNREFUSED'), coded('ECONNRESET')]))).toBe(false);
