@@ -33,6 +33,8 @@ export const COMMANDS = {
   openTranscript: { title: 'Open Transcript as Document', icon: 'go-to-file' },
   showEarlierRows: { title: 'Show Earlier Rows', palette: 'resourceScheme == pilothouse-transcript' },
   exportTranscript: { title: 'Export Transcript…', icon: 'export' },
+  searchSessions: { title: 'Search Sessions…', icon: 'search' },
+  copySessionLink: { title: 'Copy Session Link', icon: 'link' },
   findInChat: { title: 'Find in Chat', icon: 'search' },
   findNext: { title: 'Find Next in Chat', palette: 'pilothouse.chatFocused' },
   findPrevious: { title: 'Find Previous in Chat', palette: 'pilothouse.chatFocused' },
@@ -43,6 +45,7 @@ export const COMMANDS = {
   copyTurn: { title: 'Copy Turn as Markdown' },
   copyTranscript: { title: 'Copy Transcript as Markdown' },
   forkFromHere: { title: 'Fork from Here…', icon: 'repo-forked' },
+  sendAgain: { title: 'Send Again', palette: false },
   callCapability: { title: 'Call Capability…', icon: 'play' },
   sendCall: { title: 'Call', icon: 'play', palette: 'pilothouse.callDraft' },
   showJob: { title: 'Show Job…', icon: 'go-to-file' },
@@ -53,6 +56,9 @@ export const COMMANDS = {
   stopWorker: { title: 'Stop Worker', icon: 'debug-stop' },
   reviewAnswer: { title: 'Review Answer…', icon: 'eye' },
   writeMcpConfiguration: { title: 'Write MCP Configuration…' },
+  runPromptOnClawdforge: { title: 'Run Prompt on clawdforge…', icon: 'run' },
+  uploadFileToClawdforge: { title: 'Upload File to clawdforge…', icon: 'cloud-upload' },
+  manageClawdforgeTokens: { title: 'Manage clawdforge Tokens…', icon: 'key' },
   showLog: { title: 'Show Log', icon: 'output' },
   manageTrust: { title: 'Manage Workspace Trust', icon: 'workspace-untrusted', palette: '!isWorkspaceTrusted' },
   allowPermission: { title: 'Allow', icon: 'check', palette: false },
@@ -71,7 +77,7 @@ export const commandId = (name: CommandName): string => `pilothouse.${name}`;
 export const VIEWS = { container: 'pilothouse', sessions: 'pilothouse.sessions', jobs: 'pilothouse.jobs', connections: 'pilothouse.connections', chat: 'pilothouse.chat', signIn: 'pilothouse.signIn' } as const;
 
 /** Context keys that the code sets. */
-const CONTEXT_KEYS = ['pilothouse.ready', 'pilothouse.hasConnections', 'pilothouse.chatFocused', 'pilothouse.noHebing', 'pilothouse.hebingSignedOut', 'pilothouse.noJobs', 'pilothouse.callDraft'] as const;
+const CONTEXT_KEYS = ['pilothouse.ready', 'pilothouse.hasConnections', 'pilothouse.hasClawdforge', 'pilothouse.chatFocused', 'pilothouse.noHebing', 'pilothouse.hebingSignedOut', 'pilothouse.noJobs', 'pilothouse.callDraft'] as const;
 export type ContextKey = (typeof CONTEXT_KEYS)[number];
 
 /** Settings by their part after `pilothouse.`. */
@@ -134,6 +140,9 @@ const IN_CHAT = `activeWebviewPanelId == '${VIEWS.chat}' && !sideBarFocus && !au
 /** Of the documents that transcripts are read as. */
 export const TRANSCRIPT_SCHEME = 'pilothouse-transcript';
 
+/** Of the documents that whole results of a search are read as. */
+export const SEARCH_SCHEME = 'pilothouse-search';
+
 /** Of what jobs made, as files. */
 export const ARTIFACT_SCHEME = 'pilothouse-artifact';
 
@@ -161,7 +170,8 @@ const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
   'view/title': [
     { command: 'newSession', when: `view == ${VIEWS.sessions}`, group: 'navigation@1' },
     { command: 'refresh', when: `view == ${VIEWS.sessions}`, group: 'navigation@2' },
-    { command: 'manageTrust', when: `view == ${VIEWS.sessions} && !isWorkspaceTrusted`, group: 'navigation@3' },
+    { command: 'searchSessions', when: `view == ${VIEWS.sessions}`, group: 'navigation@3' },
+    { command: 'manageTrust', when: `view == ${VIEWS.sessions} && !isWorkspaceTrusted`, group: 'navigation@4' },
     { command: 'callCapability', when: `view == ${VIEWS.jobs} && !pilothouse.noHebing`, group: 'navigation@1' },
     { command: 'refresh', when: `view == ${VIEWS.jobs} && !pilothouse.noHebing`, group: 'navigation@2' },
     { command: 'showJob', when: `view == ${VIEWS.jobs}`, group: '1_jobs@1' },
@@ -185,6 +195,7 @@ const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
     { command: 'renameSession', when: can('rename'), group: '3_edit@1' },
     { command: 'openTranscript', when: can('open'), group: '1_open@3' },
     { command: 'exportTranscript', when: can('open'), group: '3_edit@2' },
+    { command: 'copySessionLink', when: can('open'), group: '3_edit@3' },
     { command: 'archiveSession', when: can('archive'), group: '4_end@1' },
     { command: 'unarchiveSession', when: can('unarchive'), group: '4_end@2' },
     { command: 'deleteSession', when: can('delete'), group: '4_end@3' },
@@ -204,6 +215,9 @@ const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
     { command: 'newSession', when: connection('new'), group: '1_open@1' },
     { command: 'runTask', when: connection('new'), group: '1_open@1' },
     { command: 'refresh', when: connection('refresh'), group: '1_open@2' },
+    { command: 'runPromptOnClawdforge', when: connection('forge'), group: '1_open@3' },
+    { command: 'uploadFileToClawdforge', when: connection('forge'), group: '1_open@4' },
+    { command: 'manageClawdforgeTokens', when: connection('forge'), group: '2_edit@0' },
     { command: 'editConnection', when: connection('edit'), group: '2_edit@1' },
     { command: 'signOut', when: connection('signout'), group: '2_edit@2' },
     { command: 'removeConnection', when: connection('remove'), group: '2_edit@3' },
@@ -222,6 +236,7 @@ const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
     { command: 'exportTranscript', when: `activeWebviewPanelId == '${VIEWS.chat}'`, group: '2_take@1' },
     { command: 'copyTranscript', when: `activeWebviewPanelId == '${VIEWS.chat}'`, group: '2_take@2' },
   ],
+  'explorer/context': [{ command: 'uploadFileToClawdforge', when: 'pilothouse.hasClawdforge && !explorerResourceIsFolder', group: '6_copypath@9' }],
   'editor/context': [{ command: 'sendSelection', when: 'editorHasSelection && pilothouse.ready', group: '1_modification@9' }],
 };
 
@@ -243,8 +258,8 @@ export function contributes(): Record<string, unknown> {
       { view: VIEWS.sessions, contents: 'No sessions yet. Start one with an agent of this computer.\n[New Session…](command:pilothouse.newSession)', when: 'isWorkspaceTrusted && pilothouse.ready && pilothouse.hasConnections' },
       { view: VIEWS.sessions, contents: 'No connections yet.\n[Add Connection…](command:pilothouse.addConnection)', when: 'isWorkspaceTrusted && pilothouse.ready && !pilothouse.hasConnections' },
       { view: VIEWS.sessions, contents: 'This workspace is not trusted: agents do not run here.\n[Manage Trust](command:workbench.trust.manage)', when: '!isWorkspaceTrusted' },
-      { view: VIEWS.jobs, contents: 'Capabilities that you call, and the jobs that come of them, stand here once you are signed in to hebing.\n[Sign In to hebing…](command:pilothouse.addConnection?%7B%22system%22%3A%22hebing%22%7D)', when: 'pilothouse.ready && pilothouse.noHebing' },
-      { view: VIEWS.jobs, contents: 'Nobody is signed in to hebing. Your jobs are there as they were when you sign in again.\n[Sign In…](command:pilothouse.signIn)', when: 'pilothouse.ready && pilothouse.hebingSignedOut' },
+      { view: VIEWS.jobs, contents: 'Call capabilities of hebing and follow their jobs here.\n[Sign In to hebing…](command:pilothouse.addConnection?%7B%22system%22%3A%22hebing%22%7D)', when: 'pilothouse.ready && pilothouse.noHebing' },
+      { view: VIEWS.jobs, contents: 'You are signed out of hebing. Your jobs go on, and are here again when you sign in.\n[Sign In…](command:pilothouse.signIn)', when: 'pilothouse.ready && pilothouse.hebingSignedOut' },
       { view: VIEWS.jobs, contents: 'hebing lists no capabilities and no jobs for this key.\n[Refresh](command:pilothouse.refresh)', when: 'pilothouse.ready && pilothouse.noJobs' },
     ],
     authentication: [AUTHENTICATION],

@@ -74,7 +74,7 @@ async function fillAndCall(services: Services, account: SignedIn, capability: Ca
 async function call(services: Services, account: SignedIn, capability: Capability, input: JsonObject): Promise<void> {
   checkInput(capability, input);
   const job = await sendCall(services, { account, capability, input });
-  await services.jobs.reveal(account.record.connectionId, job.id).catch(() => undefined);
+  await services.jobs.reveal(account.record.connectionId, job.id, false);
   await followJob(services, account, job, capability.name);
 }
 
@@ -100,7 +100,7 @@ async function showJob(services: Services, target: unknown): Promise<void> {
   account.board.put(job);
   const name = await nameOf(account, job);
   await services.documents.open(`${oneLine(name, 60)} job.json`, pretty({ ...job, events: events.map((event) => ({ ...event })) } as unknown as JsonObject));
-  await services.jobs.reveal(account.record.connectionId, job.id).catch(() => undefined);
+  await services.jobs.reveal(account.record.connectionId, job.id, true);
 }
 
 /** One of the account's jobs, or the id that the person types. */

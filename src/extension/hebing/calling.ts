@@ -62,7 +62,7 @@ export async function followJob(services: Services, account: SignedIn, job: Job,
   const { access, board } = account;
   let last = job;
   try {
-    last = isOver(job) ? job : await cancellable(`${oneLine(name, 60)}: ${statusText(job)}`, (signal, report) => access.ask((client: HebingClient) => client.wait(job.id, {
+    last = isOver(job) ? job : await cancellable(oneLine(name, 60), (signal, report) => access.ask((client: HebingClient) => client.wait(job.id, {
       timeout: FOLLOWED_SECONDS, signal,
       onJob: (seen) => {
         board.put(seen);

@@ -56,11 +56,13 @@ export class JobsTree implements vscode.TreeDataProvider<string>, vscode.Disposa
     return this.model.node(id);
   }
 
-  /** Shows a job in the tree. */
-  async reveal(connectionId: string, jobId: string): Promise<void> {
+  /** Selects a job where the view can be seen; the focus stays where it is. Never rejects. */
+  async reveal(connectionId: string, jobId: string, expand: boolean): Promise<void> {
+    if (!this.view.visible) return;
     this.rebuild();
     const id = jobNodeId(connectionId, jobId);
-    if (this.model.node(id) !== null) await this.view.reveal(id, { select: true, focus: true, expand: true });
+    // A tree that is being read anew may not find it; it is there all the same.
+    if (this.model.node(id) !== null) await Promise.resolve(this.view.reveal(id, { select: true, focus: false, expand })).catch(() => undefined);
   }
 
   getParent(id: string): string | null {
@@ -176,7 +178,7 @@ function itemOf(node: JobNode, now: number): vscode.TreeItem {
 
 function capabilityItem(node: Extract<JobNode, { kind: 'capability' }>): vscode.TreeItem {
   const { capabilityKey, name, description } = node.capability;
-  const item = dressed(node, new vscode.TreeItem(oneLine(name), None), 'capability:call', new vscode.ThemeIcon('symbol-event'));
+  const item = dressed(node, new vscode.TreeItem(oneLine(name), None), 'capability:call', new vscode.ThemeIcon('zap'));
   item.description = oneLine(capabilityKey, 80);
   const tooltip = new vscode.MarkdownString();
   tooltip.appendText([oneLine(name, 200), oneLine(capabilityKey, 200), oneLine(description ?? '', 900)].filter((line) => line !== '').join('\n'));

@@ -107,7 +107,8 @@ export class QuickInput {
       return undefined;
     }, { detail: async () => JSON.stringify(await this.state()) });
     const rows = this.widget.locator('.quick-input-list .monaco-list-row');
-    const labels = await rows.locator('.label-name').allTextContents();
+    // Details have a name of their own in their row.
+    const labels = await rows.evaluateAll((all) => all.map((row) => row.querySelector('.label-name')?.textContent ?? ''));
     return rows.nth(labels.findIndex((text) => matches(text.replaceAll('\u00a0', ' ').trim(), label)));
   }
 }
