@@ -108,6 +108,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
     registerCommands(services),
     fleet.onChange((change) => {
       if (change.connections) void setContext('pilothouse.hasConnections', fleet.connections().some(({ system }) => hostsSessions(system)));
+      if (change.connections) void setContext('pilothouse.hasClawdforge', fleet.connections().some(({ system }) => system === 'clawdforge'));
     }),
   );
   if (warning !== null) void vscode.window.showWarningMessage(warning);

@@ -46,6 +46,8 @@ export interface ChatState {
   readonly machineAway?: string | null;
   /** One line and what to do about it, for failures of the session or its agent. `signIn`: the person can sign in from here. */
   readonly problem: { readonly message: string; readonly remedy: Remedy | null; readonly signIn?: boolean } | null;
+  /** Why the session is stopped, where it goes on only in a fresh one; null where that is not told. Absent elsewhere. */
+  readonly closed?: string | null;
   /** A limit of the person's plan that is reached. */
   readonly limit?: UsageLimit | null;
   readonly controls: SessionControls;
@@ -162,7 +164,7 @@ export type PageRequest =
   /** What was asked in this session before a row, or before its end: `prompts`. */
   | { readonly ask: 'prompts'; readonly before: string | null }
   /** `rows`: all that a line is folded of, for copyRow. */
-  | { readonly ask: 'run-row'; readonly command: 'copyRow' | 'copyTurn' | 'forkFromHere'; readonly row: string; readonly rows?: readonly string[] }
+  | { readonly ask: 'run-row'; readonly command: 'copyRow' | 'copyTurn' | 'forkFromHere' | 'sendAgain'; readonly row: string; readonly rows?: readonly string[] }
   /** What `@` and the letters behind it may mean. */
   | { readonly ask: 'mentions'; readonly query: string };
 

@@ -35,6 +35,12 @@ export class SessionReach {
     await this.handle.takeOver(options);
   }
 
+  /** What a fresh session is told along with the next prompt, where the session goes on in one; empty for nothing. */
+  async carried(): Promise<string> {
+    const options = this.begin(FETCH_MS);
+    return (await this.handle.carried?.(options)) ?? '';
+  }
+
   /** Brings the output of a tool row into the transcript. Rejects with `not_found` for a row of no tool, and as the system does (`machine_offline`, `output_not_found`). */
   async fetchOutput(row: string): Promise<void> {
     const options = this.begin(FETCH_MS);

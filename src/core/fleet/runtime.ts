@@ -341,7 +341,8 @@ export class SessionRuntime {
 
   /** Prompts of a session go out through the window that runs its agent, or, when none does, through the one that takes the lease. */
   private async mayLead(): Promise<boolean> {
-    if (this.options.refusal !== null || this.options.awaitsSignIn()) return false;
+    const closed = this.traits.goesOnFresh === true && this.options.session()?.state === 'stopped';
+    if (this.options.refusal !== null || this.options.awaitsSignIn() || closed) return false;
     if ((await this.options.leases.holder(`session:${this.options.id}`)) === 'other') return false;
     return this.options.leases.acquire(`outbox:${this.options.id}`);
   }

@@ -65,6 +65,8 @@ export interface Page<T> {
 export interface Places {
   /** Agents that can be started on a machine, the most likely first. */
   agents(machineId: string, options?: CallOptions): Promise<readonly Choice[]>;
+  /** The machine may have agents beyond those, which the person names. Absent: it has those alone. */
+  readonly moreAgents?: true;
   /** Folders within one; `path` null: the home folder. Rejects with `machine_offline` where nobody answers. */
   folders(machineId: string, path: string | null, options?: CallOptions): Promise<{ readonly path: string; readonly folders: readonly string[] }>;
 }
@@ -199,6 +201,8 @@ export interface SessionHandle {
   findFiles?(query: string, options?: CallOptions): Promise<readonly string[]>;
   /** Starts the agent on this session again. */
   resume(options?: CallOptions): Promise<void>;
+  /** What a fresh session is told along with the next prompt, as it is sent; empty for nothing. Present where `traits.goesOnFresh`. */
+  carried?(options?: CallOptions): Promise<string>;
   /** True where a fork can begin at an earlier prompt. Absent: it can not. */
   readonly forksAt?: boolean;
   /**

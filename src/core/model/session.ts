@@ -127,6 +127,10 @@ export interface Traits {
   readonly outputOnRequest?: true;
   /** The machine chooses the folder of a session itself: none is asked for. Absent: the person chooses. */
   readonly choosesFolder?: true;
+  /** Prompts are text alone: nothing can be attached. Absent: files can, pictures as `images` says. */
+  readonly textOnly?: true;
+  /** A session that is stopped goes on in a fresh one, which is told what was said along with the next prompt: nothing is sent before the person agreed and it was resumed. Absent: it goes on as it was. */
+  readonly goesOnFresh?: true;
 }
 
 /** `${connectionId}\u0000${sessionId}`: one string for maps and for the store. */

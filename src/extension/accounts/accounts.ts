@@ -138,14 +138,15 @@ export class Accounts implements Disposable {
    */
   async signIn(connectionId: string, secret: JsonValue): Promise<boolean> {
     const before = this.need(connectionId);
-    const { identity } = await this.opened(before.system, secret, before.record);
+    const stored = before.system.renewed?.(secret, this.access(connectionId)) ?? secret;
+    const { identity } = await this.opened(before.system, stored, before.record);
     const { record, system } = this.need(connectionId);
-    if (record.identity !== null && identity !== null && record.identity !== identity) {
+    if (system.renewed === undefined && record.identity !== null && identity !== null && record.identity !== identity) {
       throw new PilothouseError('other_account', `This is another account than the one of “${record.name}”. Sign in with that one, or add this one with Add Connection….`, { personMustAct: true });
     }
     const other = this.records().find((each) => each.connectionId !== connectionId && isSame(each, system, record.serverUrl, identity));
     if (other !== undefined) throw new PilothouseError('account_known', `This account is connected already, as “${other.name}”. Use that connection, and remove “${record.name}”.`, { personMustAct: true });
-    return this.keep({ ...record, identity: identity ?? record.identity, signedOut: false }, secret);
+    return this.keep({ ...record, identity: identity ?? record.identity, signedOut: false }, stored);
   }
 
   /** Forgets the secret and keeps the rest. */

@@ -1,4 +1,5 @@
 import type { ProxySource } from '../../core/transport/proxy.ts';
+import { forgeAccounts } from './clawdforge.ts';
 import { happyAccounts } from './happy.ts';
 import { hebingAccounts } from './hebing.ts';
 import type { AccountSystem } from './system.ts';
@@ -7,6 +8,7 @@ import type { AccountSystem } from './system.ts';
 export function accountSystems(proxy?: ProxySource): readonly AccountSystem[] {
   return [
     happyAccounts(process.env, proxy),
+    forgeAccounts(process.env, proxy),
     hebingAccounts(process.env, proxy),
   ];
 }

@@ -34,4 +34,6 @@ export interface AccountSystem {
   open(secret: JsonValue, server: Server): Promise<OpenAccount | null>;
   /** The form: asks how to sign in to that server and gives the secret, as it is to be stored. Throws Dismissed when the person does not go on. */
   signIn(ask: AskPerson, server: Server, given: Given): Promise<JsonValue>;
+  /** Present where another identity may sign in to a connection too: what is stored then, with what is kept of the sign-in before (null: there was none). Absent: only the same one may. */
+  renewed?(secret: JsonValue, before: OpenAccount | null): JsonValue;
 }

@@ -40,9 +40,11 @@ export async function answerRequest(services: Services, context: RequestContext,
     case 'send':
       if (body.text.trim() === '' && body.attachments.length === 0) throw new PilothouseError('invalid_argument', 'Type a message first.');
       await runtime.send({ text: body.text, attachments: body.attachments }, body.how);
+      offerToGoOn(services, context);
       return DONE;
     case 'outbox':
       await runtime.outboxDo(body.clientId, body.what);
+      if (body.what === 'retry') offerToGoOn(services, context);
       return DONE;
     case 'outbox-edit':
       if (body.text.trim() === '') throw new PilothouseError('invalid_argument', 'A queued message needs a text. Drop it to remove it.');
@@ -116,6 +118,11 @@ export async function answerRequest(services: Services, context: RequestContext,
     case 'mentions':
       return { kind: 'mentions', mentions: await mentionsFor(services, runtime, services.fleet.session(context.key)?.folder ?? '', body.query) };
   }
+}
+
+/** What is sent to a session that goes on only in a fresh one waits for that: whether it is to be made is asked at once. */
+function offerToGoOn(services: Services, { key, runtime }: RequestContext): void {
+  if (runtime.traits.goesOnFresh === true && services.fleet.session(key)?.state === 'stopped') void vscode.commands.executeCommand(commandId('resumeSession'), { key });
 }
 
 const RUNNABLE = {

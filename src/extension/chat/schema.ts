@@ -43,7 +43,7 @@ const request = z.discriminatedUnion('ask', [
   z.strictObject({ ask: z.literal('place'), row: id }),
   z.strictObject({ ask: z.literal('request-place'), requestId: id }),
   z.strictObject({ ask: z.literal('prompts'), before: id.nullable() }),
-  z.strictObject({ ask: z.literal('run-row'), command: z.enum(['copyRow', 'copyTurn', 'forkFromHere']), row: id, rows: z.array(id).min(1).max(500).optional() }),
+  z.strictObject({ ask: z.literal('run-row'), command: z.enum(['copyRow', 'copyTurn', 'forkFromHere', 'sendAgain']), row: id, rows: z.array(id).min(1).max(500).optional() }),
   z.strictObject({ ask: z.literal('mentions'), query: z.string().max(1_000) }),
 ]);
 

@@ -36,6 +36,7 @@ export function chatState(fleet: Fleet, runtime: SessionRuntime): ChatState {
     ...contactOf(connection?.state, machine, session?.state ?? 'unknown', Date.now()),
     problem: problemOf(connection, session),
     limit: session?.limit ?? null,
+    ...(runtime.traits.goesOnFresh === true && session?.state === 'stopped' ? { closed: session.error } : {}),
     controls: runtime.controls(),
     traits: runtime.traits,
     usage: session?.usage ?? null,

@@ -5,6 +5,7 @@ import { COMMANDS, commandId } from '../contributions.ts';
 import type { Services } from '../services.ts';
 import { failureText } from '../tree/text.ts';
 import { accountCommands } from './accounts.ts';
+import { forgeCommands } from './clawdforge.ts';
 import { connectionCommands } from './connections.ts';
 import { contentCommands } from './content.ts';
 import { Dismissed } from './dismissed.ts';
@@ -16,7 +17,7 @@ import { transcriptCommands } from './transcript.ts';
 import { workerCommands } from './worker.ts';
 
 // One entry for every command of the table: a missing or a surplus one does not compile.
-const HANDLERS: Readonly<Record<CommandName, Handler>> = { ...connectionCommands, ...accountCommands, ...sessionCommands, ...contentCommands, ...transcriptCommands, ...jobCommands, ...workerCommands, ...mcpCommands };
+const HANDLERS: Readonly<Record<CommandName, Handler>> = { ...connectionCommands, ...accountCommands, ...sessionCommands, ...contentCommands, ...forgeCommands, ...transcriptCommands, ...jobCommands, ...workerCommands, ...mcpCommands };
 
 /** Registers every command. A failure is told once, in one line, with a way to the log. */
 export function registerCommands(services: Services): vscode.Disposable {

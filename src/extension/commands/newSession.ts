@@ -138,23 +138,26 @@ async function localOptions(services: Services, connection: Connection, { title,
 async function remoteOptions(services: Services, choice: StartChoice & { readonly machine: Machine; readonly places: Places }, { title, first, given, group }: Asking): Promise<SpawnOptions | typeof BACK> {
   const { fleet } = services;
   const { connection, machine, places } = choice;
-  const agent = choice.agent?.id;
-  const known = textOf(given['folder']) ?? group?.folder ?? undefined;
+  const chooses = connection.traits.choosesFolder === true;
+  const known = chooses ? '' : (textOf(given['folder']) ?? group?.folder ?? undefined);
   const total = 1 + (first ? 1 : 0) + (known === undefined ? 1 : 0);
   const sessions = fleet.sessions().filter((session) => session.connectionId === connection.connectionId);
   for (;;) {
     const folder = known ?? (await pickRemoteFolder(places, machine, recentFolders(sessions, machine.id), { title, step: first ? 2 : 1, total, back: first }));
     if (typeof folder === 'symbol') return folder;
     // Pickers that could not be had are no reason not to start: the agent has its own defaults.
-    const controls = await fleet.controls(connection.connectionId, { folder, machineId: machine.id, ...(agent === undefined ? {} : { agent }) }).catch(() => null);
-    const begin: Beginning = { title: textOf(given['title']) ?? '', mode: textOf(given['mode']) ?? (controls === null ? null : defaultMode(controls)), model: textOf(given['model']) ?? null };
-    const last: Step = { title: `${title}: ${pickText(shortFolder(folder, machine.home === null ? [] : [machine.home]), 100)} on ${pickText(machine.name, 60)}`, step: total, total, back: total > 1 };
-    const settled = textOf(given['folder']) === undefined ? await review(last, 'Start Session', controls, begin) : begin;
+    const controls = await fleet.controls(connection.connectionId, { folder, machineId: machine.id, ...(choice.agent === null ? {} : { agent: choice.agent.id }) }).catch(() => null);
+    const begin: Beginning = {
+      title: textOf(given['title']) ?? '', mode: textOf(given['mode']) ?? (controls === null ? null : defaultMode(controls)), model: textOf(given['model']) ?? null, agent: choice.agent?.id ?? null,
+    };
+    const place = chooses ? '' : `: ${pickText(shortFolder(folder, machine.home === null ? [] : [machine.home]), 100)}`;
+    const last: Step = { title: `${title}${place} on ${pickText(machine.name, 60)}`, step: total, total, back: total > 1 };
+    const settled = textOf(given['folder']) === undefined ? await review(last, 'Start Session', controls, begin, places.moreAgents === true) : begin;
     if (settled === BACK && known === undefined) continue;
     if (settled === BACK) return BACK;
     if (typeof given['mode'] === 'string') await askedFor(connection, folder, given['mode']);
     return {
-      machineId: machine.id, folder, ...(agent === undefined ? {} : { agent }), ...(settled.title === '' ? {} : { title: settled.title }),
+      machineId: machine.id, folder, ...(settled.agent === null ? {} : { agent: settled.agent }), ...(settled.title === '' ? {} : { title: settled.title }),
       ...(settled.mode === null ? {} : { mode: settled.mode }), ...(settled.model === null ? {} : { model: settled.model }),
     };
   }

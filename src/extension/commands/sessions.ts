@@ -8,6 +8,7 @@ import { isAlive } from '../tree/model.ts';
 import { oneLine } from '../tree/text.ts';
 import { placeOf } from '../chat/place.ts';
 import { Dismissed } from './dismissed.ts';
+import { goOnFresh } from './goOn.ts';
 import type { Handler } from './handler.ts';
 import { newSession } from './newSession.ts';
 import { runTask } from './runTask.ts';
@@ -58,14 +59,15 @@ export const sessionCommands = {
     const { key, session } = await sessionFor(services, target, 'Stop which session?', alive(services));
     const asked = typeof target === 'object' && target !== null && 'confirmed' in target && target.confirmed === true;
     if (!asked && (session.state === 'running' || session.state === 'waiting')) {
-      await confirm(`Stop “${oneLine(session.title, 80)}”?`, 'Its turn ends and its agent process is stopped. The session can be resumed.', 'Stop Session');
+      const what = traitsOf(services, session)?.goesOnFresh === true ? 'Its answer is not waited for any more, and the session is closed on the server.' : 'Its turn ends and its agent process is stopped. The session can be resumed.';
+      await confirm(`Stop “${oneLine(session.title, 80)}”?`, what, 'Stop Session');
     }
     const report = await progress('Stopping the agent…', () => withRuntime(services, key, (runtime) => runtime.stop()));
     vscode.window.setStatusBarMessage(`Pilothouse: ${report.message}`, 5_000);
   },
   resumeSession: async (services, target) => {
     const { key } = await sessionFor(services, target, 'Resume which session?', (session) => !alive(services)(session) && session.owner !== 'foreign');
-    await progress('Starting the agent…', () => withRuntime(services, key, (runtime) => runtime.resume()));
+    await withRuntime(services, key, (runtime) => (runtime.traits.goesOnFresh === true ? goOnFresh(services, runtime) : progress('Starting the agent…', () => runtime.resume())));
     services.panels.open(key);
   },
   forkSession: async (services, target) => {
@@ -87,7 +89,8 @@ export const sessionCommands = {
     const connection = connectionOf(services, session);
     const remote = connection !== null && connection.system !== 'local';
     const files = await services.fleet.removalPreview(key);
-    const detail = [
+    const onlyHere = traitsOf(services, session)?.goesOnFresh === true;
+    const detail = onlyHere ? 'It is closed on the server, which keeps nothing of what was said: that is removed from this computer, for good.' : [
       alive(services)(session) ? 'Its agent is stopped first.' : '',
       remote ? `It is deleted from “${oneLine(connection?.name ?? 'its account', 60)}”, on every device, and its stored transcript from this computer.` : files.length === 0 ? 'Its stored transcript is removed from this computer.' : `These files of the agent move to the trash:\n${files.slice(0, 10).map((file) => oneLine(file, 200)).join('\n')}${files.length > 10 ? `\nand ${files.length - 10} more` : ''}`,
     ].filter((line) => line !== '').join('\n\n');

@@ -6,7 +6,7 @@ import { PilothouseError } from '../../core/model/errors.ts';
 import type { Session, SessionKey } from '../../core/model/session.ts';
 import { sessionKey } from '../../core/model/session.ts';
 import { rowMarkdown, rowsMarkdown } from '../../core/session/export.ts';
-import { outlineOf, placeOfPrompt, rowsOfTurn } from '../../core/session/turns.ts';
+import { outlineOf, placeOfPrompt, promptFrom, rowsOfTurn } from '../../core/session/turns.ts';
 import type { OutlineTurn } from '../../core/session/turns.ts';
 import { KeptDraft } from '../chat/kept.ts';
 import type { ChatTab } from '../chat/tabs.ts';
@@ -191,6 +191,18 @@ async function forkFromHere(services: Services, target: unknown): Promise<void> 
   });
 }
 
+/** Sends the prompt again whose turn a row is of. */
+async function sendAgain(services: Services, target: unknown): Promise<void> {
+  const { key } = await sessionFor(services, named(target), 'Send again in which session?');
+  await withRuntime(services, key, async (runtime) => {
+    const row = rowOf(target)?.rows[0] ?? (await pickTurn(runtime.transcript, 'Send which prompt again?')).key;
+    const index = await runtime.transcript.indexOf(row);
+    const found = index === null ? null : await promptFrom(runtime.transcript, index + 1, -1);
+    if (found === null) throw new PilothouseError('not_found', 'This prompt is not in the transcript any more.');
+    await runtime.send({ text: found.row.text, attachments: found.row.attachments.filter((file) => file.data !== null) }, 'queue');
+  });
+}
+
 /** The chat of a session; one that has the focus already keeps its cursor where it is. */
 function shownTab(services: Services, key: SessionKey): ChatTab {
   const active = services.panels.active();
@@ -227,6 +239,7 @@ export const transcriptCommands = {
   copyTranscript,
   goToTurn,
   forkFromHere,
+  sendAgain,
   findInChat: onPage('find'),
   findNext: onPage('find-next'),
   findPrevious: onPage('find-previous'),

@@ -42,10 +42,11 @@ export class ConnectionsTree implements vscode.TreeDataProvider<string>, vscode.
     const account = this.accounts.record(id);
     item.description = [statusWord(connection), account === null ? '' : hostOf(account.serverUrl), state.version ?? ''].filter((word) => word !== '').join(' · ');
     item.iconPath = statusIcon(connection);
-    const verbs = ['refresh', 'remove', ...(connection.canSignIn ? ['signin'] : []), ...(account?.signedOut === false ? ['signout'] : []), ...(this.editable(id) ? ['edit'] : []), ...(connection.traits.spawn && state.status === 'ready' ? ['new'] : [])];
+    const verbs = ['refresh', 'remove', ...(connection.canSignIn ? ['signin'] : []), ...(account?.signedOut === false ? ['signout'] : []), ...(this.editable(id) ? ['edit'] : []), ...(connection.system === 'clawdforge' && account?.signedOut === false ? ['forge'] : []), ...(connection.traits.spawn && state.status === 'ready' ? ['new'] : [])];
     item.contextValue = `connection:${state.status}:${verbs.join(':')}`;
     const tooltip = new vscode.MarkdownString();
-    tooltip.appendText([connection.name, statusWord(connection), state.message ?? ''].filter((line) => line !== '').map((line) => oneLine(line, 400)).join('\n'));
+    const [machine = null, ...more] = account === null ? [] : this.fleet.machinesOf(id);
+    tooltip.appendText([connection.name, statusWord(connection), state.message ?? '', more.length > 0 ? '' : (machine?.detail ?? '')].filter((line) => line !== '').map((line) => oneLine(line, 400)).join('\n'));
     if (state.remedy !== null) {
       tooltip.appendMarkdown('\n\n');
       tooltip.appendText(oneLine(state.remedy.text, 400));

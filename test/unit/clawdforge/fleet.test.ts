@@ -98,13 +98,37 @@ describe('in the fleet, with a store on disk', () => {
       await until(() => runtime.outboxItems()[0]?.delivery === 'failed');
       const [item] = runtime.outboxItems();
       expect(item?.error).toContain('Resume goes on in a fresh one');
-      expect(fleet.session(key)?.state).toBe('stopped');
+      expect(fleet.session(key)).toMatchObject({ state: 'stopped', error: expect.stringContaining('its time was over') as string });
       await runtime.resume();
       await runtime.outboxDo(item?.clientId ?? '', 'retry');
       await until(() => turns(runtime) === 2);
       expect(runtime.outboxItems()).toEqual([]);
       expect(server.prompts()).toHaveLength(2);
       expect(JSON.stringify(runtime.transcript.tail.at(-2))).toContain('lighthouse');
+      runtime.release();
+    });
+  });
+
+  it('a prompt for a session that was stopped waits until the person goes on, and then goes out with what was announced', async () => {
+    await inWindow(async (fleet) => {
+      const key = await made(fleet);
+      const runtime = await fleet.open(key);
+      await say(fleet, key, runtime, 'The password is lighthouse.');
+      expect(await runtime.reach.carried()).toBe('');
+      await runtime.stop();
+      await until(() => fleet.session(key)?.state === 'stopped');
+      expect(fleet.session(key)?.error).toBeNull();
+      await runtime.send({ text: 'What is it?', attachments: [] }, 'send');
+      // Longer than anything takes that would send it.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      expect(runtime.outboxItems()).toMatchObject([{ text: 'What is it?', delivery: 'queued' }]);
+      expect([server.prompts().length, server.sessions.size]).toEqual([1, 1]);
+      const announced = await runtime.reach.carried();
+      expect(announced).toContain('Person: The password is lighthouse.');
+      await runtime.resume();
+      await runtime.outboxDo(runtime.outboxItems()[0]?.clientId ?? '', 'retry');
+      await until(() => turns(runtime) === 2);
+      expect(server.prompts()[1]).toBe(`${announced}\n\nWhat is it?`);
       runtime.release();
     });
   });

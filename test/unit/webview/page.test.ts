@@ -31,6 +31,13 @@ describe('states that are said plainly, with what can be done', () => {
     expect(bannerOf(state({ state: 'stopped', traits: { fork: true, resume: false } as ChatState['traits'] }))).toBeNull();
   });
 
+  it('one that is closed where it runs goes on in a fresh one, which is asked; one whose turn failed just goes on', () => {
+    const traits = { resume: true, goesOnFresh: true } as ChatState['traits'];
+    expect(bannerOf(state({ state: 'stopped', traits, closed: 'Its time was over.' }))).toMatchObject({ level: 'warning', text: 'Its time was over. A fresh one can go on, with what was said here at hand.', action: { label: 'Resume…', command: 'resume' } });
+    expect(bannerOf(state({ state: 'stopped', traits, closed: null }))?.text).toMatch(/^This session is closed on the server\./);
+    expect(bannerOf(state({ state: 'failed', traits, problem: { message: 'The answer was lost.', remedy: null } }))).toMatchObject({ text: 'The answer was lost.', action: null });
+  });
+
   it('a limit is said until it starts anew, and no longer', () => {
     const limited = state({ limit: { text: 'The weekly limit of your plan is reached.', until: now + 3_600_000 } });
     expect(bannerOf(limited, now)?.text).toMatch(/^The weekly limit of your plan is reached\. It starts anew at .*\d\d:\d\d\.$/);

@@ -73,6 +73,7 @@ export function Composer({ page, draft, onReview, onEnterTranscript }: ComposerP
     write(done.text, done.caret);
   };
   const attach = async (files: Iterable<File>): Promise<void> => {
+    if (state.traits.textOnly === true) return page.tell('error', `${state.agentName} takes text only: nothing was attached.`);
     for (const file of files) {
       const reason = refusal(file, draft.files.peek(), state.traits.images, state.agentName);
       if (reason !== null) {

@@ -25,7 +25,7 @@ export function Toolbar({ page, draft, readOnly, onAttach }: ToolbarProps): JSX.
   const set = (what: 'model' | 'mode' | 'effort') => (id: string): void => void page.ask({ ask: 'set', what, id });
   return (
     <div class="toolbar" role="group" aria-label="Message options">
-      <button type="button" class="tool-button" aria-label="Attach" title="Attach files" disabled={readOnly} onClick={() => input.current?.click()}><Icon name="add" /></button>
+      {state.traits.textOnly === true ? null : <button type="button" class="tool-button" aria-label="Attach" title="Attach files" disabled={readOnly} onClick={() => input.current?.click()}><Icon name="add" /></button>}
       <input ref={input} type="file" multiple hidden tabIndex={-1} aria-hidden="true" onChange={(event) => {
         // The list itself is emptied with the field.
         const files = [...(event.currentTarget.files ?? [])];

@@ -34,7 +34,8 @@ export function bannerOf(state: ChatState, now: number = Date.now()): BannerWord
   }
   if (state.problem !== null) {
     if (state.problem.signIn === true) return { level: 'warning', icon: 'key', text: state.problem.message, remedy: state.problem.remedy, action: { label: 'Sign In…', command: 'signIn' } };
-    const stopped = state.state === 'failed' || state.state === 'stopped';
+    // Where the session itself is still there, the next message goes on.
+    const stopped = (state.state === 'failed' && state.traits.goesOnFresh !== true) || state.state === 'stopped';
     return { level: 'error', icon: 'error', text: state.problem.message, remedy: state.problem.remedy, action: stopped && state.traits.resume ? { label: 'Resume', command: 'resume' } : null };
   }
   const { machineAway = null } = state;
@@ -42,6 +43,10 @@ export function bannerOf(state: ChatState, now: number = Date.now()): BannerWord
   const { limit = null } = state;
   if (limit !== null && (limit.until === null || limit.until > now)) {
     return { level: 'warning', icon: 'watch', text: `${limit.text}${limit.until === null ? '' : ` It starts anew at ${clock(limit.until, now)}.`}`, remedy: null, action: null };
+  }
+  if (state.state === 'stopped' && state.traits.goesOnFresh === true) {
+    // What is offered costs tokens: the host asks, with all that would be sent.
+    return { level: 'warning', icon: 'circle-slash', text: `${state.closed ?? 'This session is closed on the server.'} A fresh one can go on, with what was said here at hand.`, remedy: null, action: { label: 'Resume…', command: 'resume' } };
   }
   if (state.state === 'stopped' && state.traits.resume) return { level: 'info', icon: 'circle-slash', text: 'This session was stopped. Resume it, or just send: its agent is started again.', remedy: null, action: { label: 'Resume', command: 'resume' } };
   if (state.owner === 'window') return { level: 'info', icon: 'multiple-windows', text: 'Another VS Code window runs this session. What you send here goes through it.', remedy: null, action: null };

@@ -79,6 +79,8 @@ export function noticeRow(context: RowContext): RowView {
       if (remedy !== null) {
         lines.push(el('div', 'remedy', el('span', 'remedy-text', remedy), button({ label: 'Copy', icon: 'copy', className: 'tool-button' }, () => void context.page.ask({ ask: 'copy', text: remedy }))));
       }
+      // Nobody can say whether such a turn was done: only the person sends it again.
+      if (row.code === 'turn_lost') lines.push(el('div', 'remedy', button({ label: 'Send Again', text: 'Send Again', className: 'button secondary' }, () => void context.page.ask({ ask: 'run-row', command: 'sendAgain', row: row.key }))));
       element.replaceChildren(...lines);
     },
   };

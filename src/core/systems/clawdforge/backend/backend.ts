@@ -12,7 +12,7 @@ import type { ForgeDesk } from './desk.ts';
 import { makeSession } from './fresh.ts';
 import { Journal } from './journal.ts';
 import { machineOf, Mirror } from './mirror.ts';
-import { closedError, oneLine } from './outcome.ts';
+import { closedError, oneLine, whyClosed } from './outcome.ts';
 import type { ForgeRecord } from './records.ts';
 import { freshRecord, Records } from './records.ts';
 import { recordOfRow } from './rows.ts';
@@ -23,7 +23,8 @@ import { ForgeHandle } from './session.ts';
 const TURN_SECS = 600;
 
 const traits: Traits = {
-  spawn: true, interrupt: true, steer: false, stop: true, resume: true, fork: false, rename: 'ours', archive: 'ours', remove: true, images: false, permissions: false, choosesFolder: true,
+  spawn: true, interrupt: true, steer: false, stop: true, resume: true, fork: false, rename: 'ours', archive: 'ours', remove: true, images: false, permissions: false,
+  choosesFolder: true, textOnly: true, goesOnFresh: true,
 };
 
 interface Options {
@@ -68,6 +69,7 @@ export class ForgeBackend implements SessionBackend {
       judge: (error) => this.#mirror.judge(error),
     };
     this.places = {
+      moreAgents: true,
       agents: () => Promise.resolve(this.#agents().map((id) => ({ id, label: id, description: null }))),
       folders: (_machineId, path) => Promise.resolve({ path: path ?? this.#mirror.rows().find((row) => row.cwd !== null)?.cwd ?? '/', folders: [] }),
     };
@@ -176,7 +178,7 @@ export class ForgeBackend implements SessionBackend {
     for (const record of this.#records.known()) {
       if (record.removed || record.stopped || this.#mirror.row(record.forgeId) !== null) continue;
       const row = await this.#mirror.read(record.forgeId, options);
-      if (row === null) await this.#records.change(record.id, () => ({ stopped: true }));
+      if (row === null) await this.#records.change(record.id, () => ({ stopped: true, error: whyClosed(true) }));
     }
   }
 

@@ -35,7 +35,8 @@ export const LOST_UNTIL_ASKED: Readonly<Record<'counted' | 'not-yet' | 'unasked'
 
 /** How a turn ended whose answer never came whole. It is not sent again by itself: it may have been done, and each time costs tokens. */
 export function lostEnd(error: unknown, counted: Counted): { readonly end: TurnEnd; readonly notice: TurnNotice } {
-  const why = describeError(error);
+  // In one sentence: what lies beneath is in the log.
+  const why = error instanceof PilothouseError ? error.message : describeError(error);
   const text = `${/[.!?]$/.test(why) ? why : `${why}.`} ${LOST_UNTIL_ASKED[counted ?? 'unasked']}`;
   return {
     end: { state: 'failed', error: text, durationMs: null },
@@ -55,10 +56,14 @@ export const orphanedEnd: { readonly end: TurnEnd; readonly notice: TurnNotice }
   notice: { level: 'warning', code: 'turn_lost', text: 'This turn was not sent again: it may have been done, and each time costs tokens.', remedy: 'Send the prompt again if you want it done again, or ask the agent what it did.' },
 };
 
-/** A session that nobody can go on with; `missing`: the server has none of this token. What to do is offered: *Resume*. */
+/** Why nobody can go on with a session; `missing`: the server has none of this token. */
+export function whyClosed(missing: boolean): string {
+  return missing ? 'The server has no such session for this token: it belongs to another token, or was forgotten.' : 'The server has closed this session: its time was over, or somebody closed it.';
+}
+
+/** A session that nobody can go on with, as `whyClosed` says. What to do is offered: *Resume*. */
 export function closedError(missing: boolean, cause?: unknown): PilothouseError {
-  const why = missing ? 'The server has no such session for this token: it belongs to another token, or was forgotten.' : 'The server has closed this session: its time was over, or somebody closed it.';
-  return new ForgeError(missing ? 'session_not_found' : 'session_closed', `${why} Resume goes on in a fresh one, with the transcript at hand.`, { cause, personMustAct: true });
+  return new ForgeError(missing ? 'session_not_found' : 'session_closed', `${whyClosed(missing)} Resume goes on in a fresh one, with the transcript at hand.`, { cause, personMustAct: true });
 }
 
 /** Refusals that pass by themselves: the prompt may go again without anybody doing anything. */

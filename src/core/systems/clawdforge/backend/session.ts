@@ -7,11 +7,12 @@ import { Emitter } from '../../../transport/emitter.ts';
 import { waitFor } from '../../../transport/wait.ts';
 import { ForgeAPIError, ForgeError, invalid } from '../errors.ts';
 import { timeOf } from '../wire.ts';
+import { transcriptOf, withTranscript } from './carry.ts';
 import type { ForgeDesk } from './desk.ts';
 import { leaseOf } from './desk.ts';
 import { goOnFresh } from './fresh.ts';
 import { account, settleOrphan } from './ledger.ts';
-import { closedError, oneLine, turnRunning } from './outcome.ts';
+import { closedError, oneLine, turnRunning, whyClosed } from './outcome.ts';
 import type { ForgeRecord } from './records.ts';
 import { Turns } from './turns.ts';
 
@@ -164,6 +165,13 @@ export class ForgeHandle implements SessionHandle {
     this.#desk.changed(this.id);
   }
 
+  async carried(options: CallOptions = {}): Promise<string> {
+    const record = await this.#desk.need(this.id, options);
+    if (!record.stopped && !record.carry) return '';
+    const transcript = await transcriptOf(this.#desk, record, options);
+    return transcript === '' ? '' : withTranscript(transcript, '').trimEnd();
+  }
+
   async fork(): Promise<Session> {
     throw new PilothouseError('unsupported', 'A clawdforge server cannot fork sessions.');
   }
@@ -204,7 +212,7 @@ export class ForgeHandle implements SessionHandle {
       const settled = (await this.#desk.records.get(this.id)) ?? record;
       this.#tell(await account(this.#desk, settled, row));
       if (row.closedAt !== null && !settled.stopped) {
-        await this.#desk.records.change(this.id, () => ({ stopped: true }));
+        await this.#desk.records.change(this.id, () => ({ stopped: true, error: whyClosed(false) }));
         this.#desk.changed(this.id);
       }
     }).catch((error: unknown) => {
@@ -272,7 +280,7 @@ export class ForgeHandle implements SessionHandle {
     }
     const row = await this.#desk.read(record.forgeId, call);
     if (row === null || row.closedAt !== null) {
-      await this.#desk.records.change(this.id, () => ({ stopped: true }));
+      await this.#desk.records.change(this.id, () => ({ stopped: true, error: whyClosed(row === null) }));
       this.#desk.changed(this.id);
       throw closedError(row === null);
     }

@@ -6,7 +6,7 @@ import type { ForgeEvent } from '../types.ts';
 import { transcriptOf, withTranscript } from './carry.ts';
 import type { ForgeDesk } from './desk.ts';
 import type { Counted } from './outcome.ts';
-import { endOf, interruptedEnd, isUnknown, lostEnd, oneLine, orphanedEnd, refusalOf, wasRefused } from './outcome.ts';
+import { endOf, interruptedEnd, isUnknown, lostEnd, oneLine, orphanedEnd, refusalOf, wasRefused, whyClosed } from './outcome.ts';
 import type { ForgeRecord } from './records.ts';
 import { REMEMBERED } from './records.ts';
 import { RunningTurn } from './running.ts';
@@ -148,7 +148,7 @@ export class Turns {
       await this.#write(turn);
       return { told: [], refusal: cause };
     }
-    const gone = cause instanceof ForgeAPIError && (cause.status === 410 || cause.status === 404) ? { stopped: true } : {};
+    const gone = cause instanceof ForgeAPIError && (cause.status === 410 || cause.status === 404) ? { stopped: true, error: whyClosed(cause.status === 404) } : {};
     if (!turn.isTaken && wasRefused(cause)) {
       await this.#abandon(turn);
       await this.#desk.records.change(this.#id, () => gone);
