@@ -15,6 +15,8 @@ export interface RetryOptions {
   readonly capMs?: number;
   /** A wait that the server asks for and that is longer ends the tries; 60,000 ms by default. */
   readonly longestMs?: number;
+  /** Milliseconds before try `tried + 1`, in place of what `baseMs`, `capMs` and `random` give. */
+  readonly pause?: (tried: number) => number;
   readonly classify: (error: unknown) => RetryVerdict;
   readonly signal?: AbortSignal | undefined;
   readonly clock?: Clock;
@@ -55,7 +57,7 @@ export async function withRetry<T>(work: (tried: number) => Promise<T>, options:
       if (!verdict.retry) throw error;
       const asked = verdict.afterMs ?? 0;
       if (asked > longestMs) throw error;
-      await sleep(clock, Math.max(asked, backoff(tried, { baseMs, capMs, random: options.random })), options.signal);
+      await sleep(clock, Math.max(asked, options.pause?.(tried) ?? backoff(tried, { baseMs, capMs, random: options.random })), options.signal);
     }
   }
 }

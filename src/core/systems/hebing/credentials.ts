@@ -8,7 +8,7 @@ import { isJsonObject } from '../../model/json.ts';
 import { HebingError } from './errors.ts';
 import { hebingAddress, keyOf } from './http.ts';
 import { HEBING_URL } from './paths.ts';
-import { fileCode, replaceFile, targetOf } from './safeFile.ts';
+import { fileCode, replaceFile, targetOf } from '../../transport/safeFile.ts';
 
 /** Variables that may hold the key, the first that is set counts. */
 export const KEY_VARIABLES: readonly string[] = ['CHAOJIYUYAN_API_KEY', 'HEBING_API_KEY', 'NEXUS_API_KEY'];

@@ -9,7 +9,7 @@ import { homeOf, maskKey } from './credentials.ts';
 import { HebingError, invalid } from './errors.ts';
 import { spliced } from './jsonSplice.ts';
 import { HEBING_URL } from './paths.ts';
-import { fileCode, replaceFile, targetOf } from './safeFile.ts';
+import { fileCode, replaceFile, targetOf } from '../../transport/safeFile.ts';
 
 /** The name of our entry under `mcpServers`. */
 export const MCP_ENTRY = 'chaojiyuyan';
