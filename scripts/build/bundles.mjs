@@ -1,5 +1,5 @@
 /**
- * What is bundled, and how: the extension (CommonJS, `vscode` external), the threads of the store, of attachments and of exports, the core as a library, the CLI and the chat page.
+ * What is bundled, and how: the extension (CommonJS, `vscode` external), the threads of the store, of searches, of attachments and of exports, the core as a library, the CLI and the chat page.
  * `vscode` is external for the extension alone: an import of it below src/extension breaks the core's bundle, and so the build.
  */
 import { readFileSync } from 'node:fs';
@@ -37,6 +37,7 @@ export function bundles({ root, dist, dev = false }) {
   return {
     extension: { ...node, entryPoints: ['src/extension/activate.ts'], outfile: `${dist}/extension.cjs`, format: 'cjs', external: ['vscode'], ...ownUrl },
     'store-worker': { ...node, entryPoints: ['src/core/session/store/worker.ts'], outfile: `${dist}/store-worker.cjs`, format: 'cjs', define: commonJs },
+    'search-worker': { ...node, entryPoints: ['src/core/session/search/worker.ts'], outfile: `${dist}/search-worker.cjs`, format: 'cjs', define: commonJs },
     'attachment-worker': { ...node, entryPoints: ['src/core/systems/happy/crypto/blobWorker.ts'], outfile: `${dist}/attachment-worker.cjs`, format: 'cjs', define: commonJs },
     'export-worker': { ...node, entryPoints: ['src/extension/export/writingWorker.ts'], outfile: `${dist}/export-worker.cjs`, format: 'cjs', define: commonJs },
     core: { ...node, entryPoints: ['src/core/index.ts'], outfile: `${dist}/core.js`, format: 'esm', banner: { js: requireShim } },

@@ -6,6 +6,7 @@ import { hostsSessions } from '../core/fleet/sessionless.ts';
 import type { Logger } from '../core/model/context.ts';
 import { describeError } from '../core/model/errors.ts';
 import type { StoreHealth } from '../core/session/store-api.ts';
+import { SessionSearch } from '../core/session/search/search.ts';
 import type { OwnedStore } from '../core/session/store/open.ts';
 import { openStore } from '../core/session/store/open.ts';
 import { systemClock } from '../core/transport/clock.ts';
@@ -27,6 +28,8 @@ import { startHebing } from './hebing/start.ts';
 import { Notifications } from './notifications.ts';
 import { vscodeProxy } from './proxy.ts';
 import { RemoteFiles } from './remote/remoteFiles.ts';
+import { SearchDocuments } from './search/documents.ts';
+import { openLinks } from './search/links.ts';
 import type { Services } from './services.ts';
 import { Settings } from './settings.ts';
 import { offerKey, usableKey } from './storeKey.ts';
@@ -57,11 +60,12 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
     directory, key, log: log.child('store'), clock: systemClock,
     workerUrl: path.join(context.extensionPath, 'dist', 'store-worker.cjs'),
   });
+  const search = new SessionSearch({ directory, key, log: log.child('search'), workerUrl: path.join(context.extensionPath, 'dist', 'search-worker.cjs') });
   const fleet = new Fleet({ store, log, clock: systemClock, stateDir: path.join(stateDir, 'connections') });
   const ends: (() => Promise<void>)[] = [];
   closing = async () => {
     await Promise.all(ends.map((end) => end()));
-    await fleet[Symbol.asyncDispose]();
+    await Promise.all([fleet[Symbol.asyncDispose](), search[Symbol.asyncDispose]()]);
     await store[Symbol.asyncDispose]();
     if (temporary) rmSync(directory, { recursive: true, force: true });
   };
@@ -74,6 +78,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   const panels = new ChatPanels();
   const documents = new ReadOnlyDocuments();
   const transcripts = new TranscriptDocuments(fleet, log.child('transcripts'));
+  const searchDocuments = new SearchDocuments();
   const attachments = new AttachmentFiles(path.join(stateDir, 'attachments'), log);
   const remote = new RemoteFiles(fleet, log.child('remote'));
   const lastEditor = new LastEditor();
@@ -88,7 +93,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   const work = startWorkers({ fleet, store, boards: hebing.parts.boards, log: log.child('worker'), stateDir });
   ends.push(() => work.close());
   const services: Services = {
-    extensionUri: context.extensionUri, channel, log, settings, store, fleet, connections, accounts, signIns, lostSecrets, panels, documents, transcripts, attachments, remote, lastEditor, tree,
+    extensionUri: context.extensionUri, extensionId: context.extension.id, channel, log, settings, store, fleet, connections, accounts, signIns, lostSecrets, panels, documents, transcripts, search, searchDocuments, attachments, remote, lastEditor, tree,
     ...hebing.parts, ...work.parts,
     drafts: store.keep('drafts'),
     unused: new UnusedSessions({
@@ -100,7 +105,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   };
   panels.start(services);
   context.subscriptions.push(
-    settings, accounts, connections, signIns, panels, documents, transcripts, attachments, remote, lastEditor, tree,
+    settings, accounts, connections, signIns, panels, documents, transcripts, searchDocuments, openLinks(services), attachments, remote, lastEditor, tree,
     hebing, hebing.offer(services, context.extension), work, work.offer(services),
     watchAttention(fleet, [tree.view], panels),
     new ConnectionsTree(fleet, accounts, (id) => connections.agentOf(id) !== null || id === 'local-claude' || id === 'local-codex' || accounts.record(id) !== null),

@@ -1,6 +1,7 @@
 import type * as vscode from 'vscode';
 import type { Fleet } from '../core/fleet/fleet.ts';
 import type { Keep, Logger } from '../core/model/context.ts';
+import type { SessionSearch } from '../core/session/search/search.ts';
 import type { Store } from '../core/session/store-api.ts';
 import type { Accounts } from './accounts/accounts.ts';
 import type { LostSecrets } from './accounts/lostSecrets.ts';
@@ -18,6 +19,7 @@ import type { DraftEditors } from './hebing/draftEditors.ts';
 import type { JobsTree } from './hebing/jobsTree.ts';
 import type { PendingCalls } from './hebing/pendingCalls.ts';
 import type { RemoteFiles } from './remote/remoteFiles.ts';
+import type { SearchDocuments } from './search/documents.ts';
 import type { Settings } from './settings.ts';
 import type { SessionsTree } from './tree/sessions.ts';
 import type { UnusedSessions } from './unused.ts';
@@ -28,6 +30,8 @@ import type { Workers } from './worker/workers.ts';
 /** What the parts of the extension share; built once by activate. */
 export interface Services {
   readonly extensionUri: vscode.Uri;
+  /** The extension's id, by which links find it. */
+  readonly extensionId: string;
   readonly channel: vscode.LogOutputChannel;
   readonly log: Logger;
   readonly settings: Settings;
@@ -40,6 +44,9 @@ export interface Services {
   readonly panels: ChatTabs;
   readonly documents: ReadOnlyDocuments;
   readonly transcripts: TranscriptDocuments;
+  /** Searching all sessions, and what was found as documents. */
+  readonly search: SessionSearch;
+  readonly searchDocuments: SearchDocuments;
   readonly attachments: AttachmentFiles;
   readonly remote: RemoteFiles;
   readonly lastEditor: LastEditor;

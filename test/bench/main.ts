@@ -15,7 +15,7 @@ import { benchOpening } from './opening.ts';
 import { benchPage } from './page.ts';
 
 const SIZES = [1_000, 10_000, 100_000] as const;
-const FILES = ['extension.cjs', 'store-worker.cjs', 'attachment-worker.cjs', 'export-worker.cjs', 'core.js', 'cli.js', 'webview/chat.js', 'webview/chat.css'];
+const FILES = ['extension.cjs', 'store-worker.cjs', 'search-worker.cjs', 'attachment-worker.cjs', 'export-worker.cjs', 'core.js', 'cli.js', 'webview/chat.js', 'webview/chat.css'];
 
 const benches: Readonly<Record<string, () => Promise<Record<string, unknown>>>> = {
   bundles: () => Promise.resolve(Object.fromEntries(FILES.map((file) => {

@@ -7,6 +7,7 @@ import type { Services } from '../services.ts';
 import { isAlive } from '../tree/model.ts';
 import { oneLine } from '../tree/text.ts';
 import { placeOf } from '../chat/place.ts';
+import { openRow } from '../search/openRow.ts';
 import { Dismissed } from './dismissed.ts';
 import { goOnFresh } from './goOn.ts';
 import type { Handler } from './handler.ts';
@@ -31,6 +32,7 @@ export const sessionCommands = {
   newSession,
   openSession: async (services, target) => {
     const { key } = await sessionFor(services, target, 'Open which session?');
+    if (typeof target === 'object' && target !== null && 'row' in target && typeof target.row === 'string') return openRow(services, key, target.row);
     const node = typeof target === 'string' ? services.tree.node(target) : null;
     const chat = services.panels.open(key);
     if (node?.kind === 'permission') chat.tell({ type: 'review', requestId: node.permission.requestId });

@@ -22,13 +22,14 @@ import { createLogger } from '../../../src/core/transport/logger.ts';
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
 /** The worker in one file, as products have it: it starts in a quarter of the time that it takes from source. */
-export const WORKER = await bundleWorker();
+export const WORKER = await bundleWorker('store');
 
-async function bundleWorker(): Promise<string> {
+/** The entry file of a thread of the session floor, by its folder, in one file. */
+export async function bundleWorker(of: 'store' | 'search'): Promise<string> {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'pilothouse-worker-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const outfile = path.join(folder, 'store-worker.cjs');
-  const entry = fileURLToPath(new URL('../../../src/core/session/store/worker.ts', import.meta.url));
+  const outfile = path.join(folder, `${of}-worker.cjs`);
+  const entry = fileURLToPath(new URL(`../../../src/core/session/${of}/worker.ts`, import.meta.url));
   await esbuild.build({ entryPoints: [entry], outfile, bundle: true, platform: 'node', format: 'cjs', target: 'node22', define: { 'import.meta.url': '"file:///bundled"' }, logLevel: 'error' });
   return outfile;
 }

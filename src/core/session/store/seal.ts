@@ -8,7 +8,7 @@ const HEAD_BYTES = 1 + NONCE_BYTES;
 const NONCE_POOL = 512;
 
 /** Which column a value belongs to; a part of what the seal binds. */
-export type SealedColumn = 'check' | 'entry' | 'session' | 'outbox' | 'mail' | 'keep';
+export type SealedColumn = 'check' | 'entry' | 'session' | 'outbox' | 'mail' | 'keep' | 'search';
 
 /**
  * Seals texts with AES-256-GCM under a key derived (HKDF-SHA256) from the store's: version byte, random nonce, ciphertext, tag. What it binds besides
