@@ -94,6 +94,8 @@ interface HttpOptions {
 }
 
 const EXCERPT = 300;
+/** The longest time that timers take: one that is set to more is over at once. */
+const LONGEST_MS = 2_147_483_647;
 
 /**
  * The address of a server as it is used from then on: http or https, no user, query or fragment, no slash at its end.
@@ -165,7 +167,7 @@ export class HttpClient implements AsyncDisposable {
     const url = `${serverAddress(withoutQuery(request.url), this.#options)}${queryOf(request.url)}`;
     const stop = new AbortController();
     const wanted = (): boolean => request.signal?.aborted !== true;
-    const deadlineMs = request.deadlineMs ?? this.#options.deadlineMs ?? 30_000;
+    const deadlineMs = Math.min(request.deadlineMs ?? this.#options.deadlineMs ?? 30_000, LONGEST_MS);
     const late = new AbortController();
     const timer = this.#clock.setTimeout(() => {
       late.abort();

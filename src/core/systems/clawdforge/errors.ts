@@ -78,9 +78,11 @@ export function requireSeconds(value: unknown, what: string): number {
 }
 
 const LONGEST = 600;
+/** Objects within objects that are looked into for words. */
+const DEEPEST = 5;
 
 /** What the server says of its refusal, on one line: `error`, `detail` (FastAPI's lists too) or `message` of its body, or the text. */
-function wordsOf(body: JsonValue): string {
+function wordsOf(body: JsonValue, depth = 0): string {
   const { error, detail, message } = isJsonObject(body) ? body : { error: body, detail: null, message: null };
   for (const said of [error, detail, message]) {
     if (typeof said === 'string' && said.trim() !== '') return line(said);
@@ -88,7 +90,7 @@ function wordsOf(body: JsonValue): string {
       const texts = said.flatMap((one: JsonValue) => (isJsonObject(one) && typeof one['msg'] === 'string' ? [one['msg']] : []));
       if (texts.length > 0) return line(texts.join('; '));
     }
-    if (isJsonObject(said ?? null)) return wordsOf(said ?? null);
+    if (depth < DEEPEST && isJsonObject(said ?? null)) return wordsOf(said ?? null, depth + 1);
   }
   return '';
 }

@@ -43,7 +43,7 @@ const TRIES = { tries: 3, baseMs: 250, capMs: 2_000, longestMs: 5_000 } as const
 const AGAIN: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 /** Bytes of a refusal's body that are read. */
 const REFUSAL = 1024 * 1024;
-/** Bytes of an answer in one piece. */
+/** Bytes of an answer, in one piece or streamed. */
 const LARGEST = 64 * 1024 * 1024;
 
 /**
@@ -90,7 +90,7 @@ export class ForgeHttp {
         opened = true;
         const form = formOf(headers.get('content-type'));
         call.onOpen?.(form !== 'whole');
-        const closing = form === 'whole' ? jsonOf(await bounded(body, LARGEST)) : await readStream(form, body, tell);
+        const closing = form === 'whole' ? jsonOf(await bounded(body, LARGEST)) : await readStream(form, within(body, LARGEST), tell);
         if (closing === null) throw new ForgeTransportError('connection_lost', 'The clawdforge server ended its answer before the turn was over.', 'cut');
         const parsed = turnAnswer.safeParse(closing);
         if (!parsed.success) throw notForge(call.path);
@@ -124,12 +124,13 @@ export class ForgeHttp {
     return { authorization: `Bearer ${this.#token}`, accept };
   }
 
-  /** The body of a refusal, with our token out of it wherever the server repeats it. */
+  /** The body of a refusal, with our token out of it wherever the server repeats it, however it writes it. */
   #bodyOf(text: string): JsonValue {
     const clean = text.replaceAll(this.#token, '[redacted]');
     if (clean.trim() === '') return null;
     try {
-      return JSON.parse(clean) as JsonValue;
+      const plain = JSON.stringify(JSON.parse(clean)).replaceAll(JSON.stringify(this.#token).slice(1, -1), '[redacted]');
+      return JSON.parse(plain) as JsonValue;
     } catch {
       return clean;
     }
@@ -156,11 +157,15 @@ function jsonOf(text: string): JsonValue {
 
 async function bounded(body: AsyncIterable<Uint8Array>, most: number): Promise<string> {
   const chunks: Uint8Array[] = [];
+  for await (const chunk of within(body, most)) chunks.push(chunk);
+  return new TextDecoder().decode(Buffer.concat(chunks));
+}
+
+async function* within(body: AsyncIterable<Uint8Array>, most: number): AsyncGenerator<Uint8Array> {
   let size = 0;
   for await (const chunk of body) {
     size += chunk.length;
     if (size > most) throw new ForgeError('bad_answer', `The clawdforge server answered with more than ${most} bytes. Its answer was given up.`);
-    chunks.push(chunk);
+    yield chunk;
   }
-  return new TextDecoder().decode(Buffer.concat(chunks));
 }
