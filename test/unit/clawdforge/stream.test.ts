@@ -59,6 +59,14 @@ describe.each(['events', 'lines'] as const)('a stream of %s', (form) => {
     expect((await readAll(form, new TextEncoder().encode(wire))).events).toEqual([{ type: 'unknown', content: '{nonsense' }, { type: 'unknown', content: 7 }, { type: 'unknown', content: 'untyped' }]);
   });
 
+  it('looks at a long item once, in however many pieces it comes', async () => {
+    // Looked at anew with each piece, it would take minutes.
+    const piece = new TextEncoder().encode('y'.repeat(1024));
+    const [head, tail] = form === 'events' ? ['data: {"type":"text","content":"', '"}\n\n'] : ['{"type":"text","content":"', '"}\n'];
+    const { events } = await readAll(form, new TextEncoder().encode(head), ...Array.from({ length: 12_000 }, () => piece), new TextEncoder().encode(tail));
+    expect(events.map(({ content }) => (content as string).length)).toEqual([12_000 * 1024]);
+  });
+
   it('gives up an item beyond all bounds', async () => {
     const piece = new TextEncoder().encode('x'.repeat(1024 * 1024));
     expect(await rejection(readAll(form, new TextEncoder().encode(form === 'events' ? 'data: ' : ''), ...Array.from({ length: 18 }, () => piece)))).toMatchObject({ code: 'bad_answer' });

@@ -64,14 +64,23 @@ function eventFeed(take: (text: string, name?: string) => void): Feed {
   };
 }
 
+/** What was looked at is not looked at again: a long line comes in many pieces. */
 function lineFeed(take: (text: string) => void): Feed {
-  let rest = '';
+  const held: string[] = [];
+  let size = 0;
+  const whole = (): void => {
+    take(held.join(''));
+    held.length = 0;
+    size = 0;
+  };
   return (text, end = false) => {
-    const lines = (rest + text).split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) take(line);
-    if (rest.length > LONGEST_ITEM) throw tooLong();
-    if (end) take(rest);
+    for (const [index, piece] of text.split('\n').entries()) {
+      if (index > 0) whole();
+      held.push(piece);
+      size += piece.length;
+    }
+    if (size > LONGEST_ITEM) throw tooLong();
+    if (end) whole();
   };
 }
 
