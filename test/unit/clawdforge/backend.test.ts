@@ -102,6 +102,14 @@ describe('a session', () => {
     expect([...stage.server.sessions.values()][1]?.meta).toEqual({ caller: 'pilothouse', name: 'Night watch', continues: chat.handle.id });
   });
 
+  it('that goes on for one of ours is not listed apart, not even before our record says so', async () => {
+    const { window, chat } = await stage.chat('Night watch');
+    await using mine = new Forge({ baseUrl: stage.server.url, token: stage.token });
+    await mine.createSession({ meta: { caller: 'pilothouse', continues: chat.handle.id } });
+    const { items } = await window.backend.sessions({ limit: 9 });
+    expect(items.map(({ id }) => id)).toEqual([chat.handle.id]);
+  });
+
   it('that is closed while its turn is sent comes back the same way', async () => {
     const { chat } = await stage.chat();
     stage.server.faults.push({ method: 'POST', path: /turn$/, status: 410, body: { error: 'session closed' } });

@@ -1,12 +1,13 @@
 import type { BackendEvent, CallOptions, ConnectionState, Disposable, Looking, Page, Places, SessionBackend, SpawnOptions } from '../../../model/backend.ts';
 import type { BackendContext } from '../../../model/context.ts';
 import { describeError, PilothouseError } from '../../../model/errors.ts';
-import { canonicalJson } from '../../../model/json.ts';
+import { canonicalJson, isJsonObject } from '../../../model/json.ts';
 import type { Machine, Session, SessionControls, Traits } from '../../../model/session.ts';
 import { abortReason } from '../../../transport/clock.ts';
 import { Emitter } from '../../../transport/emitter.ts';
 import type { Forge } from '../client.ts';
 import { invalid } from '../errors.ts';
+import type { ForgeSessionState } from '../types.ts';
 import { timeOf } from '../wire.ts';
 import type { ForgeDesk } from './desk.ts';
 import { makeSession } from './fresh.ts';
@@ -194,7 +195,7 @@ export class ForgeBackend implements SessionBackend {
   #all(): Session[] {
     const records = this.#records.known();
     const ours = new Set(records.flatMap((record) => [record.id, record.forgeId, ...record.past]));
-    const others = this.#mirror.rows().filter((row) => !ours.has(row.sessionId)).map((row) => recordOfRow(row, this.#context.clock.now()));
+    const others = this.#mirror.rows().filter((row) => !ours.has(row.sessionId) && !this.#continues(row)).map((row) => recordOfRow(row, this.#context.clock.now()));
     return [...records.filter((record) => !record.removed), ...others].map((record) => this.#describe(record));
   }
 
@@ -207,7 +208,13 @@ export class ForgeBackend implements SessionBackend {
     const record = this.#records.peek(id);
     if (record !== null) return record.removed ? null : record;
     const row = this.#mirror.row(id);
-    return row === null ? null : recordOfRow(row, this.#context.clock.now());
+    const isAnothers = row === null || this.#continues(row) || this.#records.known().some(({ forgeId, past }) => forgeId === id || past.includes(id));
+    return isAnothers ? null : recordOfRow(row, this.#context.clock.now());
+  }
+
+  /** True where the server's session goes on for one of ours: so it is from when it is made, and before our record says so. */
+  #continues({ meta }: ForgeSessionState): boolean {
+    return isJsonObject(meta) && typeof meta['continues'] === 'string' && this.#records.peek(meta['continues']) !== null;
   }
 
   async #need(id: string, options: CallOptions): Promise<ForgeRecord> {
