@@ -1,3 +1,4 @@
+import type { Frame } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestAgent, TestJob } from '../loopback/hebing/kernel.ts';
 import { startHebingServer, type HebingTestServer } from '../loopback/hebing/server.ts';
@@ -27,6 +28,16 @@ describe('a worker', () => {
   const status = (text: RegExp): Promise<unknown> => window.page.locator('.statusbar-item').filter({ hasText: text }).first().waitFor();
   const call = (text: string, key = 'media.echo.v1'): TestJob => hebing.kernel.create(caller, key, { text }, null).job;
   const reaches = (job: TestJob, wanted: TestJob['status']): Promise<unknown> => until(`the job to be ${wanted}`, () => Promise.resolve(job.status === wanted), { timeoutMs: 40_000, detail: async () => JSON.stringify([job.status, job.error, await window.notifications.all()]) });
+  /** Opens a session from the tree. A row that is drawn anew in the very moment loses its click. */
+  const open = async (job: TestJob): Promise<Frame> => {
+    const title = new RegExp(`${job.capability.key.replaceAll('.', '\\.')} · ${job.id}`);
+    const sessions = await window.openView('Sessions');
+    await until('the chat of the job', async () => {
+      await sessions.item(title).click();
+      return (await window.tabs()).some((tab) => title.test(tab)) ? true : undefined;
+    });
+    return window.chat();
+  };
   const stop = async (): Promise<void> => {
     await window.runCommand('Pilothouse: Stop Worker');
     await until('the status bar to be quiet', async () => (await window.page.locator('.statusbar-item').filter({ hasText: /Worker:|to review/ }).count()) === 0);
@@ -43,9 +54,7 @@ describe('a worker', () => {
     const job = call('A harbour at dawn');
     await reaches(job, 'succeeded');
     expect([job.output, job.runs.length]).toEqual([{ echo: 'A harbour at dawn' }, 1]);
-    const sessions = await window.openView('Sessions');
-    await sessions.item(new RegExp(`media\\.echo\\.v1 · ${job.id.slice(0, 20)}`)).click();
-    const chat = await window.chat();
+    const chat = await open(job);
     await chat.locator('[data-kind=notice]').getByText('The answer was submitted to hebing, and taken.').waitFor();
     await window.screenshot('worker-done');
     await (await window.openView('Jobs')).item('Worker: Echo').waitUntil((row) => row.description.includes('1 submitted'));
@@ -88,16 +97,34 @@ describe('a worker', () => {
   test('whose job is lost in mid-turn stops its agent, submits nothing, and says so', async () => {
     await window.executeCommand('pilothouse.startWorker', { capability: 'text.slow.v1', review: false, template: 'Think about it slowly, then echo:\n{{input}}' });
     const job = call('Tides', 'text.slow.v1');
-    const sessions = await window.openView('Sessions');
-    await sessions.item(new RegExp(`text\\.slow\\.v1 · ${job.id.slice(0, 20)}`)).click();
-    const chat = await window.chat();
+    const chat = await open(job);
     await chat.locator('[data-kind=text]').getByText('I look at it from every side.').waitFor();
     hebing.kernel.end(job.id, { status: 'cancelled' });
     await window.notifications.wait(/Slow echo: The job was lost: its lease is over\. The work was stopped, and nothing was submitted/);
     await chat.locator('[data-kind=notice]').getByText('The job was lost').waitFor();
-    await sessions.item(new RegExp(`text\\.slow\\.v1 · ${job.id.slice(0, 20)}`)).waitUntil((row) => /stopped|idle/.test(row.description));
+    await (await window.openView('Sessions')).item(new RegExp(`text\\.slow\\.v1 · ${job.id.slice(0, 20)}`)).waitUntil((row) => /stopped|idle/.test(row.description));
     await window.screenshot('worker-lost');
     expect([job.output, hebing.requests.filter(({ path }) => path.endsWith(`/${job.id}/submit`)).length]).toEqual([null, 0]);
+    await stop();
+  });
+
+  test('is one of all windows; another one takes over when its window is killed, and what that had not submitted is done once', async () => {
+    const start = (own: VSCodeWindow, template: string): Promise<unknown> => own.executeCommand('pilothouse.startWorker', { capability: 'text.slow.v1', review: false, template });
+    const doomed = await code.openWindow();
+    await doomed.openView('Sessions');
+    await start(doomed, 'slowly:\n{{input}}');
+    const job = call('Breakwater', 'text.slow.v1');
+    await reaches(job, 'running');
+    const sessions = await window.openView('Sessions');
+    const session = sessions.item(new RegExp(`text\\.slow\\.v1 · ${job.id.slice(0, 20)}`));
+    await session.waitUntil((row) => /running/.test(row.description));
+    await start(window, '{{input}}');
+    await status(/Worker: another window works/);
+    const host = doomed.extensionHostPid;
+    await doomed.close();
+    process.kill(host, 'SIGKILL');
+    await reaches(job, 'succeeded');
+    expect([job.output, job.runs.length, hebing.requests.filter(({ path }) => path.endsWith(`/${job.id}/submit`)).length]).toEqual([{ echo: 'Breakwater' }, 2, 1]);
     await stop();
   });
 

@@ -38,6 +38,10 @@ interface Work extends vscode.Disposable {
   close(): Promise<void>;
 }
 
+/** A window that was killed looks alive for ten seconds: how often, and how far apart in milliseconds, it is looked at again. */
+const LOOKS = 6;
+const LOOK_MS = 4_000;
+
 /** Loaded when a worker is started: every start of the extension would wait for hebing's modules. */
 const loadRun = () => import('./run.ts');
 
@@ -115,7 +119,8 @@ class AskAgain {
   private readonly services: Services;
   private readonly store: Pick<Store, 'keep' | 'leases'>;
   private readonly log: Logger;
-  private asked = false;
+  private readonly asked = new Set<string>();
+  private looking = false;
 
   constructor(services: Services, store: Pick<Store, 'keep' | 'leases'>, log: Logger) {
     this.services = services;
@@ -128,14 +133,30 @@ class AskAgain {
     const { fleet, ready } = this.services;
     try {
       await ready;
-      if (refusal() !== null || this.asked) return;
-      this.asked = true;
+      if (refusal() !== null || this.looking) return;
+      this.looking = true;
       await fleet.settled();
-      if ((await this.store.keep('worker').list('')).size > 0) await (await loadRun()).endLeft({ fleet, store: this.store, log: this.log }, null);
-      for (const definition of this.services.workers.definitions()) if (definition.running && (await this.store.leases.holder(leaseOf(definition))) === 'nobody') void this.ask(definition);
+      for (let looked = 1; (await this.lookOnce()) && looked < LOOKS; looked += 1) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     } catch (error) {
       this.log.warn('workers that ran here could not be looked for', { error: describeError(error) });
     }
+  }
+
+  /** True where a window has, or seems to have, what else would be ended or asked for. */
+  private async lookOnce(): Promise<boolean> {
+    const { fleet, workers } = this.services;
+    const left = this.store.keep('worker');
+    if ((await left.list('')).size > 0) await (await loadRun()).endLeft({ fleet, store: this.store, log: this.log }, null);
+    let others = (await left.list('')).size > 0;
+    for (const definition of workers.definitions()) {
+      if (!definition.running || this.asked.has(definition.id)) continue;
+      const holder = await this.store.leases.holder(leaseOf(definition));
+      if (holder === 'other') others = true;
+      if (holder !== 'nobody') continue;
+      this.asked.add(definition.id);
+      void this.ask(definition);
+    }
+    return others;
   }
 
   private async ask(definition: WorkerDefinition): Promise<void> {
