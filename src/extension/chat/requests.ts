@@ -6,6 +6,7 @@ import type { Attachment, FileDiff } from '../../core/model/entry.ts';
 import { PilothouseError } from '../../core/model/errors.ts';
 import type { SessionKey } from '../../core/model/session.ts';
 import type { PageRequest, ReplyValue } from '../../protocol/chat.ts';
+import { offerToGoOn } from '../commands/goOn.ts';
 import { commandId } from '../contributions.ts';
 import type { ChatFinding } from './finding.ts';
 import { openCarried, openRemoteFile } from '../remote/opening.ts';
@@ -40,11 +41,11 @@ export async function answerRequest(services: Services, context: RequestContext,
     case 'send':
       if (body.text.trim() === '' && body.attachments.length === 0) throw new PilothouseError('invalid_argument', 'Type a message first.');
       await runtime.send({ text: body.text, attachments: body.attachments }, body.how);
-      offerToGoOn(services, context);
+      offerToGoOn(services, runtime);
       return DONE;
     case 'outbox':
       await runtime.outboxDo(body.clientId, body.what);
-      if (body.what === 'retry') offerToGoOn(services, context);
+      if (body.what === 'retry') offerToGoOn(services, runtime);
       return DONE;
     case 'outbox-edit':
       if (body.text.trim() === '') throw new PilothouseError('invalid_argument', 'A queued message needs a text. Drop it to remove it.');
@@ -118,11 +119,6 @@ export async function answerRequest(services: Services, context: RequestContext,
     case 'mentions':
       return { kind: 'mentions', mentions: await mentionsFor(services, runtime, services.fleet.session(context.key)?.folder ?? '', body.query) };
   }
-}
-
-/** What is sent to a session that goes on only in a fresh one waits for that: whether it is to be made is asked at once. */
-function offerToGoOn(services: Services, { key, runtime }: RequestContext): void {
-  if (runtime.traits.goesOnFresh === true && services.fleet.session(key)?.state === 'stopped') void vscode.commands.executeCommand(commandId('resumeSession'), { key });
 }
 
 const RUNNABLE = {

@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import type { SessionRuntime } from '../../core/fleet/runtime.ts';
+import { commandId } from '../contributions.ts';
 import type { Services } from '../services.ts';
 import { noticeText } from '../tree/text.ts';
 import { Dismissed } from './dismissed.ts';
@@ -33,4 +34,9 @@ async function agreed(services: Services, told: string): Promise<void> {
   await services.documents.open('goes along with the next prompt.txt', told);
   const question = noticeText(`Go on in a fresh session? This document goes along with your next prompt: ${sizeWords(told)}.`);
   if ((await vscode.window.showInformationMessage(question, GO_ON, 'Cancel')) !== GO_ON) throw new Dismissed();
+}
+
+/** What is sent to a session that goes on only in a fresh one waits for that: whether it is to be made is asked at once. Not waited for: the person takes their time. */
+export function offerToGoOn({ fleet }: Services, { key, traits }: SessionRuntime): void {
+  if (traits.goesOnFresh === true && fleet.session(key)?.state === 'stopped') void vscode.commands.executeCommand(commandId('resumeSession'), { key });
 }

@@ -17,6 +17,7 @@ import type { DocumentKind } from '../export/writing.ts';
 import type { Services } from '../services.ts';
 import { agentName, noticeText } from '../tree/text.ts';
 import { Dismissed } from './dismissed.ts';
+import { offerToGoOn } from './goOn.ts';
 import type { Handler } from './handler.ts';
 import { sessionFor } from './pick.ts';
 import { progress } from './progress.ts';
@@ -200,6 +201,7 @@ async function sendAgain(services: Services, target: unknown): Promise<void> {
     const found = index === null ? null : await promptFrom(runtime.transcript, index + 1, -1);
     if (found === null) throw new PilothouseError('not_found', 'This prompt is not in the transcript any more.');
     await runtime.send({ text: found.row.text, attachments: found.row.attachments.filter((file) => file.data !== null) }, 'queue');
+    offerToGoOn(services, runtime);
   });
 }
 

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { playTurn } from './play.ts';
 import type { ForgeScript } from './script.ts';
 import { plainScript } from './script.ts';
@@ -164,7 +165,7 @@ export class ForgeTestServer {
         answer(response, 200, { ok: true, claude_present: this.claudeVersion !== null, claude_version: this.claudeVersion });
         return;
       case 'POST /run':
-        answer(response, 200, this.#run(body));
+        answer(response, 200, await this.#run(body));
         return;
       case 'POST /files': {
         const upload = await readUpload(request, this.uploadGate);
@@ -222,12 +223,13 @@ export class ForgeTestServer {
     }
   }
 
-  #run(body: unknown): unknown {
+  async #run(body: unknown): Promise<unknown> {
     const { prompt, timeoutSecs } = asked(body);
     const { model, files = [] } = body as { model?: string; files?: string[] };
     if (files.some((file) => !this.uploads.some((_, index) => `ff_${index + 1}` === file))) throw new Refusal(400, { error: 'unknown file token' });
     const play = this.script({ prompt, before: [], agent: model ?? 'sonnet', timeoutSecs });
     if (play.refuse !== undefined) throw new Refusal(play.refuse.status, play.refuse.body);
+    if (play.stepMs !== undefined) await sleep(play.stepMs * play.events.length);
     const text = play.events.map((event) => (event as { content?: unknown }).content).join('');
     let result: unknown = text;
     try {
