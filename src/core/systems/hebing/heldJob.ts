@@ -36,7 +36,7 @@ interface ClaimOptions {
 const SUBMITS = 4;
 
 /**
- * Bids once and holds the job's lease from then on. Rejects with BidRejected, and with what kept the bid from being answered: what became of that one is not known, so it is not repeated. A
+ * Bids once and holds the job's lease from then on. Rejects with BidRejected, with LeaseExpired where the lease that it brought is over, and with what kept the bid from being answered: what became of that one is not known, so it is not repeated. A
  * job that was not given is among the available ones still; one that was lapses.
  */
 export async function claimJob(api: WorkerApi, job: Pick<AvailableJob, 'id' | 'capabilityKey' | 'maxBudgetNc'>, options: ClaimOptions): Promise<HeldJob> {
@@ -44,6 +44,7 @@ export async function claimJob(api: WorkerApi, job: Pick<AvailableJob, 'id' | 'c
   const grant = await api.bid(job.id, signal === undefined ? {} : { signal });
   const { taskRunId, inputEnvelope, leaseExpiresAt, sent, lastsMs } = grant;
   const lease = new HeldLease({ jobId: job.id, clock, sent, lastsMs, intervalMs: heartbeatMs, random, renew: (call) => api.heartbeat(job.id, taskRunId, call) });
+  if (lease.signal.aborted) throw lease.reason;
   const task = { jobId: job.id, capabilityKey: job.capabilityKey, input: inputOf(inputEnvelope), inputEnvelope, maxBudgetNc: job.maxBudgetNc, taskRunId, leaseExpiresAt };
   return new HeldJob(api, task, lease, clock, random);
 }

@@ -140,7 +140,7 @@ export class HebingHttp implements AsyncDisposable {
     }
     const text = this.#without(new TextDecoder().decode(answer.body));
     const body = parsed(text);
-    if (answer.status < 200 || answer.status > 299) throw apiError(answer.status, body === undefined ? text : body, retryAfter(answer.headers.get('retry-after'), this.#clock.now()));
+    if (answer.status < 200 || answer.status > 299) throw apiError(answer.status, body === undefined ? text : this.#withoutEscaped(body), retryAfter(answer.headers.get('retry-after'), this.#clock.now()));
     if (body === undefined) throw new HebingError('bad_answer', `${this.baseUrl} answered with something that is not JSON. Is it the address of hebing?`);
     const serverTime = Date.parse(answer.headers.get('date') ?? '');
     return { status: answer.status, body, serverTime: Number.isNaN(serverTime) ? null : serverTime };
@@ -149,6 +149,17 @@ export class HebingHttp implements AsyncDisposable {
   /** A server that sends the key back must not bring it into an error or a log. */
   #without(text: string): string {
     return this.#key === null ? text : text.replaceAll(this.#key, '[redacted]');
+  }
+
+  /** The same of a body whose JSON wrote the key in another way. */
+  #withoutEscaped(body: JsonValue): JsonValue {
+    if (this.#key === null) return body;
+    try {
+      return JSON.parse(JSON.stringify(body).replaceAll(JSON.stringify(this.#key).slice(1, -1), '[redacted]')) as JsonValue;
+    } catch {
+      // Deeper than can be written: nothing of it is looked at.
+      return null;
+    }
   }
 
   toJSON(): { readonly baseUrl: string } {
@@ -176,9 +187,17 @@ export function hebingAddress(text: string, options: { readonly allowPlainHttp?:
 function fileAddress(text: string, baseUrl: string, from = baseUrl): string {
   const url = URL.canParse(text, from) ? new URL(text, from) : null;
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:') || url.username !== '' || url.password !== '') throw invalid('The file is at no http or https address.');
-  if (isLoopback(url.hostname) && !isLoopback(new URL(baseUrl).hostname)) throw invalid('hebing names a file of this computer. It was not fetched.');
+  if (isHere(url.hostname) && !isHere(new URL(baseUrl).hostname)) throw invalid('hebing names a file of this computer. It was not fetched.');
   url.hash = '';
   return url.href;
+}
+
+/** True for addresses that lead to this computer: those of loopback, the unspecified ones, which the system takes for it, and either within IPv6. `hostname` as URLs have it. */
+function isHere(hostname: string): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const [, high, low] = /^::(?:ffff:(?:0:)?)?([\da-f]{1,4}):([\da-f]{1,4})$/.exec(host) ?? [];
+  if (high !== undefined && low !== undefined) return isHere([high, low].flatMap((part) => [Number.parseInt(part, 16) >> 8, Number.parseInt(part, 16) & 255]).join('.'));
+  return isLoopback(host) || host === '::' || /^0\.\d+\.\d+\.\d+$/.test(host);
 }
 
 /** A key as a header can carry it. Throws `credentials_missing`, `credentials_malformed`; neither quotes it. */

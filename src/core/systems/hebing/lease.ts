@@ -138,8 +138,14 @@ export class HeldLease implements Disposable {
     const { clock } = this.#options;
     this.#disarm();
     const passed = clock.monotonic() - this.#sent.monotonic;
+    const lapsesIn = this.#lastsMs * 0.9 - passed;
+    // Told at once: nothing is to begin under a lease that came too late.
+    if (lapsesIn <= 0) {
+      this.#lapsed();
+      return;
+    }
     this.#periodMs = Math.max(0, Math.min(this.#options.intervalMs, (this.#lastsMs - passed) / 3));
-    this.#lapse = clock.setTimeout(() => this.#lapsed(), Math.max(0, this.#lastsMs * 0.9 - passed));
+    this.#lapse = clock.setTimeout(() => this.#lapsed(), lapsesIn);
     this.#next(Math.max(0, this.#periodMs - passed));
   }
 

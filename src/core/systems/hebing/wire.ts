@@ -67,16 +67,17 @@ interface DeviceAuthorization extends More {
 }
 
 const id = z.union([z.string().min(1), z.number()]).transform(String);
-const time = z.union([z.string(), z.number()]).nullish().transform((value) => value ?? null);
+// What stands beside makes no answer worthless: a job that was made, or won, is not lost for it.
+const time = z.union([z.string(), z.number()]).nullish().catch(null).transform((value) => value ?? null);
 const json = z.unknown().optional().transform((value) => (value ?? null) as JsonValue);
-const text = z.string().nullish().transform((value) => value ?? null);
-const amount = z.union([z.number(), z.string().regex(/^-?\d+(?:\.\d+)?$/).transform(Number)]).nullish().transform((value) => value ?? null);
+const text = z.string().nullish().catch(null).transform((value) => value ?? null);
+const amount = z.union([z.number(), z.string().regex(/^-?\d+(?:\.\d+)?$/).transform(Number)]).nullish().catch(null).transform((value) => value ?? null);
 
 const shapes = {
   capability: z.looseObject({ capabilityKey: z.string().min(1), name: text, description: text, inputSchema: json }).transform((one) => ({ ...one, name: one.name ?? one.capabilityKey })),
   job: z.looseObject({
     id, capabilityKey: text.transform((key) => key ?? ''), status: z.string().min(1), inputPayload: json, output: json, error: json,
-    artifacts: z.array(z.unknown()).nullish().transform((list) => (list ?? []).filter((one): one is JsonObject => isJsonObject(one as JsonValue))), createdAt: time, updatedAt: time,
+    artifacts: z.array(z.unknown()).nullish().catch(null).transform((list) => (list ?? []).filter((one): one is JsonObject => isJsonObject(one as JsonValue))), createdAt: time, updatedAt: time,
   }),
   event: z.looseObject({ seq: amount, type: z.string(), createdAt: time, data: json }),
   available: z.looseObject({ id, capabilityKey: z.string().min(1), maxBudgetNc: amount }),
@@ -95,11 +96,24 @@ export const readBid = (value: JsonValue): Bid => read(shapes.bid, value, 'an an
 export const readLease = (value: JsonValue): Lease => read(shapes.lease, value, 'a lease') as Lease;
 export const readDevice = (value: JsonValue): DeviceAuthorization => read(shapes.device, value, 'a device authorization') as DeviceAuthorization;
 
-/** The rows of a list, bare or under `items`; null (an answer without a body, as of a long-poll that saw nothing) is an empty one. Throws `bad_answer`. */
+/**
+ * The rows of a list, bare or under `items`; null (an answer without a body, as of a long-poll that saw nothing) is an empty one. A row that cannot be read costs itself only. Throws `bad_answer` for
+ * what is no list, and for one of which nothing can be read.
+ */
 export function readList<T>(value: JsonValue, one: (row: JsonValue) => T): T[] {
   const rows = isJsonObject(value) ? value['items'] : (value ?? []);
   if (!Array.isArray(rows)) throw bad('a list');
-  return (rows as readonly JsonValue[]).map(one);
+  const troubles: unknown[] = [];
+  const read = (rows as readonly JsonValue[]).flatMap((row) => {
+    try {
+      return [one(row)];
+    } catch (error) {
+      troubles.push(error);
+      return [];
+    }
+  });
+  if (read.length === 0 && troubles.length > 0) throw troubles[0];
+  return read;
 }
 
 /** snake_case → camelCase for the names of one object; what is in it stays as it is. Where both forms are there, the contract's own wins. */
