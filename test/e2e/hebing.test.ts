@@ -73,7 +73,7 @@ describe('hebing', () => {
 
   test('stands in the Accounts menu of VS Code', async () => {
     await window.menus.open(async () => window.page.getByRole('button', { name: /^Accounts/ }).or(window.page.getByRole('tab', { name: /^Accounts/ })).first().click());
-    expect((await window.menus.labels()).some((label) => /^hebing/.test(label))).toBe(true);
+    expect((await window.menus.labels()).some((label) => label.startsWith('hebing'))).toBe(true);
     await window.screenshot('hebing-accounts-menu');
     await window.menus.close();
   });
@@ -168,7 +168,9 @@ describe('hebing', () => {
     await window.quickInput.pick('Start Server');
     await until('its process', () => Promise.resolve(code.processes().some(({ command }) => /cli\.js.*mcp-server/.test(command))), { detail: async () => JSON.stringify([await window.quickInput.state(), await window.dialogs.state(), await window.notifications.all()]) });
     expect(code.processes().some(({ command }) => command.includes(agent.key))).toBe(false);
-    await window.quickInput.waitClosed();
+    // VS Code shows the server's output, and takes the focus for it.
+    await window.page.locator('.part.panel').getByText('Output', { exact: true }).first().waitFor();
+    await window.executeCommand('workbench.action.closePanel');
   });
 
   test('is written into the configuration of other programs once its difference was seen', async () => {
@@ -215,7 +217,9 @@ describe('hebing', () => {
     await view.titleAction('Refresh');
     await view.item('Running').row();
     await view.item('Echo', { under: 'Succeeded' }).expand();
-    await (await window.openView('Sessions')).pane.locator('.pane-header').click();
+    for (const other of ['Sessions', 'Connections']) await (await window.openView(other)).pane.locator('.pane-header').click();
+    await window.executeCommand('notifications.clearAll');
+    await view.item('Capabilities').collapse();
     for (const theme of THEMES) {
       await code.setTheme(theme);
       await window.screenshot(`hebing-jobs-${theme}`);

@@ -72,11 +72,6 @@ export class PendingCalls {
       throw error;
     }
   }
-
-  /** The person does not want it any more. */
-  forget(call: PendingCall): Promise<void> {
-    return this.keep.set(place(call), null);
-  }
 }
 
 /** True where a call may have made a job although it failed: everything but a refusal by hebing itself. A key that is not taken may have been, when the call was sent before. */
