@@ -3,8 +3,9 @@ import type { JsonValue } from '../../core/model/json.ts';
 import { isJsonObject } from '../../core/model/json.ts';
 import { isTerminal } from '../../core/systems/hebing/client.ts';
 import { findCredentials } from '../../core/systems/hebing/credentials.ts';
-import { HebingTransportError, JobTimeout } from '../../core/systems/hebing/errors.ts';
+import { HebingError, JobTimeout } from '../../core/systems/hebing/errors.ts';
 import type { Job } from '../../core/systems/hebing/wire.ts';
+import { isUnanswered } from '../../core/systems/hebing/workerErrors.ts';
 import { flag, parsed, text } from '../args.ts';
 import type { CliIo } from '../io.ts';
 import { exitFailed, exitOk, plainLine, plainText, readAll, UsageError } from '../io.ts';
@@ -51,7 +52,10 @@ export function call(args: readonly string[], io: CliIo): Promise<number> {
   return withClient(io, values, async (client, current) => {
     const input = inputOf(given === '-' ? await readAll(io.stdin) : given);
     const made = await client.call(capability.trim(), input, { idempotencyKey, signal: current.signal }).catch((error: unknown) => {
-      if (error instanceof HebingTransportError) throw new HebingTransportError(error.code, `${error.message} It is not known whether the job was made: with --idempotency-key ${idempotencyKey} it is made once.`, { cause: error.cause });
+      // A second call without the key would be a second job, and would be paid for.
+      const unknown = `It is not known whether the job was made: with --idempotency-key ${idempotencyKey} it is made once.`;
+      if (error instanceof HebingError && isUnanswered(error)) throw new HebingError(error.code, `${error.message} ${unknown}`, { cause: error, personMustAct: error.personMustAct });
+      if (current.signal.aborted) io.err(`${plainLine(unknown)}\n`);
       throw error;
     });
     if (values.wait !== true) return show(current, made, jobText(made));

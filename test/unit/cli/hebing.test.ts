@@ -102,6 +102,26 @@ describe('pilothouse hebing, of jobs', () => {
     expect(server.kernel.jobs.size).toBe(2);
   });
 
+  it('gives the key too where a server in trouble, another program or Ctrl+C came between', async () => {
+    const args = ['call', 'media.echo.v1', '--input', '{"text":"x"}'];
+    const keyOf = ({ code, stderr }: Pick<Ended, 'code' | 'stderr'>): string => {
+      expect(code).toBe(1);
+      return /--idempotency-key (\S+) it is made once/.exec(stderr)?.[1] ?? '';
+    };
+    server.faults.add('POST', '/kernel-jobs', { kind: 'status', status: 502, applied: true }, 3);
+    const keys = [keyOf(await withKey(args))];
+    server.faults.add('POST', '/kernel-jobs', { kind: 'html' });
+    keys.push(keyOf(await withKey(args)));
+    server.faults.add('POST', '/kernel-jobs', { kind: 'silence', when: 'after' });
+    const world = new World({ ...env, CHAOJIYUYAN_API_KEY: agent.key }, false);
+    const ended = run(['hebing', ...args], world);
+    await expect.poll(() => server.kernel.jobs.size).toBe(2);
+    world.interrupt();
+    keys.push(keyOf({ code: await ended, stderr: world.stderr }));
+    for (const key of keys) expect((await withKey([...args, '--idempotency-key', key])).code).toBe(0);
+    expect([new Set(keys).size, server.kernel.jobs.size]).toEqual([3, 3]);
+  });
+
   it('tells errors in one line with their codes', async () => {
     for (const [args, line] of [[['status', 'none'], /^not_found: /], [['call', 'no.such', '--input', '{}'], /^unknown_capability: /], [['call', 'media.echo.v1', '--input', '{}'], /^invalid_input: .*text/]] as const) {
       const { code, stdout, stderr } = await withKey(args);
