@@ -27,7 +27,8 @@ export async function goOnFresh(services: Services, runtime: SessionRuntime): Pr
 }
 
 async function agreed(services: Services, told: string): Promise<void> {
-  const detail = `This one is closed, and a fresh session of the server knows nothing of it. What was said here goes along with your next prompt, before its words: ${sizeWords(told)}, which are paid for like any others.`;
+  const part = told.includes('----------\n[…]') ? 'The newest part of what was said here' : 'What was said here';
+  const detail = `This one is closed, and a fresh session of the server knows nothing of it. ${part} goes along with your next prompt, before its words: ${sizeWords(told)}, which are paid for like any others.`;
   const choice = await vscode.window.showWarningMessage('Go on in a fresh session, with the transcript at hand?', { modal: true, detail }, GO_ON, SHOW);
   if (choice === GO_ON) return;
   if (choice !== SHOW) throw new Dismissed();
