@@ -13,6 +13,7 @@ import { benchHost } from './host.ts';
 import { benchMemory } from './memory.ts';
 import { benchOpening } from './opening.ts';
 import { benchPage } from './page.ts';
+import { benchSearch } from './search.ts';
 
 const SIZES = [1_000, 10_000, 100_000] as const;
 const FILES = ['extension.cjs', 'store-worker.cjs', 'search-worker.cjs', 'attachment-worker.cjs', 'export-worker.cjs', 'core.js', 'cli.js', 'webview/chat.js', 'webview/chat.css'];
@@ -30,6 +31,7 @@ const benches: Readonly<Record<string, () => Promise<Record<string, unknown>>>> 
   memory: benchMemory,
   opening: () => benchOpening(SIZES),
   page: () => benchPage(SIZES),
+  search: () => benchSearch(1_000_000, 1_000),
   chat: benchChat,
   activation: () => benchActivation(3),
 };

@@ -31,7 +31,7 @@ async function searchSessions(services: Services, target: unknown): Promise<void
 
 /** Shows everything that is found as a document; what was found until then, where the person does not wait. */
 async function showAll(services: Services, text: string, archived: boolean): Promise<void> {
-  const groups = new Groups(services.fleet);
+  const groups = new Groups(services.fleet, MOST_OF_SESSION);
   const note = await cancellable('Searching all sessions', async (signal, report) => {
     try {
       for await (const update of services.search.search(requestOf(services, text, { archived, mostOfSession: MOST_OF_SESSION, most: MOST }), signal)) {

@@ -39,7 +39,7 @@ export function resultsText(wanted: string, groups: readonly Group[], note: stri
       places.push({ line: lines.length, session: key, row: hit.row });
       lines.push(`  ${KINDS.get(hit.kind ?? '') ?? 'Event'}${hit.at === null ? '' : `, ${new Date(hit.at).toLocaleString()}`}: ${oneLine(hit.snippet.text, 400)}`);
     }
-    if (more) lines.push('  More in this session: open it and use Find in Chat.');
+    if (more > 0) lines.push(`  ${more.toLocaleString()} more in this session: open it and use Find in Chat.`);
   }
   return { text: `${lines.join('\n')}\n`, places };
 }

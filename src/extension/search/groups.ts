@@ -1,4 +1,5 @@
 import type { Fleet } from '../../core/fleet/fleet.ts';
+import { compareOrder } from '../../core/model/entry.ts';
 import type { Session, SessionKey } from '../../core/model/session.ts';
 import type { SearchHit, SearchUpdate } from '../../core/session/search/wire.ts';
 import { agentName } from '../tree/text.ts';
@@ -10,10 +11,10 @@ export interface Group {
   readonly machine: string;
   /** The title or the folder; null where it was not found in them. */
   title: SearchHit | null;
-  /** Rows, the newest first. */
+  /** Rows, the last one first. */
   readonly rows: SearchHit[];
-  /** There are more rows than were wanted. */
-  more: boolean;
+  /** How many rows there are besides, which were not wanted. */
+  more: number;
 }
 
 /** What a search found, by session: in the order in which the sessions came. */
@@ -21,29 +22,34 @@ export class Groups {
   readonly groups = new Map<SessionKey, Group>();
   rows = 0;
   private readonly fleet: Fleet;
+  private readonly most: number;
 
-  constructor(fleet: Fleet) {
+  /** `most`: rows of one session. */
+  constructor(fleet: Fleet, most: number) {
     this.fleet = fleet;
+    this.most = most;
   }
 
   /** True when there is something to show that was not there before. */
-  take({ hits, cut }: SearchUpdate): boolean {
+  take({ hits, more }: SearchUpdate): boolean {
     for (const hit of hits) {
       const group = this.group(hit.session);
       if (group === null) continue;
       if (hit.row === null) group.title = hit;
-      else {
-        // As they were written is mostly as they were said; where a session's past was read backwards it is not.
-        const at = group.rows.findIndex((row) => (row.at ?? 0) < (hit.at ?? 0));
-        group.rows.splice(at < 0 ? group.rows.length : at, 0, hit);
-        this.rows += 1;
-      }
+      else this.addRow(group, hit);
     }
-    for (const key of cut) {
-      const group = this.groups.get(key);
-      if (group !== undefined) group.more = true;
+    for (const { session, rows } of more) {
+      const group = this.groups.get(session);
+      if (group !== undefined) group.more = rows - group.rows.length;
     }
-    return hits.length > 0 || cut.length > 0;
+    return hits.length > 0 || more.length > 0;
+  }
+
+  private addRow(group: Group, hit: SearchHit): void {
+    const at = group.rows.findIndex((row) => compareOrder(row.order, hit.order) < 0);
+    group.rows.splice(at < 0 ? group.rows.length : at, 0, hit);
+    if (group.rows.length > this.most) group.rows.pop();
+    else this.rows += 1;
   }
 
   /** Null for a session that is not known any more: nothing of it could be opened. */
@@ -54,7 +60,7 @@ export class Groups {
     if (session === null) return null;
     const connection = this.fleet.connections().find((each) => each.connectionId === session.connectionId);
     const machine = this.fleet.machines().find((each) => each.id === session.machineId);
-    const group: Group = { session, agent: agentName(session, connection), machine: machine?.name ?? '', title: null, rows: [], more: false };
+    const group: Group = { session, agent: agentName(session, connection), machine: machine?.name ?? '', title: null, rows: [], more: 0 };
     this.groups.set(key, group);
     return group;
   }

@@ -83,7 +83,7 @@ export class SearchPicker implements vscode.Disposable {
     const abort = new AbortController();
     this.abort = abort;
     const { picker, services } = this;
-    const groups = new Groups(services.fleet);
+    const groups = new Groups(services.fleet, MOST_OF_SESSION);
     const nothing = wordOf(picker.value) === '';
     this.listed = 0;
     if (nothing) this.list([], null);
@@ -168,7 +168,7 @@ function itemsOf(groups: readonly Group[], buttons: (session: SessionKey) => rea
       { label: `${pickText(titleOf(session), 60)} · ${place} · ${age(session.updatedAt, now)}${session.archived ? ' · archived' : ''}`, kind: vscode.QuickPickItemKind.Separator },
       ...(group.title === null ? [] : [item(group.title, `$(comment-discussion) ${pickText(titleOf(session), 120)}`, pickText(session.folder, 120))]),
       ...group.rows.map((hit) => item(hit, `$(${ICONS.get(hit.kind ?? '') ?? 'circle-small'}) ${pickText(hit.snippet.text, 200)}`, hit.at === null ? '' : age(hit.at, now))),
-      ...(group.more ? [{ label: '', description: 'more in this session', alwaysShow: true, showsAll: true as const }] : []),
+      ...(group.more > 0 ? [{ label: `$(ellipsis) ${group.more.toLocaleString()} more in this session`, alwaysShow: true, showsAll: true as const }] : []),
     ];
   });
 }

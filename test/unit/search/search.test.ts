@@ -90,10 +90,23 @@ test('it stops at as many hits as are wanted, and says of which sessions there a
     const few = await outcomeOf(search, 'everywhere', { mostOfSession: 2, most: 5 });
     expect(rowsFound(few)).toHaveLength(5);
     expect(few.last?.ended).toBe('full');
-    expect(few.updates.flatMap(({ cut }) => cut)).toEqual([keyOf('s3'), keyOf('s2')]);
+    expect(few.updates.flatMap(({ more }) => more)).toEqual([{ session: keyOf('s3'), rows: 5 }, { session: keyOf('s2'), rows: 5 }]);
     const all = await outcomeOf(search, 'everywhere');
     expect(rowsFound(all)).toHaveLength(20);
     expect(all.last).toMatchObject({ ended: 'whole', done: 4, all: 4 });
+  });
+});
+
+test('the rows that stand last count, also where a past was read backwards', async () => {
+  await inFolder(async (folder) => {
+    await using store = await openAt(folder);
+    await using search = searchAt(folder);
+    await store.saveSessions([sessionRecord('s0')]);
+    for (const page of [2, 1, 0]) await store.put(keyOf('s0'), Array.from({ length: 10 }, (_, place) => textEntry(`e${page}${place}`, [page * 10 + place], { text: 'everywhere' })));
+    const { hits, updates } = await outcomeOf(search, 'everywhere', { mostOfSession: 3, most: 100 });
+    expect([...hits].sort((a, b) => (b.order[0] ?? 0) - (a.order[0] ?? 0)).slice(0, 3).map(({ row }) => row)).toEqual(['e29', 'e28', 'e27']);
+    expect(updates.flatMap(({ more }) => more)).toEqual([{ session: keyOf('s0'), rows: 30 }]);
+    expect(updates.at(-1)?.ended).toBe('whole');
   });
 });
 

@@ -49,7 +49,6 @@ class SessionBlocks {
 
   /** Adds a block that tells of a stretch that had none, or of the newest part of one; it takes the place of those within it. */
   add(block: Block): void {
-    block.filter.shrink();
     const kept = this.blocks.filter((each) => each.from < block.from || each.to > block.to);
     // The oldest part of what was begun to be made anew.
     for (const each of kept) if (each.to >= block.from && each.from < block.from) each.to = block.from - 1;
@@ -82,6 +81,7 @@ export class SearchIndex {
 
   /** Adds a block of a session, unless there is no room for it. */
   add(session: string, block: Block): void {
+    block.filter.shrink();
     let blocks = this.sessions.get(session);
     if (this.held + block.filter.bytes.length > this.most) return;
     if (blocks === undefined) {

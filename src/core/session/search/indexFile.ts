@@ -16,6 +16,7 @@ const PART = 1 << 20;
 
 /** Writes what is known of the store into a file of its own, sealed, whole or not at all. Throws Node's errors. */
 export function saveIndex(file: string, index: SearchIndex, reader: StoreReader): void {
+  index.keepOnly(reader.keys());
   const beside = `${file}.${process.pid}-${threadId}`;
   const to = openSync(beside, 'w', 0o600);
   try {

@@ -1,9 +1,9 @@
 import process from 'node:process';
 import { createHash } from 'node:crypto';
-import type { Entry } from '../../model/entry.ts';
+import type { Entry, Order } from '../../model/entry.ts';
 import { PilothouseError } from '../../model/errors.ts';
 import type { Session } from '../../model/session.ts';
-import { decodeText, encodeText } from '../store/codec.ts';
+import { decodeOrder, decodeText, encodeText } from '../store/codec.ts';
 import { boundTo, Sealer } from '../store/seal.ts';
 import { anyBytes, bytes, bytesOrNull, num, Sql } from '../store/sql.ts';
 
@@ -98,12 +98,12 @@ export class StoreReader {
     return { newest, entries };
   }
 
-  /** A row's key, and whether rows stand within it; null where it is gone. */
-  nameOf(session: number, row: number): { readonly key: string; readonly holds: boolean } | null {
+  /** A row's key and place, and whether rows stand within it; null where it is gone. */
+  nameOf(session: number, row: number): { readonly key: string; readonly order: Order; readonly holds: boolean } | null {
     const found = this.sql.get(
-      `SELECT key, EXISTS (SELECT 1 FROM transcript_row AS child WHERE child.session = ?1 AND child.parent = own.key AND child.shows = 1 AND child.top = 0) AS holds
+      `SELECT key, ord, EXISTS (SELECT 1 FROM transcript_row AS child WHERE child.session = ?1 AND child.parent = own.key AND child.shows = 1 AND child.top = 0) AS holds
         FROM transcript_row AS own WHERE n = ?2 AND session = ?1`, session, row);
-    return found === undefined ? null : { key: decodeText(bytes(found['key'])), holds: num(found['holds']) === 1 };
+    return found === undefined ? null : { key: decodeText(bytes(found['key'])), order: decodeOrder(anyBytes(found['ord'])), holds: num(found['holds']) === 1 };
   }
 
   /** Seals what is known of the store for a file beside it, and opens that. */

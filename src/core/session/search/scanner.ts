@@ -1,3 +1,5 @@
+import type { Order } from '../../model/entry.ts';
+import { compareOrder } from '../../model/entry.ts';
 import type { SessionKey } from '../../model/session.ts';
 import { BLOCK_ENTRIES } from './blocks.ts';
 import type { SearchIndex, Stretch } from './blocks.ts';
@@ -74,7 +76,9 @@ export class Scanner {
         if (stretch.block === null || stretch.block.filter.mayHold(query.words)) this.stretch(session, stretch, rows);
       }
     }
-    if (rows.goesOn) memo?.keep(session.key, session.newest, rows.found);
+    if (!rows.goesOn) return;
+    memo?.keep(session.key, session.newest, rows.found);
+    if (rows.found.length > search.request.mostOfSession) search.more(session.key, rows.found.length);
   }
 
   /** Looks through a stretch of a session's entries, and remembers what it may hold where that is not known. */
@@ -119,8 +123,8 @@ class SessionRows {
   private readonly query: SearchQuery | null;
   private readonly search: Search;
   private readonly evaluated = new Set<number>();
-  private hits = 0;
-  private cut = false;
+  /** Places of the rows that were told of and count, the last one first. */
+  private readonly last: Order[] = [];
 
   constructor(reader: StoreReader, session: StoredSession, query: SearchQuery | null, search: Search) {
     this.reader = reader;
@@ -130,7 +134,7 @@ class SessionRows {
   }
 
   get goesOn(): boolean {
-    return !this.cut && !this.search.isOver;
+    return !this.search.isOver;
   }
 
   /**
@@ -157,16 +161,17 @@ class SessionRows {
   private hit(n: number, row: StoredRow, query: SearchQuery): void {
     const name = this.reader.nameOf(this.session.n, n);
     const plain = name === null ? null : plainRow(row.entries, name.holds);
-    const snippet = plain === null ? null : snippetOf(plain.text, query);
-    if (name === null || plain === null || snippet === null || !holdsAll(folded(plain.text), query)) return;
-    if (this.hits === this.search.request.mostOfSession) {
-      this.cut = true;
-      this.search.cutShort(this.session.key);
-      return;
-    }
-    this.hits += 1;
+    if (name === null || plain === null || !holdsAll(folded(plain.text), query)) return;
     this.found.push(n);
-    this.search.add({ session: this.session.key, row: name.key, kind: plain.kind, at: plain.at, snippet });
+    const most = this.search.request.mostOfSession;
+    const place = this.last.findIndex((other) => compareOrder(other, name.order) < 0);
+    if (place < 0 && this.last.length === most) return;
+    const snippet = snippetOf(plain.text, query);
+    if (snippet === null) return;
+    this.last.splice(place < 0 ? this.last.length : place, 0, name.order);
+    const counts = this.last.length <= most;
+    if (!counts) this.last.pop();
+    this.search.add({ session: this.session.key, row: name.key, kind: plain.kind, order: name.order, at: plain.at, snippet }, counts);
   }
 }
 
@@ -177,7 +182,7 @@ class Search {
   private readonly task: SearchTask;
   private readonly all: number;
   private hits: SearchHit[] = [];
-  private cut: SessionKey[] = [];
+  private sessions: { readonly session: SessionKey; readonly rows: number }[] = [];
   private rows = 0;
   private full = false;
   private gone = false;
@@ -198,22 +203,23 @@ class Search {
   addTitle({ key, record }: StoredSession, query: SearchQuery): void {
     if (this.hits.length >= this.request.most || !holdsAll(folded(`${record.title}\u0000${record.folder}`), query)) return;
     const snippet = snippetOf(record.title, query) ?? snippetOf(record.folder, query);
-    if (snippet !== null) this.hits.push({ session: key, row: null, kind: null, at: record.updatedAt, snippet });
+    if (snippet !== null) this.hits.push({ session: key, row: null, kind: null, order: [], at: record.updatedAt, snippet });
   }
 
-  add(hit: SearchHit): void {
-    if (this.rows === this.request.most) {
+  /** `counts`: it takes no other's place among those that are wanted. */
+  add(hit: SearchHit, counts: boolean): void {
+    if (counts && this.rows === this.request.most) {
       this.full = true;
       return;
     }
-    this.rows += 1;
+    if (counts) this.rows += 1;
     this.hits.push(hit);
     if (!this.toldRows) this.tellSoon(true);
     this.toldRows = true;
   }
 
-  cutShort(session: SessionKey): void {
-    this.cut.push(session);
+  more(session: SessionKey, rows: number): void {
+    this.sessions.push({ session, rows });
   }
 
   /** Tells how it stands, now and then; `now`: where there is something to tell, at once. */
@@ -232,9 +238,9 @@ class Search {
   private tell(ended: SearchUpdate['ended']): void {
     if (this.gone) return;
     this.told = performance.now();
-    const { hits, cut } = this;
+    const { hits, sessions: more } = this;
     this.hits = [];
-    this.cut = [];
-    this.task.tell({ hits, done: this.done, all: this.all, ended, cut });
+    this.sessions = [];
+    this.task.tell({ hits, done: this.done, all: this.all, ended, more });
   }
 }

@@ -1,3 +1,4 @@
+import type { Order } from '../../model/entry.ts';
 import type { SessionKey } from '../../model/session.ts';
 import type { Snippet } from './snippet.ts';
 
@@ -11,7 +12,7 @@ export interface SearchRequest {
   readonly archived: boolean;
   /** False: thoughts are not shown, and so not found. */
   readonly thinking: boolean;
-  /** Rows that are given of one session at most, the newest; and of all. */
+  /** Rows that are wanted of one session, the newest; and of all. */
   readonly mostOfSession: number;
   readonly most: number;
 }
@@ -23,12 +24,17 @@ export interface SearchHit {
   readonly row: string | null;
   /** What kind of row it is, such as `prompt`; null for a title. */
   readonly kind: string | null;
+  /** Where its row stands in the session; empty for a title. */
+  readonly order: Order;
   /** Milliseconds since the epoch: of the row, where that is known, or of the session's last change. */
   readonly at: number | null;
   readonly snippet: Snippet;
 }
 
-/** How a search stands, with what was found since it was told last: titles and folders first, then rows, session by session, the newest first. */
+/**
+ * How a search stands, with what was found since it was told last: titles and folders first, then rows, session by session, the newest first. Of one session rows come as they were written: where
+ * more come than are wanted, those that stand last count.
+ */
 export interface SearchUpdate {
   readonly hits: readonly SearchHit[];
   /** Sessions that were looked through, and all. */
@@ -36,8 +42,8 @@ export interface SearchUpdate {
   readonly all: number;
   /** `whole`: everything was looked through; `full`: it stopped at as many hits as were wanted. Null while it runs. */
   readonly ended: 'whole' | 'full' | null;
-  /** Sessions of which more rows were found than were wanted. */
-  readonly cut: readonly SessionKey[];
+  /** Sessions in which more rows were found than were wanted, and how many in all. */
+  readonly more: readonly { readonly session: SessionKey; readonly rows: number }[];
 }
 
 /** What the thread is begun with. */
