@@ -165,6 +165,7 @@ export class HttpClient implements AsyncDisposable {
     if (request.signal?.aborted === true) throw abortReason(request.signal);
     if (this.#closed) throw new HttpError('network', `${label(request)} was not sent: this connection is closed.`);
     const url = `${serverAddress(withoutQuery(request.url), this.#options)}${queryOf(request.url)}`;
+    const json = request.json === undefined ? undefined : written(request.json, request);
     const stop = new AbortController();
     const wanted = (): boolean => request.signal?.aborted !== true;
     const deadlineMs = Math.min(request.deadlineMs ?? this.#options.deadlineMs ?? 30_000, LONGEST_MS);
@@ -185,8 +186,8 @@ export class HttpClient implements AsyncDisposable {
       ({ route } = way);
       const answer = await undici.request(url, {
         dispatcher: way.dispatcher, method: request.method, signal: stop.signal, headersTimeout: deadlineMs, bodyTimeout: deadlineMs,
-        headers: { ...(request.json === undefined ? {} : { 'content-type': 'application/json' }), ...request.headers },
-        body: request.json !== undefined ? JSON.stringify(request.json) : (request.body ?? null),
+        headers: { ...(json === undefined ? {} : { 'content-type': 'application/json' }), ...request.headers },
+        body: json ?? request.body ?? null,
       });
       const headers = new Map(Object.entries(answer.headers).map(([name, value]) => [name.toLowerCase(), Array.isArray(value) ? value.join(', ') : (value ?? '')]));
       return await read({ status: answer.statusCode, headers, body: answer.body });
@@ -216,6 +217,15 @@ export class HttpClient implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     await this.#own.destroy();
+  }
+}
+
+/** Types do not keep every caller from giving what JSON cannot carry: that is no failure of the network, and nothing was sent. */
+function written(value: JsonValue, request: HttpRequest): string {
+  try {
+    return JSON.stringify(value);
+  } catch (cause) {
+    throw new HttpError('invalid', `${label(request)} was not sent: what it is given cannot be written as JSON. Give plain objects, lists, texts and numbers.`, { cause });
   }
 }
 

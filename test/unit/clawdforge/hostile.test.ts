@@ -123,3 +123,21 @@ it('a time that no timer takes is the server’s to refuse: it is waited for', a
   says('{"error": "timeout_secs must be within 5 and 600"}', 400);
   expect(await rejection(forge.run({ prompt: 'x', timeoutSecs: 9_999_999 }))).toMatchObject({ status: 400 });
 });
+
+it('what cannot be sent is refused here, by whatever a caller without types gives; nothing is sent', async () => {
+  says('{}');
+  const ring: { self?: unknown } = {};
+  ring.self = ring;
+  const wrong = [
+    () => forge.run({ prompt: 'x', files: 'ff_1' as unknown as string[] }), () => forge.run({ prompt: 'x', files: [' '] }), () => forge.createToken('x', { ipCidrs: '10.0.0.0/8' as unknown as string[] }),
+    () => forge.createSession({ meta: ring as never }), () => forge.createSession({ meta: { big: 1n as never } }),
+  ];
+  for (const work of wrong) expect(await rejection(work())).toMatchObject({ name: 'ForgeError', code: 'invalid_argument' });
+  expect(asked).toBe(0);
+});
+
+it('no token of that name is what a revoking is told; other paths that are not there are no such thing', async () => {
+  says('{"error": "nothing here"}', 404);
+  expect(await rejection(forge.revokeToken('x'))).toMatchObject({ code: 'token_not_found' });
+  for (const work of [() => forge.createToken('x'), () => forge.listTokens()]) expect(await rejection(work())).toMatchObject({ code: 'not_found' });
+});

@@ -103,7 +103,7 @@ export class Forge implements AsyncDisposable {
     const prompt = requireText(request.prompt, 'The prompt');
     const { secs, deadlineMs } = this.#deadline(request.timeoutSecs);
     const { files, system } = request;
-    if (files?.some((each) => typeof each !== 'string' || each.trim() === '') === true) throw invalid('A file token is empty.');
+    if (files !== undefined && !areTexts(files)) throw invalid('The files are not a list of file tokens.');
     const json = { prompt, model: request.model === undefined ? this.#model : requireText(request.model, 'The model'), ...(system === undefined ? {} : { system }), ...(files === undefined ? {} : { files }), timeout_secs: secs };
     return camelFields(await this.#http.call(runAnswer, { method: 'POST', path: paths.run, asked: 'run', json, deadlineMs, repeatable: false, ...only(request) }));
   }
@@ -153,7 +153,10 @@ export class Forge implements AsyncDisposable {
 
   /** Admin: makes an app token; an empty list of ranges lets every address use it. */
   async createToken(name: string, options: { readonly ipCidrs?: readonly string[] } & CallOptions = {}): Promise<AppToken> {
-    const json = { name: requireText(name, 'The token\'s name'), ip_cidrs: options.ipCidrs ?? [] };
+    const { ipCidrs = [] } = options;
+    // A text in place of a list might be taken for no ranges at all: the token would be good from anywhere.
+    if (!areTexts(ipCidrs)) throw invalid('The IP ranges are not a list of ranges such as 10.0.0.0/8.');
+    const json = { name: requireText(name, 'The token\'s name'), ip_cidrs: ipCidrs };
     return camelFields(await this.#http.call(tokenRow, { method: 'POST', path: paths.tokens, asked: 'admin', json, repeatable: false, ...only(options) }));
   }
 
@@ -164,7 +167,7 @@ export class Forge implements AsyncDisposable {
 
   /** Admin: gives true when the token is revoked. Rejects with `token_not_found` where there is none of that name. It is sent once: a second one would be refused for the success of the first. */
   async revokeToken(name: string, options: CallOptions = {}): Promise<true> {
-    await this.#http.call(anything, { method: 'DELETE', path: paths.token(requireText(name, 'The token\'s name')), asked: 'admin', repeatable: false, ...only(options) });
+    await this.#http.call(anything, { method: 'DELETE', path: paths.token(requireText(name, 'The token\'s name')), asked: 'token', repeatable: false, ...only(options) });
     return true;
   }
 
@@ -220,6 +223,10 @@ function addressOf(baseUrl: string): string {
   } catch (error) {
     throw forgeError(error, false);
   }
+}
+
+function areTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === 'string' && each.trim() !== '');
 }
 
 function only({ signal }: CallOptions): CallOptions {

@@ -28,7 +28,7 @@ export class ForgeTransportError extends ForgeError {
 }
 
 /** What the person did not give the server: which of its paths a refusal is about. */
-export type Asked = 'run' | 'upload' | 'session' | 'turn' | 'sessions' | 'admin' | 'health';
+export type Asked = 'run' | 'upload' | 'session' | 'turn' | 'sessions' | 'admin' | 'token' | 'health';
 
 interface Answer {
   readonly status: number;
@@ -105,7 +105,7 @@ export function apiError(asked: Asked, answer: Answer): ForgeAPIError {
   const words = wordsOf(body);
   const said = words === '' ? '' : ` It says: ${words}`;
   if (status === 401 || status === 403) {
-    const why = asked === 'admin' ? 'Tokens are managed with the admin bootstrap token.' : status === 401 ? 'Check it, or have another one made.' : 'Is this computer within the token’s IP ranges?';
+    const why = asked === 'admin' || asked === 'token' ? 'Tokens are managed with the admin bootstrap token.' : status === 401 ? 'Check it, or have another one made.' : 'Is this computer within the token’s IP ranges?';
     return new ForgeAuthError(`The clawdforge server does not accept this token (${status}). ${why}${said}`, answer);
   }
   if (asked === 'session' || asked === 'turn') {
@@ -114,7 +114,7 @@ export function apiError(asked: Asked, answer: Answer): ForgeAPIError {
     if (status === 409) return new ForgeAPIError('turn_running', `The clawdforge server still works on another turn of this session (409).${said}`, answer);
   }
   if (asked === 'run' && status === 502) return new ForgeAPIError('run_failed', runFailure(body), answer);
-  if (status === 404 && asked === 'admin') return new ForgeAPIError('token_not_found', 'The clawdforge server has no token of this name (404).', answer);
+  if (status === 404 && asked === 'token') return new ForgeAPIError('token_not_found', 'The clawdforge server has no token of this name (404).', answer);
   if (status === 404) return new ForgeAPIError('not_found', `The server does not know this address (404). Is it a clawdforge server?${said}`, answer);
   if (status === 429) return new ForgeAPIError('rate_limited', `The clawdforge server asks to slow down (429). Try again in a minute.${said}`, answer);
   return new ForgeAPIError(status >= 500 ? 'server_error' : 'request_refused', `The clawdforge server answered with ${status}.${said}`, answer);
