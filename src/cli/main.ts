@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { catsyphonUsage, runCatsyphon } from './catsyphon.ts';
 import { clawdforgeUsage, runClawdforge } from './clawdforge.ts';
 import { happyUsage, runHappy } from './happy.ts';
 import { hebingUsage, runHebing } from './hebing.ts';
@@ -14,6 +15,7 @@ const systems: Readonly<Record<string, { readonly run: (argv: readonly string[],
   happy: { run: runHappy, usage: happyUsage },
   clawdforge: { run: runClawdforge, usage: clawdforgeUsage },
   hebing: { run: runHebing, usage: hebingUsage },
+  catsyphon: { run: runCatsyphon, usage: catsyphonUsage },
 };
 
 const usage = `pilothouse <system> <verb> [--json]

@@ -5,7 +5,7 @@ import type { JsonObject } from '../../model/json.ts';
 import { withRetry } from '../../transport/retry.ts';
 import { keepAlive } from '../../transport/wait.ts';
 import { CredentialStore } from './credentials.ts';
-import type { DeliveryReport } from './delivery.ts';
+import type { DeliveryReport, ParkedEvent } from './delivery.ts';
 import { Delivery } from './delivery.ts';
 import { CredentialError, CatsyphonTransportError, invalid } from './errors.ts';
 import { EventBuffer } from './eventBuffer.ts';
@@ -45,6 +45,12 @@ export interface RegisterOptions extends StoredOptions, CallOptions {
   /** This computer's by default. */
   readonly hostname?: string | undefined;
   readonly metadata?: JsonObject | undefined;
+}
+
+/** What came of `sendEvents`. */
+export interface SentReport extends DeliveryReport {
+  /** `index`: its place in the list that was given. */
+  readonly parked: readonly (ParkedEvent & { readonly index: number })[];
 }
 
 /** Events in a session before it flushes itself, and seconds. */
@@ -113,14 +119,15 @@ export class CollectorClient implements AsyncDisposable {
    * Sends events, any number of them, each once. What the server will never take is in the report's `parked`, and the rest is stored. `unsettled`: some may be on their way already, as after a
    * crash. `onDone` is told of events (by their place in the list) once they need no sending any more, also where the call rejects later. Rejects with `invalid_argument` before anything is sent.
    */
-  async sendEvents(sessionId: string, events: readonly CollectorEvent[], options: { readonly unsettled?: boolean; readonly onDone?: (indices: readonly number[]) => void } & CallOptions = {}): Promise<DeliveryReport> {
+  async sendEvents(sessionId: string, events: readonly CollectorEvent[], options: { readonly unsettled?: boolean; readonly onDone?: (indices: readonly number[]) => void } & CallOptions = {}): Promise<SentReport> {
     const id = sessionIdOf(sessionId);
     if (!Array.isArray(events) || events.length === 0) throw invalid('There are no events to send.');
     const maker = new EventMaker(id, this.#http.clock);
     const made = events.map((event, index) => maker.make(event, `events[${index}]`));
     const places = new Map(made.map((event, index) => [event, index]));
     const onDone = (done: Iterable<(typeof made)[number]>): void => options.onDone?.([...done].map((event) => places.get(event) ?? -1).filter((index) => index >= 0));
-    return keepAlive(this.#delivery.deliver(id, made, { signal: options.signal, unsettled: options.unsettled, onDone }));
+    const report = await keepAlive(this.#delivery.deliver(id, made, { signal: options.signal, unsettled: options.unsettled, onDone }));
+    return { ...report, parked: report.parked.map((one) => ({ ...one, index: places.get(one.event) ?? -1 })) };
   }
 
   /** Rejects with CatsyphonNotFoundError for a session that the server never saw, CatsyphonAuthError (403) for another collector's. */

@@ -85,7 +85,7 @@ export class EventMaker {
 }
 
 /** 32 hexadecimal characters (the server takes no more) of SHA-256 over what tells one event from every other one of a session. */
-function hashOf(parts: readonly (string | number)[]): string {
+export function hashOf(parts: readonly (string | number)[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);
 }
 

@@ -1,12 +1,14 @@
 export { BatchWriter } from './batchWriter.ts';
 export type { BatchWriterOptions } from './batchWriter.ts';
 export { CollectorClient } from './client.ts';
-export type { CollectorClientOptions, RegisterOptions, StoredOptions } from './client.ts';
+export type { CollectorClientOptions, RegisterOptions, SentReport, StoredOptions } from './client.ts';
 export { CredentialStore, StoredCredentials } from './credentials.ts';
 export type { DeliveryReport, ParkedEvent } from './delivery.ts';
 export { CatsyphonAPIError, CatsyphonAuthError, CatsyphonError, CatsyphonNotFoundError, CatsyphonTransportError, CatsyphonValidationError, CredentialError } from './errors.ts';
 export { EventType } from './events.ts';
 export type { CollectorEvent, WireEvent } from './events.ts';
+export { fromEntries, shippedId, startEvent } from './fromEntries.ts';
+export type { ShippedSession } from './fromEntries.ts';
 export { CATSYPHON_URL } from './paths.ts';
 export type { RetryConfig } from './retry.ts';
 export { CollectorSession } from './session.ts';
