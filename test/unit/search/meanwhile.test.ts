@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import type { ResultEntry, ToolEntry } from '../../../src/core/model/entry.ts';
+import type { DeltaEntry, ResultEntry, ToolEntry } from '../../../src/core/model/entry.ts';
 import { SearchIndex } from '../../../src/core/session/search/blocks.ts';
 import { StoreReader } from '../../../src/core/session/search/reader.ts';
 import { Scanner } from '../../../src/core/session/search/scanner.ts';
@@ -14,6 +14,8 @@ const SESSION = 'local-claude\u0000s0';
 const call: ToolEntry = {
   kind: 'tool', id: 'call', row: 'tool', order: [0], rev: 1, at: null, turn: null, parent: null, callId: 'c', name: 'Bash', verb: 'execute', title: 'look for the needle', input: null, command: 'grep needle', cwd: null, locations: [], diffs: [],
 };
+/** Written long after its call, so that its row is met twice. */
+const piece: DeltaEntry = { kind: 'delta', id: 'piece', row: 'tool', order: [0, 1], rev: 1, at: null, turn: null, parent: null, channel: 'output', part: 0, text: 'hay' };
 const result: ResultEntry = { kind: 'result', id: 'result', row: 'tool', order: [1], rev: 1, at: null, turn: null, parent: null, callId: 'c', status: 'ok', output: 'haystack', exitCode: 0, durationMs: 1, diffs: [], attachments: [] };
 
 test('a row that grows while it is searched is found once, and what it grew by the next time', async () => {
@@ -22,7 +24,8 @@ test('a row that grows while it is searched is found once, and what it grew by t
     const engine = Engine.open({ file, key: KEY, busyMs: 100, now: 0, report: () => undefined });
     const put = (...entries: readonly object[]): unknown => engine.entries.put(SESSION, entries.map((entry) => JSON.stringify(entry)), 0);
     engine.records.saveSessions([sessionRecord('s0')]);
-    put(call, ...Array.from({ length: 3_000 }, (_, place) => textEntry(`e${place}`, [place + 2])), textEntry('last', [9_999], { text: 'a needle' }));
+    const texts = Array.from({ length: 3_000 }, (_, place) => textEntry(`e${place}`, [place + 2]));
+    put(call, ...texts.slice(0, 1_500), piece, ...texts.slice(1_500), textEntry('last', [9_999], { text: 'a needle' }));
     const reader = new StoreReader(file, KEY);
     const index = new SearchIndex(1 << 20);
     const scanner = new Scanner(reader, index);
@@ -39,10 +42,10 @@ test('a row that grows while it is searched is found once, and what it grew by t
     expect(search('needle', () => put(result))).toEqual(['last', 'tool']);
     expect(search('haystack', () => undefined)).toEqual(['tool']);
     expect(search('needle haystack', () => undefined)).toEqual(['tool']);
-    // Everything is known by now: only the block in which the call was written and the one of its result are read for both words.
+    // Everything is known by now: only the blocks in which entries of the call were written are read for both words.
     const known = index.of(SESSION).stretches(reader.sessions(['local-claude'], true)[0]?.newest ?? 0);
     expect(known.every(({ block }) => block !== null)).toBe(true);
-    expect(known.filter(({ block }) => block?.filter.mayHold(['needle', 'haystack']) === true)).toHaveLength(2);
+    expect(known.filter(({ block }) => block?.filter.mayHold(['needle', 'haystack']) === true)).toHaveLength(3);
     expect(known.length).toBeGreaterThan(3);
     reader.close();
     engine.close();
