@@ -5,7 +5,7 @@ import { HebingError } from '../../core/systems/hebing/errors.ts';
 import { claimJob } from '../../core/systems/hebing/heldJob.ts';
 import type { HeldJob } from '../../core/systems/hebing/heldJob.ts';
 import type { WorkerApi } from '../../core/systems/hebing/workerApi.ts';
-import { LeaseExpired, SubmitValidationFailed, WorkerError } from '../../core/systems/hebing/workerErrors.ts';
+import { SubmitValidationFailed, WorkerError } from '../../core/systems/hebing/workerErrors.ts';
 
 /** Milliseconds between two heartbeats (hebing.md, Worker 4). */
 const HEARTBEAT_MS = 10_000;
@@ -15,6 +15,8 @@ const REMEMBERED = 200;
 interface Claim {
   readonly held: HeldJob;
   readonly limit: { cancel(): void };
+  /** Settles with the submission under way; never rejects. */
+  submitting: Promise<void>;
 }
 
 /** The jobs that this process has won for the agent that it serves: their leases are held in the background, each for a bounded time. */
@@ -44,18 +46,34 @@ export class Claims implements Disposable {
       held[Symbol.dispose]();
       this.#forget(job.id, new WorkerError('hold_expired', `Job ${job.id} was held for ${holdSeconds} s, as long as was asked for. hebing gives it to another worker.`));
     }, holdSeconds * 1_000);
-    this.#claims.set(job.id, { held, limit });
+    this.#claims.set(job.id, { held, limit, submitting: Promise.resolve() });
     this.#lost.delete(job.id);
-    held.signal.addEventListener('abort', () => this.#forget(job.id, held.signal.reason instanceof Error ? held.signal.reason : new LeaseExpired(job.id)), { once: true });
+    held.signal.addEventListener('abort', () => this.#forget(job.id, held.loss), { once: true });
     return held;
   }
 
-  /** Sends the output of a job that is held here, and lets it go. One that fails the capability's validation stays, for another output. Rejects with `not_claimed`, `hold_expired`, and what HeldJob.submit does. */
+  /**
+   * Sends the output of a job that is held here, and lets it go. One that fails the capability's validation stays, for another output. What is submitted while another submission of that job is under
+   * way waits for it. Rejects with `not_claimed`, `already_submitted`, `hold_expired`, and what HeldJob.submit does.
+   */
   async submit(jobId: string, output: JsonValue, options: CallOptions = {}): Promise<JsonValue> {
+    const before = this.#claim(jobId);
+    const done = before.submitting.then(() => this.#submit(jobId, output, options));
+    before.submitting = done.then(() => undefined, () => undefined);
+    return done;
+  }
+
+  #claim(jobId: string): Claim {
     const claim = this.#claims.get(jobId);
     if (claim === undefined) throw this.#lost.get(jobId) ?? new WorkerError('not_claimed', `Job ${jobId} is not held here. Claim it first.`);
+    return claim;
+  }
+
+  async #submit(jobId: string, output: JsonValue, options: CallOptions): Promise<JsonValue> {
+    options.signal?.throwIfAborted();
+    const { held } = this.#claim(jobId);
     try {
-      const answer = await claim.held.submit(output, options);
+      const answer = await held.submit(output, options);
       this.#forget(jobId, new WorkerError('already_submitted', `The output of job ${jobId} was submitted.`));
       return answer;
     } catch (error) {

@@ -133,6 +133,24 @@ describe('for workers', () => {
     expect(submits()).toBe(0);
   });
 
+  test('two outputs of one job at once are one submission', async () => {
+    const id = await claimed();
+    const both = await Promise.all([0, 1].map(() => world.call('kernel_submit_job', { job_id: id, output: { echo: 'hi' } })));
+    expect(both.map(({ value }) => value['code'] ?? 'submitted')).toEqual(['submitted', 'already_submitted']);
+    expect(submits()).toBe(1);
+  });
+
+  test('of a submission that was given up nobody says that nothing was submitted', async () => {
+    const id = await claimed();
+    world.hebing.faults.add('POST', /\/submit$/, { kind: 'silence', when: 'after' });
+    const stop = new AbortController();
+    const given = world.client.callTool({ name: 'kernel_submit_job', arguments: { job_id: id, output: { echo: 'hi' } } }, undefined, { signal: stop.signal });
+    await expect.poll(() => world.hebing.kernel.jobs.get(id)?.status).toBe('succeeded');
+    stop.abort('enough');
+    await expect(given).rejects.toThrow('enough');
+    for (let time = 0; time < 2; time += 1) expect((await world.call('kernel_submit_job', { job_id: id, output: { echo: 'hi' } })).value).toMatchObject({ code: 'submit_unknown' });
+  });
+
   test('an output that is refused may be mended', async () => {
     const id = await claimed();
     expect((await world.call('kernel_submit_job', { job_id: id, output: { wrong: 1 } })).value).toMatchObject({ code: 'submit_validation_failed', status: 422, detail: expect.stringContaining('echo') as string });

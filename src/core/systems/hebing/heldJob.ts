@@ -56,6 +56,8 @@ export class HeldJob implements Disposable {
   readonly #lease: HeldLease;
   readonly #clock: Clock;
   readonly #random: (() => number) | undefined;
+  /** An output was sent, and its answer not waited for: it may have been taken. */
+  #left = false;
 
   constructor(api: WorkerApi, task: WorkerTask, lease: HeldLease, clock: Clock, random?: () => number) {
     this.task = task;
@@ -70,15 +72,20 @@ export class HeldJob implements Disposable {
     return this.#lease.signal;
   }
 
+  /** Why it is not ours any more: as `signal` says, or `submit_unknown` where an output may have been its end. */
+  get loss(): Error {
+    return this.#left ? this.#unknown(this.#lease.reason) : this.#lease.reason;
+  }
+
   /**
    * Sends the output and ends the lease. What a submission that brought no answer has done, a heartbeat tells: where the job is still ours it was not taken, and is sent again; where it is
    * not, most likely it was, and `submit_unknown` says so. Rejects with SubmitValidationFailed (the job stays ours: another output may be sent), TaskRunNotFound, LeaseExpired, what only
-   * the person can mend, `output_not_json`, the signal's reason.
+   * the person can mend, `output_not_json`, the signal's reason. One at a time: who calls it waits for the one before.
    */
   async submit(output: unknown, { signal }: CallOptions = {}): Promise<JsonValue> {
     const value = jsonOf(output);
     const lease = this.#lease;
-    if (lease.signal.aborted) throw lease.reason;
+    if (lease.signal.aborted) throw this.loss;
     // One of the clocks has jumped, or this program stood still: whose the job is, the server knows.
     if (!lease.held) await lease.confirm().catch((error: unknown) => this.#lost(error));
     return lease.whileSettling(() => this.#send(value, signal));
@@ -97,7 +104,10 @@ export class HeldJob implements Disposable {
         this[Symbol.dispose]();
         return answer;
       } catch (error) {
-        if (signal?.aborted === true || isAbort(error)) throw error;
+        if (signal?.aborted === true || isAbort(error)) {
+          this.#left = true;
+          throw error;
+        }
         if (isUnanswered(error)) await this.#isOurs(error, sent, signal);
         else throw this.#refused(error, sent);
       }
@@ -124,7 +134,7 @@ export class HeldJob implements Disposable {
   #refused(error: unknown, sent: number): Error {
     const over = error instanceof TaskRunNotFound || error instanceof LeaseExpired;
     // What refuses a repeat may be that the first one was taken.
-    if (sent > 1 && (over || (error instanceof HebingAPIError && error.status === 409))) return this.#unknown(error);
+    if ((sent > 1 || this.#left) && (over || (error instanceof HebingAPIError && error.status === 409))) return this.#unknown(error);
     const reason = error instanceof Error ? error : new HebingError('bad_answer', String(error));
     if (over || endsWorker(error)) this.#lease.lose(reason);
     return reason;
@@ -139,7 +149,7 @@ export class HeldJob implements Disposable {
   #lost(error: unknown): never {
     const reason = error instanceof HebingTransportError || !(error instanceof Error) ? new LeaseExpired(this.task.jobId, { cause: error }) : error;
     this.#lease.lose(reason);
-    throw reason;
+    throw this.loss;
   }
 }
 
