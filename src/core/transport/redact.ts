@@ -5,6 +5,8 @@ const SHAPES = new RegExp([
   String.raw`\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{8,}`,
   String.raw`\b(?:gh[opsur]|github_pat|glpat|xox[abeoprs]|npm|hf)[_-][A-Za-z0-9_-]{10,}`,
   String.raw`\b(?:AKIA|ASIA)[A-Z0-9]{12,}`,
+  String.raw`\bnxt_[a-z]{2,8}_[A-Za-z0-9_-]{8,}`,
+  String.raw`\bcf_(?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{12,}`,
   String.raw`\bAIza[A-Za-z0-9_-]{20,}`,
   String.raw`\bya29\.[A-Za-z0-9_-]{10,}`,
   String.raw`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?`,
@@ -24,7 +26,7 @@ const WORDS = 'api[_-]?key|access[_-]?key|private[_-]?key|signing[_-]?key|sessio
 /** A name that tells of a secret, and what stands between it and its value: `=`, `:`, `=>`, `>` of a tag, `%3D`, the comma of a list of pairs, the space after a flag. */
 const NAME = String.raw`(?<name>(?<![A-Za-z0-9_-])(?<flag>--)?[A-Za-z0-9_.-]{0,64}?(?:${WORDS})(?:[_-][A-Za-z0-9_-]{1,32}|key|value)?)`;
 const NAMED = new RegExp(
-  NAME + String.raw`(?:(?:\\*["'\x60])?\s{0,8}(?:=>|:=|[=:>]|%3[AaDd])\s{0,64}|\\*["']\s{0,8},\s{0,8}(?=\\*["'])|(?<=--\S{1,100})\s+)`, 'gi');
+  NAME + String.raw`(?:(?:\\*["'\x60])?\s{0,8}(?:=>|:=|[=:>]|%3[AaDd])\s{0,64}|\\*["']\s{0,8},\s{0,64}(?=\\*["'])|(?<=--\S{1,100})\s+)`, 'gi');
 /** The end of a line whose value stands on the next one. */
 const HANGING = new RegExp(NAME + String.raw`(?:\\*["'\x60])?\s{0,8}(?:=>|:=|[=:]|%3[AaDd])$`, 'i');
 /** Characters of a line's end in which the name stands. */

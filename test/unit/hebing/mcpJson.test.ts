@@ -173,6 +173,21 @@ describe('what is shown of it', () => {
     expect(readFileSync(file, 'utf8')).not.toContain('\n');
   });
 
+  it('hides what other servers are started with, on lines of their own too', async () => {
+    const server = { command: 'x', args: ['--api-key', 'tell-nobody-1', '--token=tell-nobody-2', 'nxt_ag_tellnobody3'], headers: { 'X-Api-Key': 'tell-nobody-4', Authorization: 'Bearer tell-nobody-5' }, url: 'https://me:tell-nobody-6@x/' };
+    for (const space of [undefined, 2, '\t']) {
+      writeFileSync(file, JSON.stringify({ mcpServers: { other: server } }, null, space));
+      const plan = await planMcpEntry(file, entry);
+      expect(`${plan.diff}${plan.shown.before}${plan.shown.after}`.replaceAll(/tell-?nobody/g, 'told')).not.toContain('told');
+    }
+  });
+
+  it('begins with the files, also for one that is not there', async () => {
+    expect((await planMcpEntry(file, entry)).diff).toMatch(/^--- \/dev\/null\n\+\+\+ /);
+    writeFileSync(file, others);
+    expect((await planMcpEntry(file, entry)).diff).toMatch(/^--- \/.*mcp\.json\n\+\+\+ /);
+  });
+
   it('hides the key in a file of one line too', async () => {
     writeFileSync(file, JSON.stringify({ mcpServers: { chaojiyuyan: entry, other: { env: { API_KEY: 'an-other-secret' } } } }));
     const { diff } = await planMcpEntry(file, null);

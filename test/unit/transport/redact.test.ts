@@ -16,6 +16,8 @@ const canary = fc.oneof(
   of(wordy).map((rest) => `sk-ant-api03-${rest}`),
   of(wordy).map((rest) => `sk-proj-${rest}`),
   of(letters).map((rest) => `ghp_${rest}`),
+  of(wordy).map((rest) => `nxt_ag_${rest}`),
+  of(wordy).map((rest) => `cf_${rest}7`),
   fc.tuple(of(wordy), of(wordy), of(wordy)).map(([head, body, seal]) => `eyJ${head}.${body}.${seal}`),
   of('0123456789abcdef'),
   of(letters),

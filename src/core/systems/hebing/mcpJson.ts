@@ -77,14 +77,14 @@ export class McpPlan {
   /** Both texts with keys masked and other secrets hidden; with lines of their own for all members where the file has lines that nobody can read. */
   get shown(): { readonly before: string; readonly after: string } {
     const [before, after] = [this.#before ?? '', this.#after ?? this.#before ?? ''];
-    const form = [before, after].some((text) => UNREADABLE.test(text)) ? (text: string) => hidden(inLines(text)) : hidden;
+    const form = [before, after].some((text) => text.split('\n').some((line) => line.length >= UNREADABLE)) ? (text: string) => hidden(inLines(text)) : hidden;
     return { before: form(before), after: form(after) };
   }
   /** A unified patch of what is shown; '' where nothing changes. */
   get diff(): string {
     const { before, after } = this.shown;
     if (this.what === 'nothing') return '';
-    return createTwoFilesPatch(this.#before === null ? '/dev/null' : this.target, this.target, before, after, undefined, undefined, { context: 3 }).replace(/^Index: .*\n=+\n/, '');
+    return createTwoFilesPatch(this.#before === null ? '/dev/null' : this.target, this.target, before, after, undefined, undefined, { context: 3 }).replace(/^(?:Index: .*\n)?=+\n/, '');
   }
   toJSON(): JsonObject {
     return { target: this.target, what: this.what };
@@ -215,7 +215,7 @@ function stamp(date: Date): string {
 }
 
 /** A line of so many characters is not read by anybody. */
-const UNREADABLE = /[^\n]{500}/;
+const UNREADABLE = 500;
 
 function inLines(text: string): string {
   const bare = text.replace(/^\uFEFF/, '');
