@@ -65,7 +65,7 @@ async function begin(count: number): Promise<void> {
     const { gallery } = window as unknown as WatchedWindow;
     await gallery.ready;
     const folds = Array.from({ length: batches * size }, (_, place) => gallery.slotFolds(`p${place}`)).flat();
-    gallery.host.kept = { session: 'gallery', anchor: null, folds, cards: {} };
+    gallery.host.kept = { session: 'gallery', anchor: null, folds, cards: {}, find: null };
     gallery.show();
   }, [count, BATCH] as const);
 }
