@@ -108,7 +108,7 @@ export class SearchPicker implements vscode.Disposable {
   private list(found: readonly Item[], update: SearchUpdate | null): void {
     const { picker } = this;
     const items = [...found];
-    if (update?.ended != null && items.length === 0) items.push({ label: 'Nothing was found', alwaysShow: true });
+    if (update?.ended != null && items.length === 0) items.push({ label: 'Nothing was found', description: 'of what was opened here once', alwaysShow: true });
     else if (update?.ended != null) items.push({ label: '', kind: vscode.QuickPickItemKind.Separator }, { label: '$(go-to-file) Show All Results', description: update.ended === 'full' ? 'there are more' : '', alwaysShow: true, showsAll: true });
     const [active] = picker.activeItems;
     const before = active === undefined || active === picker.items.find(isChoice) ? undefined : items.find((item) => item.session !== undefined && item.session === active.session && item.row === active.row);
