@@ -31,6 +31,7 @@ describe('hebing', () => {
   const editor = (name: string): Promise<unknown> => until(`the editor ${name}`, async () => (await window.page.locator('.editor-group-container .tab.active').getAttribute('data-resource-name')) === name, {
     detail: async () => JSON.stringify([await window.tabs(), await window.notifications.all()]),
   });
+  const callDraft = (): Promise<void> => window.page.locator('.editor-group-container.active .editor-actions').getByRole('button', { name: /^Call( |$)/ }).first().click();
   const lastJob = async (count: number): Promise<TestJob> => {
     await until(`job ${count}`, () => Promise.resolve(hebing.kernel.jobs.size === count));
     const job = [...hebing.kernel.jobs.values()].at(-1);
@@ -121,7 +122,19 @@ describe('hebing', () => {
     await until('the draft', async () => (await window.page.locator('.editor-group-container.active .view-lines').first().innerText()).includes('pilothouse-capability'));
     await window.page.locator('.codelens-decoration').getByText('Call Image campaign').waitFor();
     await window.screenshot('hebing-draft');
-    await window.page.locator('.editor-group-container.active').getByRole('button', { name: /^Call( |$)/ }).first().click();
+    const { keyboard } = window.page;
+    for (const key of ['Control+Home', 'ArrowDown', 'ArrowDown', 'End', 'Backspace', 'Backspace']) await keyboard.press(key);
+    await keyboard.insertText('7');
+    // VS Code's own JSON editor knows the schema, and so does the call.
+    await window.page.locator('.editor-group-container.active .squiggly-warning').first().waitFor();
+    await callDraft();
+    await window.notifications.wait(/prompt: It must be a text/);
+    await window.notifications.dismiss(/It must be a text/);
+    await window.page.locator('.editor-group-container.active .view-lines').first().click();
+    for (const key of ['Control+Home', 'ArrowDown', 'ArrowDown', 'End', 'Backspace']) await keyboard.press(key);
+    await keyboard.insertText('""');
+    await window.page.locator('.editor-group-container.active .squiggly-warning').first().waitFor({ state: 'detached' });
+    await callDraft();
     const job = await lastJob(2);
     expect(job.input).toEqual({ prompt: '' });
     hebing.kernel.end(job.id, { status: 'failed', error: { code: 'no_pictures', message: 'The studio is closed today.' } });
@@ -149,6 +162,10 @@ describe('hebing', () => {
     await until('the answer', () => Promise.resolve(hebing.count('POST', '/kernel-jobs') >= 6));
     expect([...hebing.kernel.jobs.values()].filter((one) => one.input['text'] === 'only once')).toEqual([job]);
     await (await jobs()).item(/only once/).row();
+    // Its progress is left: the job goes on.
+    await window.notifications.press(/^Echo/, 'Cancel');
+    await until('the progress to go', async () => !(await window.notifications.all()).some(({ message }) => message.startsWith('Echo')));
+    expect(job.status).toBe('queued');
   });
 
   test('is there again after a reload, with its artifacts', async () => {

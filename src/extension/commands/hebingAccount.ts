@@ -9,6 +9,8 @@ import { Dismissed } from './dismissed.ts';
 /** The account of hebing that a command is about: the one that is named, the only one that somebody is signed in to, or one picked. Rejects with `needs_sign_in`. */
 export async function accountFor(services: Services, connectionId: unknown): Promise<SignedIn> {
   const isIn = (account: HebingAccount): account is SignedIn => account.access !== null;
+  // Just after the start of a window its sign-ins are still being read.
+  await services.ready;
   const all = services.boards.all();
   const named = all.find(({ record }) => record.connectionId === connectionId);
   const fitting = (named === undefined ? all : [named]).filter(isIn);

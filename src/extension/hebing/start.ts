@@ -26,7 +26,7 @@ interface Hebing extends vscode.Disposable {
   offer(services: Services, extension: vscode.Extension<unknown>): vscode.Disposable;
 }
 
-/** All of hebing in the editor. Nothing is asked of a server before the Jobs view is seen or a command is run. */
+/** All of hebing in the editor. Of a server nothing is asked but how an account stands, once, before the Jobs view is seen or a command is run. */
 export function startHebing({ accounts, store, log, setContext }: Parts): Hebing {
   const boards = new HebingBoards(accounts, systemClock, log);
   const jobs = new JobsTree(boards, setContext);
