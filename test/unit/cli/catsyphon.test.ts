@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { run } from '../../../src/cli/main.ts';
 import type { CatsyphonTestServer } from '../../loopback/catsyphon/server.ts';
@@ -175,5 +178,21 @@ describe('pilothouse catsyphon ship', () => {
     await catsyphon(['ship', events, '--session', 'm']);
     expect(rows('m')).toHaveLength(600);
     expect(readFileSync(events, 'utf8').split('\n')).toHaveLength(600);
+  });
+
+  it('that is killed with a request on its way stores nothing twice when the file is shipped again', async () => {
+    const words = Array.from({ length: 120 }, (_, index) => `${index}`);
+    const events = plant('many.jsonl', words.map((word) => message(word)));
+    server.faults.add(/^POST .*events$/, { kind: 'slow', ms: 0 });
+    server.faults.add(/^POST .*events$/, { kind: 'slow', ms: 900 });
+    const child = spawn(process.execPath, [fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url)), 'catsyphon', 'ship', events, '--session', 'k'], { env: { PATH: process.env['PATH'], HOME: home }, stdio: 'ignore' });
+    const gone = once(child, 'exit');
+    await expect.poll(() => server.count('POST /collectors/events'), { timeout: 20_000 }).toBe(2);
+    child.kill('SIGKILL');
+    await gone;
+    // The second batch is at work still: sent again at once it would be stored twice.
+    expect((await catsyphon(['ship', events, '--session', 'k'])).code).toBe(0);
+    expect(new Set(rows('k'))).toEqual(new Set(words));
+    expect(rows('k')).toHaveLength(120);
   });
 });

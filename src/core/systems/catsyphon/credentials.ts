@@ -13,7 +13,7 @@ interface ProfileOptions {
   /** `default` by default. */
   readonly profile?: string | undefined;
 }
-interface NewCredentials extends ProfileOptions {
+interface GivenCredentials extends ProfileOptions {
   readonly serverUrl: string;
   readonly workspaceId: string;
   readonly collectorId: string;
@@ -87,7 +87,7 @@ export class CredentialStore {
   }
 
   /** Keeps a collector in place of the one of that server, workspace and profile. Rejects with `profile_taken` where that one is another address's, `not_saved`, `credentials_busy`. */
-  async store(given: NewCredentials): Promise<StoredCredentials> {
+  async store(given: GivenCredentials): Promise<StoredCredentials> {
     const { workspaceId, collectorId, apiKey, profile = 'default', createdAt = new Date().toISOString() } = given;
     const serverUrl = catsyphonAddress(given.serverUrl, { allowPlainHttp: true });
     const key = keyOf(serverUrl, workspaceId, profile);

@@ -53,7 +53,9 @@ interface Run {
 
 /** Events in a row that may fail alone, with no other one taken, before it counts as an outage. */
 const MOST_SUSPECTS = 4;
+/** Looks at a session, at most, and those in a row that must see the same. By default the last three are a second and a half apart. */
 const LOOKS = 12;
+const STILL = 3;
 const LANES = 1_000;
 
 /**
@@ -185,20 +187,22 @@ export class Delivery {
     }, { tries: maxRetries + 1, pause, signal, clock: this.#http.clock, classify: classify(once500 ? 500 : null) });
   }
 
-  /** A request that nobody answered may be at work still: waits until two looks at the session see the same count. */
+  /** A request that nobody answered may be at work still: waits until the server's count of the session stands still. */
   async #settle(lane: Lane, session: string, signal: AbortSignal | undefined): Promise<void> {
     let last: number | null = null;
+    let same = 0;
     for (let look = 1; look <= LOOKS; look += 1) {
       const count = await this.#http.request({ method: 'GET', path: paths.session(session), signal }).then((body) => readStatus(body).eventCount, (error: unknown) => {
         if (error instanceof CatsyphonNotFoundError) return 0;
         throw error;
       });
-      if (count === last) {
+      same = count === last ? same + 1 : 1;
+      last = count;
+      if (same >= STILL) {
         lane.unsure = false;
         return;
       }
-      last = count;
-      await sleep(this.#http.clock, this.#plan.pause(look), signal);
+      await sleep(this.#http.clock, this.#plan.pause(same), signal);
     }
     throw new CatsyphonTransportError('unsettled', 'Another program sends to this session, or the server is still at work on it. Try again in a minute.');
   }
