@@ -43,7 +43,7 @@ export class WorkerSessions implements JobAgents {
 
   async begin(job: { readonly jobId: string; readonly capabilityKey: string }, signal: AbortSignal): Promise<JobSession> {
     const { fleet, connectionId, spawn, log } = this.options;
-    const made = fleet.spawn(connectionId, { ...spawn, title: `${job.capabilityKey} · ${job.jobId}`, signal }).then((session) => this.hold(session));
+    const made = fleet.spawn(connectionId, { ...spawn, title: titleOf(job), signal }).then((session) => this.hold(session));
     const gone = Promise.withResolvers<never>();
     const onAbort = (): void => {
       gone.reject(signal.reason);
@@ -196,4 +196,10 @@ export async function isWithin(folder: string, roots: readonly string[]): Promis
     if (below === '' || (below !== '..' && !below.startsWith(`..${path.sep}`) && !path.isAbsolute(below))) return true;
   }
   return false;
+}
+
+/** What the tree says of a job's session: the capability, and as much of the job's id as tells it from others. The prompt says the whole of it. */
+function titleOf(job: { readonly jobId: string; readonly capabilityKey: string }): string {
+  const id = job.jobId.replace(/^job[_-]/, '');
+  return `${job.capabilityKey} · ${id.length > 8 ? id.slice(0, 8) : id}`;
 }

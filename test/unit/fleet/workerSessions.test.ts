@@ -15,7 +15,7 @@ const LEASE = 'worker:hebing-1:text.review.v1';
 const FAST = 20;
 /** Time at twenty times its pace: what rests for seconds is seen in a moment. */
 const fast: Clock = { ...systemClock, monotonic: () => performance.now() * FAST, setTimeout: (callback, ms) => systemClock.setTimeout(callback, ms / FAST) };
-const job = { jobId: 'j1', capabilityKey: 'text.review.v1' };
+const job = { jobId: 'job_80a978f9-5de5-44ea-8334-50d068079a02', capabilityKey: 'text.review.v1' };
 
 function sessionsOf({ fleet, store }: FleetWindow): WorkerSessions {
   return new WorkerSessions({ fleet, store, clock: fast, log: silentLogger, leaseName: LEASE, connectionId: CONNECTION, spawn: { machineId: 'here', folder: '/home/ada/web', mode: 'default' } });
@@ -34,7 +34,7 @@ describe('the session of a job', () => {
       return spawn(options);
     };
     const session = await sessionsOf(window).begin(job, never());
-    expect(spawned).toMatchObject([{ machineId: 'here', folder: '/home/ada/web', mode: 'default', title: 'text.review.v1 · j1' }]);
+    expect(spawned).toMatchObject([{ machineId: 'here', folder: '/home/ada/web', mode: 'default', title: 'text.review.v1 · 80a978f9' }]);
     expect(await left(window)).toBe(1);
     const answer = session.ask('Do it.', never());
     await vi.waitFor(() => expect(world.system.delivered.map((each) => each.text)).toEqual(['Do it.']));
