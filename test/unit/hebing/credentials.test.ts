@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { inspect } from 'node:util';
@@ -89,6 +89,18 @@ describe('the credentials file', () => {
     await saveCredentials({ apiKey: key('b'), baseUrl: 'https://own.example.org/v1' }, env);
     expect(findCredentials({ env })).toMatchObject({ apiKey: key('b'), baseUrl: 'https://own.example.org/v1' });
     expect(readdirSync(path.dirname(file))).toEqual(['credentials']);
+  });
+
+  it('is not left behind by a process that was killed while it kept it; one that writes now is let be', async () => {
+    for (const leave of [() => saveCredentials({ apiKey: key('b'), baseUrl: HEBING_URL }, env), () => clearCredentials(env)]) {
+      write({ api_key: key('a') });
+      const [left, fresh] = ['7.0123abcd.part', '8.0123abcd.part'].map((name) => `${file}.${name}`);
+      for (const part of [left, fresh]) writeFileSync(part ?? '', key('a'));
+      utimesSync(left ?? '', 0, 0);
+      writeFileSync(`${file}.mine.part`, 'of somebody else');
+      await leave();
+      expect(readdirSync(path.dirname(file)).filter((name) => name.endsWith('.part'))).toEqual(['credentials.8.0123abcd.part', 'credentials.mine.part']);
+    }
   });
 
   it('keeps the fields of others, mends its mode, and stays a link where it is one', async () => {

@@ -62,7 +62,11 @@ export function camelFields<T extends object>(value: T): CamelFields<T> {
 
 /** Milliseconds since the epoch of a time as the server writes it; null for none. Text without a zone is UTC, as Python's and SQLite's is. */
 export function timeOf(value: string | number | null | undefined): number | null {
-  if (typeof value === 'number') return Number.isFinite(value) ? Math.round(value < 1e11 ? value * 1_000 : value) : null;
+  if (typeof value === 'number') {
+    const at = Math.round(value < 1e11 ? value * 1_000 : value);
+    // Beyond that there are no dates.
+    return Math.abs(at) <= 8.64e15 ? at : null;
+  }
   if (value === null || value === undefined || value.trim() === '') return null;
   const text = value.trim().replace(/^(\d{4}-\d{2}-\d{2}) /, '$1T');
   if (/^\d+(\.\d+)?$/.test(text)) return timeOf(Number(text));

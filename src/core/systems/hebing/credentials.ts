@@ -8,7 +8,7 @@ import { isJsonObject } from '../../model/json.ts';
 import { HebingError } from './errors.ts';
 import { hebingAddress, keyOf } from './http.ts';
 import { HEBING_URL } from './paths.ts';
-import { fileCode, replaceFile, targetOf } from '../../transport/safeFile.ts';
+import { fileCode, removeParts, replaceFile, targetOf } from '../../transport/safeFile.ts';
 
 /** Variables that may hold the key, the first that is set counts. */
 export const KEY_VARIABLES: readonly string[] = ['CHAOJIYUYAN_API_KEY', 'HEBING_API_KEY', 'NEXUS_API_KEY'];
@@ -155,10 +155,12 @@ export async function saveCredentials(given: { readonly apiKey: string; readonly
 /** Deletes the credentials file. False where there was none. Rejects with `not_saved`, and `credentials_malformed` for a file that makes no sense, which stays. */
 export async function clearCredentials(env: NodeJS.ProcessEnv = process.env): Promise<boolean> {
   const file = credentialsFile(env);
+  const real = await targetOf(file).catch(() => file);
+  await removeParts(real);
   if (readKept(file) === null) return false;
   try {
     // Of a link, what it leads to as well: the key is in there.
-    await rm(await targetOf(file));
+    await rm(real);
     await rm(file, { force: true });
   } catch (error) {
     throw new HebingError('not_saved', `${file} could not be deleted (${fileCode(error)}).`, { personMustAct: true });
