@@ -201,6 +201,7 @@ const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
     { command: 'deleteSession', when: can('delete'), group: '4_end@3' },
     { command: 'callCapability', when: job('capability', 'call'), group: 'inline@1' },
     { command: 'callCapability', when: job('capability', 'call'), group: '1_open@1' },
+    { command: 'startWorker', when: job('capability', 'call'), group: '1_open@2' },
     { command: 'showJob', when: job('job', 'show'), group: 'inline@1' },
     { command: 'stopWorker', when: job('worker', 'stop'), group: 'inline@1' },
     { command: 'stopWorker', when: job('worker', 'stop'), group: '1_open@1' },

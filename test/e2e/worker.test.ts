@@ -28,9 +28,11 @@ describe('a worker', () => {
   const status = (text: RegExp): Promise<unknown> => window.page.locator('.statusbar-item').filter({ hasText: text }).first().waitFor();
   const call = (text: string, key = 'media.echo.v1'): TestJob => hebing.kernel.create(caller, key, { text }, null).job;
   const reaches = (job: TestJob, wanted: TestJob['status']): Promise<unknown> => until(`the job to be ${wanted}`, () => Promise.resolve(job.status === wanted), { timeoutMs: 40_000, detail: async () => JSON.stringify([job.status, job.error, await window.notifications.all()]) });
+  /** The capability, and as much of the job's id as tells it from others. */
+  const titleOf = (job: TestJob): RegExp => new RegExp(`${job.capability.key.replaceAll('.', '\\.')} · ${job.id.replace(/^job_/, '').slice(0, 8)}`);
   /** Opens a session from the tree. A row that is drawn anew in the very moment loses its click. */
   const open = async (job: TestJob): Promise<Frame> => {
-    const title = new RegExp(`${job.capability.key.replaceAll('.', '\\.')} · ${job.id}`);
+    const title = titleOf(job);
     const sessions = await window.openView('Sessions');
     await until('the chat of the job', async () => {
       await sessions.item(title).click();
@@ -102,9 +104,33 @@ describe('a worker', () => {
     hebing.kernel.end(job.id, { status: 'cancelled' });
     await window.notifications.wait(/Slow echo: The job was lost: its lease is over\. The work was stopped, and nothing was submitted/);
     await chat.locator('[data-kind=notice]').getByText('The job was lost').waitFor();
-    await (await window.openView('Sessions')).item(new RegExp(`text\\.slow\\.v1 · ${job.id.slice(0, 20)}`)).waitUntil((row) => /stopped|idle/.test(row.description));
+    await (await window.openView('Sessions')).item(titleOf(job)).waitUntil((row) => /stopped|idle/.test(row.description));
     await window.screenshot('worker-lost');
     expect([job.output, hebing.requests.filter(({ path }) => path.endsWith(`/${job.id}/submit`)).length]).toEqual([null, 0]);
+    await stop();
+  });
+
+  test('is set up on a capability of the tree, with a prompt that is written in an editor', async () => {
+    await (await window.openView('Jobs')).item('Slow echo').contextMenu('Start Worker…');
+    await window.quickInput.pick('Edit Prompt…');
+    await window.tab('Worker template').waitFor();
+    await window.page.locator('.editor-group-container.active .view-line').filter({ hasText: 'Do one job' }).click();
+    await window.page.keyboard.press('Control+Home');
+    await window.page.keyboard.type('Keep {{calm}}. ');
+    await window.page.keyboard.press('Control+S');
+    await window.notifications.wait(/\{\{calm\}\}/);
+    await window.page.keyboard.press('Control+Home');
+    for (const _letter of 'Keep {{calm}}. ') await window.page.keyboard.press('Delete');
+    await window.page.keyboard.type('Keep calm. ');
+    await window.screenshot('worker-prompt');
+    await window.page.locator('.codelens-decoration').getByText('Start Worker').click();
+    await status(/Worker: waiting for jobs/);
+    const job = call('Lee shore', 'text.slow.v1');
+    await window.notifications.press(/Slow echo: an answer waits/, 'Review Answer…');
+    await window.quickInput.pick('Submit');
+    await reaches(job, 'succeeded');
+    expect(job.output).toEqual({ echo: 'Lee shore' });
+    await (await open(job)).locator('[data-kind=prompt]').getByText('Keep calm. Do one job').waitFor();
     await stop();
   });
 
@@ -116,7 +142,7 @@ describe('a worker', () => {
     const job = call('Breakwater', 'text.slow.v1');
     await reaches(job, 'running');
     const sessions = await window.openView('Sessions');
-    const session = sessions.item(new RegExp(`text\\.slow\\.v1 · ${job.id.slice(0, 20)}`));
+    const session = sessions.item(titleOf(job));
     await session.waitUntil((row) => /running/.test(row.description));
     await start(window, '{{input}}');
     await status(/Worker: another window works/);

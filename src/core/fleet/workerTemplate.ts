@@ -38,11 +38,14 @@ export function checkTemplate(template: string): void {
  */
 export function renderTemplate(template: string, data: JobData): string {
   checkTemplate(template);
-  const text = template.replaceAll(PLACEHOLDER, (_whole, name: string) => {
+  const text = template.replaceAll(PLACEHOLDER, (whole: string, name: string, at: number) => {
     const [first = '', ...fields] = name.trim().split('.');
     if (first === 'capability') return wordOf(data.capabilityKey);
     if (first === 'job') return wordOf(data.jobId);
-    return dataBlock(fieldOf(data.input, fields));
+    // A fence is one where it has its lines for itself.
+    const before = /[^\n]$/.test(template.slice(0, at)) ? '\n' : '';
+    const after = /^[^\n]/.test(template.slice(at + whole.length)) ? '\n' : '';
+    return `${before}${dataBlock(fieldOf(data.input, fields))}${after}`;
   });
   return `${DATA_NOTE}\n\n${text.trim()}`;
 }

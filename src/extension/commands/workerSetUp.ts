@@ -4,12 +4,15 @@ import { wantsObject } from '../../core/fleet/workerAnswer.ts';
 import { checkTemplate, DEFAULT_TEMPLATE } from '../../core/fleet/workerTemplate.ts';
 import { PilothouseError } from '../../core/model/errors.ts';
 import type { Capability } from '../../core/systems/hebing/index.ts';
+import type { Given } from '../accounts/system.ts';
 import type { SignedIn } from '../hebing/calling.ts';
+import type { JobNode } from '../hebing/jobsModel.ts';
 import type { Services } from '../services.ts';
 import { shortFolder } from '../tree/model.ts';
 import { oneLine, pickText } from '../tree/text.ts';
 import type { WorkerDefinition } from '../worker/definition.ts';
 import { MOST_JOBS } from '../worker/definition.ts';
+import { TEMPLATE_FILE, WORKER_SCHEME } from '../worker/files.ts';
 import { refusal, roots, workspaceName } from '../worker/start.ts';
 import { givenOf } from './accounts.ts';
 import { Dismissed } from './dismissed.ts';
@@ -24,7 +27,7 @@ const TITLE = 'Start Worker';
 type Rules = Pick<WorkerDefinition, 'template' | 'review' | 'ceilingNc' | 'concurrency'>;
 
 /**
- * Start Worker…: one that was set up in this workspace, or another: which capability, with which agent, in which folder of the workspace, and by which rules. Arguments `{workerId}`, or
+ * Start Worker…: one that was set up in this workspace, or another: which capability (or the one of the tree that it was called on), with which agent, in which folder of the workspace, and by which rules. Arguments `{workerId}`, or
  * `{connectionId, capability, agentConnectionId, machineId, folder, agent, template, review, ceilingNc, concurrency}`, answer the questions that they name; with `capability` the rules are not asked for.
  */
 export async function startWorker(services: Services, target: unknown): Promise<void> {
@@ -32,8 +35,10 @@ export async function startWorker(services: Services, target: unknown): Promise<
   if (why !== null) throw new PilothouseError('untrusted_workspace', why, { personMustAct: true });
   await services.ready;
   const given = givenOf(target);
-  const known = typeof given['workerId'] === 'string' ? need(services, given['workerId']) : given['capability'] === undefined ? await pickKnown(services) : null;
-  const definition = known ?? (await setUp(services, given));
+  const node = typeof target === 'string' ? services.jobs.node(target) : null;
+  const calledOn = node?.kind === 'capability' ? node : null;
+  const known = typeof given['workerId'] === 'string' ? need(services, given['workerId']) : given['capability'] === undefined && calledOn === null ? await pickKnown(services) : null;
+  const definition = known ?? (await setUp(services, given, calledOn));
   if (definition === null) return;
   await saveOpenPrompt(definition.id);
   await progress(`Starting the worker for ${oneLine(definition.capabilityName, 60)}…`, () => services.workers.start(services.workers.definition(definition.id) ?? definition));
@@ -47,7 +52,7 @@ function need({ workers }: Services, id: string): WorkerDefinition {
 
 /** A prompt that is still being edited counts as it is. */
 async function saveOpenPrompt(id: string): Promise<void> {
-  for (const document of vscode.workspace.textDocuments) if (document.isDirty && document.uri.scheme === 'pilothouse-worker' && document.uri.path === `/${id}/prompt.md`) await document.save();
+  for (const document of vscode.workspace.textDocuments) if (document.isDirty && document.uri.scheme === WORKER_SCHEME && document.uri.path === `/${id}/${TEMPLATE_FILE}`) await document.save();
 }
 
 /** One that was set up before and does not run; null: another one. */
@@ -86,9 +91,9 @@ async function pickKnown(services: Services): Promise<WorkerDefinition | null> {
 }
 
 /** Null where the person goes to edit the prompt first. */
-async function setUp(services: Services, given: ReturnType<typeof givenOf>): Promise<WorkerDefinition | null> {
-  const account = await accountFor(services, given['connectionId']);
-  const capability = await capabilityOf(account, given['capability']);
+async function setUp(services: Services, given: Given, calledOn: Extract<JobNode, { kind: 'capability' }> | null): Promise<WorkerDefinition | null> {
+  const account = await accountFor(services, calledOn?.connectionId ?? given['connectionId']);
+  const capability = calledOn?.capability ?? (await capabilityOf(account, given['capability']));
   const { machineId, folder, agent } = given;
   const { connection, options } = await chooseStart(services, { connectionId: given['agentConnectionId'], machineId, folder, agent }, TITLE);
   const { places } = services.fleet.backend(connection.connectionId);
@@ -120,7 +125,7 @@ async function capabilityOf({ board }: SignedIn, wanted: unknown): Promise<Capab
   return picked.capability;
 }
 
-function rulesOf(given: ReturnType<typeof givenOf>): Rules {
+function rulesOf(given: Given): Rules {
   const { template, review, ceilingNc, concurrency } = given;
   return {
     template: typeof template === 'string' ? template : DEFAULT_TEMPLATE, review: review !== false, ceilingNc: typeof ceilingNc === 'number' && ceilingNc >= 0 ? ceilingNc : null,
@@ -168,5 +173,5 @@ async function editPrompt({ workers, workerFiles }: Services, definition: Worker
     if (now === null) throw new PilothouseError('no_worker', 'This worker was forgotten. Set up another one with Start Worker….');
     workers.save({ ...now, template: text });
   };
-  await workerFiles.show(workerFiles.put(definition.id, 'prompt.md', definition.template, save));
+  await workerFiles.show(workerFiles.put(definition.id, TEMPLATE_FILE, definition.template, save));
 }

@@ -2,6 +2,8 @@ import * as vscode from 'vscode';
 
 /** Scheme of the answers and prompts of workers, which are edited as files. */
 export const WORKER_SCHEME = 'pilothouse-worker';
+/** Name of the file with a worker's prompt. VS Code takes `prompt.md` for one of its own. */
+export const TEMPLATE_FILE = 'Worker template.md';
 
 interface Held {
   bytes: Uint8Array;

@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import { commandId } from '../contributions.ts';
 import type { Answers } from './answers.ts';
-import { WORKER_SCHEME } from './files.ts';
+import { TEMPLATE_FILE, WORKER_SCHEME } from './files.ts';
 import { clockTime } from './line.ts';
 import type { Workers } from './workers.ts';
 
@@ -21,7 +21,7 @@ export class WorkerLenses implements vscode.CodeLensProvider, vscode.Disposable 
 
   provideCodeLenses({ uri }: vscode.TextDocument): vscode.CodeLens[] {
     const [, id = '', name = ''] = uri.path.split('/');
-    if (name === 'prompt.md') return this.promptLenses(id);
+    if (name === TEMPLATE_FILE) return this.promptLenses(id);
     const answer = this.answers.get(id);
     if (answer === null) return [lens('This answer does not wait any more: its job is over.')];
     const act = (title: string, what: string): vscode.CodeLens => lens(title, 'reviewAnswer', { answerId: id, do: what });

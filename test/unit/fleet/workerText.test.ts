@@ -30,7 +30,11 @@ describe('the prompt of a job', () => {
 
   test('fills fields in, of fields too, and null for one that is not there or only inherited', () => {
     const prompt = renderTemplate('{{input.text}} {{ input.more.deep }} {{input.none}} {{input.text.length}} {{input.constructor}}', data({ text: 'a', more: { deep: [1] } }));
-    expect(blocks(prompt.replaceAll('``` ```', '```\n```')).map((block) => JSON.parse(block) as JsonValue)).toEqual(['a', [1], null, null, null]);
+    expect(blocks(prompt).map((block) => JSON.parse(block) as JsonValue)).toEqual(['a', [1], null, null, null]);
+  });
+
+  test('data has lines of its own, wherever it is filled in', () => {
+    expect(renderTemplate('Echo {{input.text}}, please.\n{{input.text}}', data({ text: 'a' })).split('\n').slice(2)).toEqual(['Echo ', '```data', '"a"', '```', ', please.', '```data', '"a"', '```']);
   });
 
   test('what is filled in is not looked at for placeholders', () => {
