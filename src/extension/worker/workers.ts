@@ -98,7 +98,13 @@ export class Workers implements Disposable {
       const begun = await run({ definition, access, reviewer, onChange: () => this.changed.emit(), onEnd: (job, end) => onEnd(definition, job, end) });
       this.running.set(definition.id, { ...begun, definition, access });
       void this.follow(definition, begun);
-      this.save({ ...definition, running: true });
+      try {
+        this.save({ ...definition, running: true });
+      } catch (error) {
+        // One that is not kept could be asked for by nobody after a restart, and stopped by name in no window.
+        begun.worker.giveUp();
+        throw error;
+      }
     } finally {
       this.starting.delete(definition.id);
     }

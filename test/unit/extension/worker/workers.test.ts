@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -122,6 +122,15 @@ describe('a worker of this window', () => {
     workers.followAccounts();
     await time.run(1_000);
     expect([workers.workers(), ends, hebing.count('submit')]).toEqual([[], ['Review j1 given-up'], 0]);
+  });
+
+  test('that cannot be kept is not left running', async () => {
+    const workers = window();
+    rmSync(folder, { recursive: true });
+    writeFileSync(folder, '');
+    await expect(workers.start(definition())).rejects.toMatchObject({ code: 'not_saved' });
+    await time.run(1_000);
+    expect([workers.workers(), hebing.count('bid')]).toEqual([[], 0]);
   });
 
   test('that hebing refuses ends, is told, and is not offered again', async () => {
