@@ -94,4 +94,17 @@ describe('tools', () => {
   it('of a turn that failed were not done', () => {
     expect(rowsOf(played([{ type: 'tool_call', name: 'Bash' }], { state: 'failed', error: 'x', durationMs: null }).rows, 'tool')[0]?.status).toBe('cancelled');
   });
+
+  it('may be any number: looked through anew with each event, they would take minutes', () => {
+    const count = 40_000;
+    const log = new TurnLog({ clientId: 'many', text: 'x' }, 1, () => 1);
+    for (let index = 0; index < count; index += 1) {
+      log.take({ type: 'tool_call', id: `call-${index}`, name: 'Bash', input: { command: `echo ${index}` } });
+      expect(log.openTool === 'echo 0').toBe(true);
+    }
+    for (let index = 0; index < count - 1; index += 1) log.take({ type: 'tool_result', tool_call_id: `call-${index}`, content: 'done' });
+    expect(log.openTool).toBe(`echo ${count - 1}`);
+    log.take({ type: 'tool_result', content: 'the last' });
+    expect([log.openTool, log.kept.length]).toEqual([null, 2 + 2 * count]);
+  });
 });

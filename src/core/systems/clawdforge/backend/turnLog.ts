@@ -39,7 +39,11 @@ export class TurnLog {
   readonly #startedAt: number;
   readonly #now: () => number;
   readonly #entries: Entry[] = [];
+  /** Where an entry stands, by its id: a turn may have any number of events. */
+  readonly #placeOf = new Map<string, number>();
   readonly #tools = new Map<string, { readonly tool: ToolEntry; readonly result: ResultEntry | null }>();
+  /** Those of them that run. */
+  readonly #open = new Set<string>();
   #block: Block | null = null;
   #places = 0;
 
@@ -50,10 +54,11 @@ export class TurnLog {
     this.#startedAt = startedAt;
     this.#now = now;
     const base = this.#place();
-    this.#entries.push(
+    const opening: readonly Entry[] = [
       { ...base, kind: 'prompt', id: `prompt:${prompt.clientId}`, row: `prompt:${prompt.clientId}`, rev: FINAL, text: prompt.text, attachments: [], clientId: prompt.clientId },
       { ...base, kind: 'turn', id: `${this.name}:start`, row: null, rev: FINAL, turn: this.name, phase: 'start', state: 'running', durationMs: null, figures: null, filesChanged: [], error: null },
-    );
+    ];
+    for (const entry of opening) this.#keep(entry);
   }
 
   /** The prompt and the beginning of its turn. */
@@ -61,9 +66,10 @@ export class TurnLog {
     return this.#entries.slice(0, 2);
   }
 
-  /** Titles of tools that run. */
-  get openTools(): readonly string[] {
-    return [...this.#tools.values()].flatMap(({ tool, result }) => (result === null ? [tool.title] : []));
+  /** Title of the tool that runs longest; null where none does. */
+  get openTool(): string | null {
+    const [first = ''] = this.#open;
+    return this.#tools.get(first)?.tool.title ?? null;
   }
 
   /** Entries that an event means. */
@@ -84,7 +90,7 @@ export class TurnLog {
   end(end: TurnEnd, notices: readonly TurnNotice[] = []): readonly Entry[] {
     const block = this.#endBlock();
     const closing = this.#closing(end, notices, FINAL);
-    this.#entries.push(...closing);
+    for (const entry of closing) this.#keep(entry);
     return [...block, ...closing];
   }
 
@@ -113,9 +119,7 @@ export class TurnLog {
     const block = this.#block;
     if (block === null) return [];
     this.#block = null;
-    const entry = wholeBlock(block, FINAL);
-    this.#entries.push(entry);
-    return [entry];
+    return this.#keep(wholeBlock(block, FINAL));
   }
 
   #other(event: ForgeEvent): readonly Entry[] {
@@ -135,14 +139,16 @@ export class TurnLog {
       ...(known ?? base), kind: 'tool', id: known?.id ?? `${this.name}:tool:${callId}`, row: known?.row ?? `${this.name}:tool:${callId}`, rev: known === undefined ? FINAL : known.rev + 1, callId,
       name: tool.name, verb: tool.verb, title: tool.title, input: tool.input, command: tool.command, cwd: null, locations: tool.path === null ? [] : [{ path: tool.path, line: null }], diffs: [],
     };
-    this.#tools.set(callId, { tool: entry, result: this.#tools.get(callId)?.result ?? null });
+    const ended = this.#tools.get(callId)?.result ?? null;
+    this.#tools.set(callId, { tool: entry, result: ended });
+    if (ended === null) this.#open.add(callId);
     const told = this.#keep(entry);
     return tool.ended === null ? told : [...told, ...this.#keep(this.#resultOf(entry, tool.ended))];
   }
 
   #onlyOpen(): { readonly tool: ToolEntry } | undefined {
-    const open = [...this.#tools.values()].filter(({ result }) => result === null);
-    return open.length === 1 ? open[0] : undefined;
+    const [only = ''] = this.#open;
+    return this.#open.size === 1 ? this.#tools.get(only) : undefined;
   }
 
   #resultOf(tool: ToolEntry, ended: { readonly status: ResultEntry['status']; readonly output: string }): ResultEntry {
@@ -153,13 +159,14 @@ export class TurnLog {
       durationMs: null, diffs: [], attachments: [],
     };
     this.#tools.set(callId, { tool, result });
+    this.#open.delete(callId);
     return result;
   }
 
   #keep(entry: Entry): readonly Entry[] {
-    const at = this.#entries.findIndex((one) => one.id === entry.id);
-    if (at < 0) this.#entries.push(entry);
-    else this.#entries[at] = entry;
+    const at = this.#placeOf.get(entry.id) ?? this.#entries.length;
+    this.#placeOf.set(entry.id, at);
+    this.#entries[at] = entry;
     return [entry];
   }
 

@@ -212,7 +212,7 @@ export class Turns {
     const entries = turn.log.take(event);
     // Of what comes in one piece nobody needs to see the pieces.
     this.#events.tell(turn.streams ? entries : entries.filter((entry) => entry.kind !== 'delta'));
-    const [tool = null] = turn.log.openTools;
+    const tool = turn.log.openTool;
     const phase = event.type === 'text' ? 'answering' : tool === null ? 'thinking' : 'tool';
     if (turn.activity.phase !== phase || turn.activity.detail !== (phase === 'tool' ? tool : null)) {
       turn.activity = { phase, since: this.#desk.context.clock.now(), detail: phase === 'tool' ? tool : null, until: null };
