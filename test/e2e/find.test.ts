@@ -129,7 +129,7 @@ test('what stands in the middle of a long output is found, and shown in the whol
   await window.screenshot('find-hidden');
   await hint.getByRole('button', { name: 'Open Output' }).click();
   const place = window.page.locator('[id="status.editor.selection"]');
-  await until('the line in the whole output', async () => /^Ln 2001,/.test(await place.innerText()), { detail: () => place.innerText() });
+  await until('the line in the whole output', async () => (await place.innerText()).startsWith('Ln 2001,'), { detail: () => place.innerText() });
   await window.screenshot('find-hidden-output');
   await window.executeCommand('workbench.action.closeActiveEditor');
   await Chat.of(window, TITLE);
