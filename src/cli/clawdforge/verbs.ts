@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { ForgeError } from '../../core/systems/clawdforge/errors.ts';
+import { ForgeError, ForgeTransportError } from '../../core/systems/clawdforge/errors.ts';
 import type { AppToken } from '../../core/systems/clawdforge/types.ts';
 import type { ForgeSessionState } from '../../core/systems/clawdforge/types.ts';
 import { flag, parsed, text, texts } from '../args.ts';
@@ -30,12 +30,21 @@ export function run(args: readonly string[], io: CliIo): Promise<number> {
     for (const each of paths) files.push((await forge.uploadFile(path.resolve(io.cwd, each), { signal })).fileToken);
     const result = await forge.run({
       prompt, signal, ...(model === undefined ? {} : { model }), ...(system === undefined ? {} : { system }), ...(files.length === 0 ? {} : { files }), ...(timeoutSecs === undefined ? {} : { timeoutSecs }),
+    }).catch((error: unknown) => {
+      throw unanswered(error, signal);
     });
     show(call, result, plainText(typeof result.result === 'string' ? result.result : JSON.stringify(result.result, null, 2)).trimEnd());
     if (result.ok) return undefined;
     io.err(`The run did not end well${result.stopReason === null ? '' : `: ${plainLine(result.stopReason)}`}.\n`);
     return exitFailed;
   });
+}
+
+/** Who runs a prompt again pays again: where the server may have it, the failure says so. */
+function unanswered(error: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted) return new ForgeError('cancelled', 'Not waited for any more. The server cannot be told to stop: it may work on, and each run costs tokens.');
+  if (!(error instanceof ForgeTransportError) || error.reached === 'unsent') return error;
+  return new ForgeTransportError(error.code, `${error.message} It may have done the run all the same, and another one costs tokens again.`, error.reached, { cause: error.cause });
 }
 
 export function upload(args: readonly string[], io: CliIo): Promise<number> {

@@ -27,6 +27,27 @@ async function forge(args: readonly string[], more: NodeJS.ProcessEnv = {}, stdi
 }
 const json = async (...args: readonly string[]): Promise<unknown> => JSON.parse((await forge([...args, '--json'])).stdout);
 
+describe('a run whose answer nobody has', () => {
+  it('says in one line that it may cost again', async () => {
+    server.faults.push({ method: 'POST', path: /run/ });
+    const lost = await forge(['run', 'x']);
+    expect([lost.code, lost.stdout]).toEqual([1, '']);
+    expect(lost.stderr).toMatch(/^connection_failed: [^\n]*another one costs tokens again[^\n]*\n$/);
+    const away = await forge(['run', 'x', '--server', 'http://127.0.0.1:9']);
+    expect(away.stderr).toMatch(/^connection_failed: (?![^\n]*tokens)[^\n]*\n$/);
+  });
+
+  it('says so too where Ctrl+C left it', async () => {
+    server.script = () => ({ events: [{ content: 'late' }], stepMs: 1_500 });
+    const world = new World(env);
+    const ended = run(['clawdforge', 'run', 'x'], world);
+    await expect.poll(() => server.count('POST', /run/)).toBe(1);
+    world.interrupt();
+    expect([await ended, world.stdout]).toEqual([1, '']);
+    expect(world.stderr).toMatch(/^cancelled: [^\n]*each run costs tokens\.\n$/);
+  });
+});
+
 describe('usage', () => {
   it('help is there for the system and for every verb', async () => {
     for (const argv of [['--help'], ['clawdforge', '--help'], ['clawdforge', 'help']]) {
