@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { build } from 'esbuild';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { bundles } from '../../scripts/build/bundles.mjs';
 import { HebingClient } from '../../src/core/systems/hebing/client.ts';
 import type { HebingTestServer } from '../loopback/hebing/server.ts';
@@ -33,6 +33,11 @@ afterAll(async () => {
   await caller[Symbol.asyncDispose]();
   await hebing.close();
   await rm(place, { recursive: true, force: true });
+});
+
+const started: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of started.splice(0)) if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
 });
 
 const cli = (): string => path.join(place, 'cli.js');
@@ -81,12 +86,19 @@ describe('pilothouse hebing mcp-server, as a process', () => {
 
   test.runIf(process.platform !== 'win32')('ends with SIGTERM, and the jobs that it holds are let go', async () => {
     const child = spawn(process.execPath, [cli(), 'hebing', 'mcp-server'], { cwd: place, env, stdio: ['pipe', 'pipe', 'inherit'] });
+    started.push(child);
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (part: string) => (said += part));
     const { id } = await caller.call(echo, { text: 'hi' });
     const call = (at: number, method: string, params: object): void => void child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', id: at, method, params })}\n`);
     call(1, 'initialize', { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '0' } });
+    await expect.poll(() => said, { timeout: 15_000 }).toContain('"id":1');
+    child.stdin.write('{"jsonrpc":"2.0","method":"notifications/initialized"}\n');
     call(2, 'tools/call', { name: 'kernel_register_capability_handler', arguments: { capability_keys: [echo] } });
+    await expect.poll(() => said, { timeout: 15_000 }).toContain('"id":2');
     call(3, 'tools/call', { name: 'kernel_claim_job', arguments: { job_id: id } });
-    await expect.poll(() => hebing.kernel.jobs.get(id)?.status, { timeout: 15_000 }).toBe('running');
+    await expect.poll(() => said, { timeout: 15_000 }).toMatch(/"claimed":true/);
+    expect(hebing.kernel.jobs.get(id)?.status).toBe('running');
     child.kill('SIGTERM');
     const code = await new Promise<number | null>((resolve) => void child.on('close', resolve));
     expect(code).toBe(143);
@@ -99,6 +111,7 @@ describe('the worker', () => {
   test.runIf(process.platform !== 'win32')('of the command line does jobs until Ctrl+C', async () => {
     const { id } = await caller.call(echo, { text: 'from a process' });
     const child = spawn(process.execPath, [cli(), 'hebing', 'worker', echo, '--yes'], { cwd: place, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    started.push(child);
     let stdout = '';
     child.stdout.setEncoding('utf8').on('data', (part: string) => (stdout += part));
     await expect.poll(() => stdout, { timeout: 15_000 }).toBe(`${id}: submitted\n`);
