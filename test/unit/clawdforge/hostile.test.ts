@@ -4,6 +4,7 @@ import type { Server, ServerResponse } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { describeError } from '../../../src/core/model/errors.ts';
 import { Forge } from '../../../src/core/systems/clawdforge/client.ts';
+import { TurnLog } from '../../../src/core/systems/clawdforge/backend/turnLog.ts';
 import type { ForgeEvent } from '../../../src/core/systems/clawdforge/types.ts';
 import { rejection } from '../../contract/helpers.ts';
 
@@ -91,6 +92,16 @@ describe('a server that lies', () => {
     expect(await rejection(forge.attach('s').turn('x', { onEvent: (event) => told.push(event) }))).toMatchObject({ name: 'ForgeError', code: 'bad_answer' });
     expect(told.length).toBeGreaterThan(50);
     expect(told.length).toBeLessThan(65);
+  });
+
+  it('nests an event beyond what can be written: the rest of the turn is kept all the same', async () => {
+    const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
+    says(`{"ok": true, "turn_index": 1, "events": [{"type": "tool_result", "content": ${deep}}, {"type": "text", "content": "paid"}, {"type": "tool_call", "input": {"a": [[[{"b": 1}]]]}}]}`);
+    const { events } = await forge.attach('s').turn('x');
+    expect(events.map(({ type }) => type)).toEqual(['unknown', 'text', 'tool_call']);
+    const log = new TurnLog({ clientId: 'c', text: 'x' }, 1, () => 1);
+    for (const event of events) log.take(event);
+    expect(JSON.stringify(log.whole({ state: 'completed', error: null, durationMs: 1 }))).toContain('paid');
   });
 
   it('repeats the token in a refusal, as JSON writes it or in escapes: it shows nowhere', async () => {

@@ -75,9 +75,22 @@ export function timeOf(value: string | number | null | undefined): number | null
   return Number.isNaN(at) ? null : at;
 }
 
+/** Levels of an event at most: what is nested deeper can be read, and neither written nor shown, and would take all of its turn with it. */
+const DEEPEST = 500;
+
+function isDeep(value: JsonValue): boolean {
+  let level: readonly JsonValue[] = [value];
+  for (let depth = 0; depth <= DEEPEST; depth += 1) {
+    level = level.flatMap((one) => (typeof one === 'object' && one !== null ? (Object.values(one) as readonly JsonValue[]).filter((inner) => typeof inner === 'object' && inner !== null) : []));
+    if (level.length === 0) return false;
+  }
+  return true;
+}
+
 /** What stands among the events, as an event: what has no type has the one that its stream names, else `unknown`, and what is no object at all is its content. */
 export function eventOf(value: unknown, name = 'unknown'): ForgeEvent {
   const item = value as JsonValue;
+  if (isDeep(item)) return { type: 'unknown', content: `[an event of more than ${DEEPEST} levels]` };
   if (!isJsonObject(item)) return { type: 'unknown', content: item };
   return typeof item['type'] === 'string' ? { ...item, type: item['type'] } : { ...item, type: name };
 }
