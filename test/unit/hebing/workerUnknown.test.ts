@@ -270,6 +270,30 @@ describe('in simulated time', () => {
     end.abort();
     await run;
   });
+
+  test('a server that lists ever more jobs that nobody can have is asked more and more seldom; one lost race is not waited for', async () => {
+    const { time, kernel, end, shared } = worlds();
+    const api = kernel.api('one', time, () => quiet, true);
+    let listed = 0;
+    const bids: number[] = [];
+    const available: typeof api.available = async () => {
+      await time.sleep(5);
+      return Array.from({ length: 40 }, () => ({ id: `x${(listed += 1)}`, capabilityKey: 'test.echo.v1', maxBudgetNc: null }));
+    };
+    const bid: typeof api.bid = async (jobId) => {
+      bids.push(time.monotonic());
+      await time.sleep(5);
+      throw new BidRejected(jobId, 'lost_race');
+    };
+    const run = work({ ...shared, api: { ...api, available, bid }, handlers: new Map([['test.echo.v1', () => 'done']]) }).catch(() => undefined);
+    await time.run(120_000);
+    const gaps = bids.slice(1).map((at, place) => at - (bids[place] ?? 0));
+    expect(gaps.slice(0, 9).every((gap) => gap <= 10)).toBe(true);
+    expect(Math.max(...gaps)).toBeGreaterThanOrEqual(2_500);
+    expect(bids.length).toBeLessThan(350);
+    end.abort();
+    await run;
+  });
 });
 
 test('lease times of every form count the same', async () => {

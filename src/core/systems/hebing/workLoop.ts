@@ -37,6 +37,10 @@ interface WorkOptions {
   readonly random?: (() => number) | undefined;
 }
 
+/** After so many bids of one list that others won, the list is too old to go on with. */
+const MOST_BIDS = 5;
+/** Who loses poll after poll asks more and more seldom: one who lists what is not to be had would be asked without end. */
+const LOSING = { baseMs: 100, capMs: 5_000 } as const;
 /** Milliseconds that a handler has to end after its signal before it is left alone. */
 const GRACE_MS = 10_000;
 /** Milliseconds from one poll to the next where the server does not make us wait and nothing was to be done. */
@@ -61,6 +65,8 @@ class WorkLoop {
   /** Jobs that were refused: how often, and until when (monotonic) they are left alone. */
   readonly #refused = new Map<string, { readonly times: number; readonly until: number }>();
   #failures = 0;
+  /** Polls in a row whose bids were all lost. */
+  #losses = 0;
 
   constructor(options: WorkOptions) {
     this.#options = options;
@@ -84,12 +90,20 @@ class WorkLoop {
   }
 
   async #cycle(): Promise<void> {
-    const { clock } = this.#options;
+    const { clock, once, random } = this.#options;
     const began = clock.monotonic();
     const jobs = await this.#poll();
     if (jobs === null) return;
     const tried = await this.#tryAll(jobs);
-    if (tried || this.#options.once) return;
+    if (once) return;
+    if (tried === 'lost') {
+      this.#losses += 1;
+      // One race lost is none to wait for.
+      if (this.#losses > 1) await sleep(clock, backoff(this.#losses - 1, { ...LOSING, random }), this.#waiting);
+      return;
+    }
+    this.#losses = 0;
+    if (tried === 'done') return;
     const passed = clock.monotonic() - began;
     if (passed < PACE_MS) await sleep(clock, PACE_MS - passed, this.#waiting);
   }
@@ -123,19 +137,22 @@ class WorkLoop {
     if (!this.#options.once) await sleep(clock, Math.max(asked, backoff(this.#failures, { ...POLL_AGAIN, random })), this.#waiting);
   }
 
-  /** True where a bid was made. After a job was done the list is stale: the next poll gives another. */
-  async #tryAll(jobs: readonly AvailableJob[]): Promise<boolean> {
+  /** Whether a bid was made, and won. After a job was done the list is stale: the next poll gives another. */
+  async #tryAll(jobs: readonly AvailableJob[]): Promise<'none' | 'lost' | 'done'> {
     const { clock, once, signal, stopping } = this.#options;
-    let tried = false;
+    let lost = 0;
+    let done = false;
     for (const job of jobs) {
-      if (stopping.aborted) break;
+      if (stopping.aborted || (lost >= MOST_BIDS && !once)) break;
       signal.throwIfAborted();
       const refused = this.#refused.get(job.id);
       if (refused !== undefined && refused.until > clock.monotonic()) continue;
-      tried = true;
-      if ((await this.#try(job)) && !once) break;
+      if (await this.#try(job)) {
+        done = true;
+        if (!once) break;
+      } else lost += 1;
     }
-    return tried;
+    return done ? 'done' : lost > 0 ? 'lost' : 'none';
   }
 
   /** Bids for a job and does it. False where it is not to be had; true also where the list is not to be trusted any more. */
