@@ -99,11 +99,13 @@ const LONGEST_MS = 2_147_483_647;
 
 /**
  * The address of a server as it is used from then on: http or https, no user, query or fragment, no slash at its end.
- * Throws `invalid_argument`, or `plain_http_refused` for plain http beyond loopback that nobody allowed.
+ * Throws `invalid_argument`, with `example` for one that is none, or `plain_http_refused` for plain http beyond loopback that nobody allowed.
  */
-export function serverAddress(text: string, options: { readonly allowPlainHttp?: boolean } = {}): string {
+export function serverAddress(text: string, options: { readonly allowPlainHttp?: boolean; readonly example?: string } = {}): string {
   const url = URL.canParse(text) ? new URL(text) : null;
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) throw new HttpError('invalid', 'The server address is not an http or https URL. Give one such as https://happy.example.org.');
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw new HttpError('invalid', `The server address is not an http or https URL. Give one such as ${options.example ?? 'https://happy.example.org'}.`);
+  }
   if (url.username !== '' || url.password !== '') throw new HttpError('invalid', 'The server address holds a user or a password. Give it without.');
   if (url.protocol === 'http:' && !isLoopback(url.hostname) && options.allowPlainHttp !== true) {
     throw new HttpError('plain_http', `${url.origin} is plain http: the token would travel in clear. Use https, or allow plain http for this server (allowPlainHttp, --allow-http).`);
@@ -201,7 +203,7 @@ export class HttpClient implements AsyncDisposable {
       if (late.signal.aborted || isTimeout(error)) {
         throw new HttpError('timeout', `${label(request)} took longer than ${Math.round(deadlineMs / 100) / 10} s. Is the server reachable?`);
       }
-      throw new HttpError('network', `${label(request)} failed: ${reasonOf(error)}. Is the server reachable?`, { why: whyUnreachable(error), unsent: isUnconnected(error) });
+      throw new HttpError('network', `${label(request)} failed: ${reasonOf(error)}. Is the server reachable?`, { why: whyUnreachable(error, new URL(request.url).host), unsent: isUnconnected(error) });
     } finally {
       timer.cancel();
       request.signal?.removeEventListener('abort', onAbort);

@@ -27,8 +27,9 @@ export function forgeAccounts(env: NodeJS.ProcessEnv = process.env, proxy?: Prox
   return {
     system: 'clawdforge',
     label: 'clawdforge server…',
-    about: 'agents behind an HTTP service of the local network',
+    about: 'Claude Code on a server',
     name: 'clawdforge',
+    example: 'http://192.168.0.5:8800',
     inClear: 'The token, what you ask, the files that you upload and all answers can be read by anybody on the way, who can then run agents there as you. On a network that you trust this is how clawdforge is mostly used.',
     defaultServer: () => (env['CLAWDFORGE_URL'] ?? '').trim() || 'http://127.0.0.1:8800',
     async open(secret, server) {

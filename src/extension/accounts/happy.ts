@@ -94,6 +94,7 @@ export function happyAccounts(env: NodeJS.ProcessEnv = process.env, proxy?: Prox
     label: 'Happy account…',
     about: 'every machine and session of it, end-to-end encrypted',
     name: 'Happy',
+    example: 'https://happy.example.org',
     inClear: 'What is said in sessions stays encrypted. The token that signs you in does not: who reads it on the way can see which machines and sessions there are and when they work, and can stop and delete them.',
     defaultServer: () => (env['HAPPY_SERVER_URL'] ?? '').trim() || OWN_SERVER,
     async open(secret, { serverUrl }): Promise<OpenAccount | null> {

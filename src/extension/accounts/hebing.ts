@@ -6,6 +6,7 @@ import { PilothouseError } from '../../core/model/errors.ts';
 import type { ProxySource } from '../../core/transport/proxy.ts';
 import { HebingAccess, loadHebing } from '../hebing/access.ts';
 import type { AskPerson, PickItem } from './ask.ts';
+import { OtherServer } from './ask.ts';
 import { hostOf } from './server.ts';
 import type { AccountSystem, Given, Server } from './system.ts';
 
@@ -32,6 +33,7 @@ export async function hebingWays(env: NodeJS.ProcessEnv): Promise<readonly PickI
   return ways;
 }
 
+const ANOTHER_SERVER = { label: 'Use another server…', icon: 'server', value: 'server' } as const;
 const KEY_VARIABLES = ['CHAOJIYUYAN_API_KEY', 'HEBING_API_KEY', 'NEXUS_API_KEY'] as const;
 
 /** Accounts of hebing. `env` is that of this process, but in tests; `proxy` tells the proxies on the way to their servers. */
@@ -47,8 +49,10 @@ export function hebingAccounts(env: NodeJS.ProcessEnv = process.env, proxy?: Pro
   return {
     system: 'hebing',
     label: 'hebing account…',
-    about: 'call capabilities, follow jobs, work for others',
+    about: 'a market of jobs: call what others offer, or work for others; calls may cost',
     name: 'hebing',
+    example: OWN_SERVER,
+    ownServer: true,
     inClear: 'The key that signs you in, what you ask for and what comes back can be read by anybody on the way, who can then act, and spend, as you.',
     defaultServer: () => (env['HEBING_BASE_URL'] ?? '').trim() || OWN_SERVER,
     open: (secret, server) => {
@@ -72,8 +76,10 @@ async function check(access: HebingAccess): Promise<void> {
 async function keyFor(ask: AskPerson, server: Server, given: Given, env: NodeJS.ProcessEnv, proxy: ProxySource | undefined): Promise<string> {
   const ways = await hebingWays(env);
   const title = `Sign in to hebing on ${hostOf(server.serverUrl)}`;
-  const how = ways.find((each) => each.value === given['how'])?.value ?? (typeof given['apiKey'] === 'string' ? 'paste' : await ask.pick(title, ways));
+  const how = ways.find((each) => each.value === given['how'])?.value ?? (typeof given['apiKey'] === 'string' ? 'paste' : await ask.pick<HebingWay | 'server'>(title, [...ways, ANOTHER_SERVER]));
   switch (how) {
+    case 'server':
+      throw new OtherServer();
     case 'device':
       return device(ask, server, env, proxy);
     case 'paste':

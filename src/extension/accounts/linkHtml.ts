@@ -1,3 +1,6 @@
+import { PilothouseError } from '../../core/model/errors.ts';
+import { whyUnreachable } from '../../core/transport/reason.ts';
+import { failureText } from '../tree/text.ts';
 import type { SignInCode } from './ask.ts';
 
 export interface Problem {
@@ -100,4 +103,14 @@ function runsOf(row: readonly boolean[]): readonly (readonly [number, number])[]
 
 function escapeHtml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;').replaceAll("'", '&#39;');
+}
+
+/** Codes of sign-ins whose code ran out: Happy's link, and hebing's, told by the server or by the clock. */
+const RAN_OUT: ReadonlySet<string> = new Set(['link_expired', 'expired_token', 'device_flow_timeout']);
+
+/** What failed, in one line: why a server cannot be reached is in it, once. */
+export function problemOf(error: unknown): Problem {
+  const why = whyUnreachable(error);
+  const said = failureText(error);
+  return { text: why === null || said.includes(why) ? said : `${said.replace(/\.$/, '')}: ${why}.`, expired: error instanceof PilothouseError && RAN_OUT.has(error.code) };
 }

@@ -4,10 +4,10 @@ import { oneLine } from '../tree/text.ts';
 import type { AskPerson } from './ask.ts';
 import type { AccountSystem, Server } from './system.ts';
 
-/** What is wrong with the address of a server, for the person who types it; null where it can be used. */
-export function serverProblem(text: string): string | null {
+/** What is wrong with the address of a server, for the person who types it; null where it can be used. `example`: how one of that system reads. */
+export function serverProblem(text: string, example: string): string | null {
   try {
-    serverAddress(text.trim(), { allowPlainHttp: true });
+    serverAddress(text.trim(), { allowPlainHttp: true, example });
     return null;
   } catch (error) {
     return describeError(error);
@@ -26,8 +26,8 @@ export function isPlain(serverUrl: string): boolean {
 }
 
 /** The server by its address; asks once about plain http beyond loopback. Throws Dismissed, and what a bad address brings. */
-export async function agreedServer(ask: AskPerson, { inClear }: Pick<AccountSystem, 'inClear'>, text: string): Promise<Server> {
-  const serverUrl = serverAddress(text.trim(), { allowPlainHttp: true });
+export async function agreedServer(ask: AskPerson, { inClear, example }: Pick<AccountSystem, 'inClear' | 'example'>, text: string): Promise<Server> {
+  const serverUrl = serverAddress(text.trim(), { allowPlainHttp: true, example });
   if (!isPlain(serverUrl)) return { serverUrl, allowPlainHttp: false };
   await ask.confirm(`Use ${hostOf(serverUrl)} over plain http?`, `The way to this server is not encrypted. ${inClear}`, 'Use Plain http');
   return { serverUrl, allowPlainHttp: true };

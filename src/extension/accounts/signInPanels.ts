@@ -1,16 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import * as vscode from 'vscode';
 import type { Logger } from '../../core/model/context.ts';
-import { describeError, isAbort, PilothouseError } from '../../core/model/errors.ts';
-import { whyUnreachable } from '../../core/transport/reason.ts';
+import { describeError, isAbort } from '../../core/model/errors.ts';
 import { Dismissed } from '../commands/dismissed.ts';
 import type { CommandName } from '../contributions.ts';
 import { commandId, VIEWS } from '../contributions.ts';
-import { failureText } from '../tree/text.ts';
 import type { SignInCode, SignInElsewhere } from './ask.ts';
 import { OtherServer } from './ask.ts';
 import type { Problem } from './linkHtml.ts';
-import { linkHtml } from './linkHtml.ts';
+import { linkHtml, problemOf } from './linkHtml.ts';
 
 /** The only commands that a panel can run; each is given the panel's own id. */
 const COMMANDS = { copy: 'copySignInLink', open: 'openSignInLink', again: 'newSignInCode', server: 'changeSignInServer', cancel: 'cancelSignIn' } as const satisfies Record<string, CommandName>;
@@ -112,14 +110,4 @@ export class SignInPanels implements vscode.Disposable {
 
 function left(signal: AbortSignal): Error {
   return signal.reason instanceof OtherServer ? signal.reason : new Dismissed();
-}
-
-/** Codes of sign-ins whose code ran out: Happy's link, and hebing's, told by the server or by the clock. */
-const RAN_OUT: ReadonlySet<string> = new Set(['link_expired', 'expired_token', 'device_flow_timeout']);
-
-/** What failed, in one line. */
-function problemOf(error: unknown): Problem {
-  const why = whyUnreachable(error);
-  const said = failureText(error);
-  return { text: why === null ? said : `${said.replace(/\.$/, '')}: ${why}.`, expired: error instanceof PilothouseError && RAN_OUT.has(error.code) };
 }

@@ -28,6 +28,10 @@ export interface AccountSystem {
   readonly name: string;
   /** The server to begin with. */
   defaultServer(): string;
+  /** How the address of one of its servers reads: `http://192.168.0.5:8800`. */
+  readonly example: string;
+  /** True where nearly all accounts are on the server to begin with: it is not asked for, and another one is a choice of the form, which throws OtherServer then. */
+  readonly ownServer?: boolean;
   /** What would travel in clear by plain http, in one or two sentences. */
   readonly inClear: string;
   /** A stored or just given secret; null for what is none of this system. Never rejects, and keeps what it was given to itself. */

@@ -43,18 +43,20 @@ export async function editAccount(services: Services, record: AccountRecord, giv
     title: 'Edit Connection (1/2): name', prompt: 'Name shown for the connection.', value: record.name, check: (value) => (value.trim() === '' ? 'A name is needed.' : value.trim().length > 200 ? 'At most 200 characters.' : null),
   });
   const address = typeof given['serverUrl'] === 'string' ? given['serverUrl'] : both ? record.serverUrl : await ask.text({
-    title: 'Edit Connection (2/2): server', prompt: 'Address of its server. The sign-in of this connection is sent there from then on.', value: record.serverUrl, check: serverProblem,
+    title: 'Edit Connection (2/2): server', prompt: 'Address of its server. The sign-in of this connection is sent there from then on.', value: record.serverUrl, check: (text) => serverProblem(text, system.example),
   });
   const server = address.trim() === record.serverUrl ? record : await agreedServer(ask, system, address);
   await services.accounts.edit(record.connectionId, { name: name === '' ? record.name : name, serverUrl: server.serverUrl, allowPlainHttp: server.allowPlainHttp });
 }
+
+const ONLY_COPY = 'A clawdforge server keeps no transcripts: those on this computer are the only copy. They stay';
 
 /** Forgets the sign-in; what is stored of the sessions goes only when the person says so. */
 export async function removeAccount(services: Services, record: AccountRecord): Promise<void> {
   const [remove, all] = ['Remove', 'Remove With Transcripts'] as const;
   const choice = await vscode.window.showWarningMessage(`Remove the connection “${oneLine(record.name, 60)}”?`, {
     modal: true,
-    detail: `Its sign-in is forgotten in this VS Code and its sessions leave the list. Nothing on ${hostOf(record.serverUrl)} or its machines is touched.\n\nTranscripts that are stored on this computer stay, and are there again when the same account is added again, unless you remove them too.`,
+    detail: `Its sign-in is forgotten in this VS Code and its sessions leave the list. Nothing on ${hostOf(record.serverUrl)} or its machines is touched.\n\n${record.system === 'clawdforge' ? ONLY_COPY : 'Transcripts that are stored on this computer stay'}, and are there again when the same account is added again, unless you remove them too.`,
   }, remove, all);
   if (choice === undefined) throw new Dismissed();
   await services.accounts.remove(record.connectionId);

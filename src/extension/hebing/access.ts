@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import type { ConnectionSpec } from '../../core/fleet/connection.ts';
 import { SessionlessBackend } from '../../core/fleet/sessionless.ts';
 import type { CallOptions, ConnectionState, Disposable } from '../../core/model/backend.ts';
-import { describeError, isAbort } from '../../core/model/errors.ts';
+import { isAbort } from '../../core/model/errors.ts';
 import type { JsonValue } from '../../core/model/json.ts';
 import type { Capability, HebingClient, Job, JobEvent } from '../../core/systems/hebing/index.ts';
 import { Emitter } from '../../core/transport/emitter.ts';
@@ -130,7 +130,7 @@ export class HebingAccess implements OpenAccount {
 async function stateAfter(error: unknown, before: ConnectionState): Promise<ConnectionState> {
   const { HebingAPIError, HebingError, HebingTransportError } = await loadHebing();
   if (error instanceof HebingAPIError && error.status === 401) return REJECTED;
-  if (error instanceof HebingTransportError || (error instanceof HebingAPIError && error.status >= 500)) return { status: 'offline', message: describeError(error), remedy: null, version: null };
+  if (error instanceof HebingTransportError || (error instanceof HebingAPIError && error.status >= 500)) return { status: 'offline', message: error.message, remedy: null, version: null };
   if (error instanceof HebingAPIError) return error.status === 429 ? before : READY;
   if (error instanceof HebingError && error.code === 'bad_answer') return { status: 'failed', message: error.message, remedy: { text: 'Use Edit Connection… to set its address.', command: null }, version: null };
   return before;

@@ -90,10 +90,14 @@ it('a server that is not there: nothing was sent', async () => {
   await server.close();
   const away = new Forge({ baseUrl: url, token: 'cf_x', retryBaseMs: 1 });
   for (const work of [() => away.run({ prompt: 'x' }), () => away.healthz(), () => away.attach('x').turn('x'), () => away.uploadFile(new Uint8Array(1))]) {
-    expect(await rejection(work())).toMatchObject({ code: 'connection_failed', reached: 'unsent', name: 'ForgeTransportError' });
+    expect(await rejection(work())).toMatchObject({ code: 'connection_failed', reached: 'unsent', name: 'ForgeTransportError', message: `The clawdforge server cannot be reached: nothing answers at ${new URL(url).host}.` });
   }
   await away.close();
   await server.start();
+});
+
+it('an address that is none', () => {
+  expect(() => new Forge({ baseUrl: 'frob', token: 'cf_x' })).toThrow('such as http://192.168.0.5:8800.');
 });
 
 it('a server that is silent: the deadline is what it may take and the margin', async () => {

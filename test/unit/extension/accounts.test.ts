@@ -170,8 +170,9 @@ describe('a secret storage that keeps nothing', () => {
 
 describe('servers', () => {
   it('are checked as they are typed', () => {
-    expect([serverProblem('https://x.example'), serverProblem(' http://10.0.0.1:3005 ')]).toEqual([null, null]);
-    expect(['x.example', 'ftp://x', 'https://user:pw@x.example'].map((text) => serverProblem(text) === null)).toEqual([false, false, false]);
+    expect([serverProblem('https://x.example', 'http://192.168.0.5:8800'), serverProblem(' http://10.0.0.1:3005 ', 'http://192.168.0.5:8800')]).toEqual([null, null]);
+    expect(['x.example', 'ftp://x', 'https://user:pw@x.example'].map((text) => serverProblem(text, 'http://192.168.0.5:8800') === null)).toEqual([false, false, false]);
+    expect(serverProblem('frob', 'http://192.168.0.5:8800')).toContain('such as http://192.168.0.5:8800.');
     expect(hostOf('https://x.example:8443/relay')).toBe('x.example:8443/relay');
     expect(['http://127.0.0.1:3005', 'http://localhost', 'https://x.example', 'http://10.0.0.1'].map(isPlain)).toEqual([false, false, false, true]);
   });

@@ -44,7 +44,7 @@ describe('a token of a clawdforge server', () => {
     const away = { serverUrl: 'http://127.0.0.1:9', allowPlainHttp: false };
     const script = new Script('paste', 'cf_x', true);
     expect(await forgeAccounts({}).signIn(script, away, {})).toEqual({ token: 'cf_x', adminToken: null });
-    expect(script.asked.at(-1)).toMatch(/Keep this token unchecked\? 127\.0\.0\.1:9 cannot be asked about it: nothing answers at this address/);
+    expect(script.asked.at(-1)).toMatch(/Keep this token unchecked\? 127\.0\.0\.1:9 cannot be asked about it: nothing answers at 127\.0\.0\.1:9\./);
     await expect(forgeAccounts({}).signIn(new Script('paste', 'cf_x', false), away, {})).rejects.toThrow(Dismissed);
   });
 

@@ -145,7 +145,7 @@ describe('a server that is changed in the midst of a sign-in', () => {
 
   it('is told why it cannot be reached', async () => {
     const refused = await happyAccounts(env).signIn(new Script('link', undefined), { serverUrl: 'http://127.0.0.1:9', allowPlainHttp: false }, {}).catch((error: unknown) => error);
-    expect(whyUnreachable(refused)).toBe('nothing answers at this address');
+    expect(whyUnreachable(refused)).toBe('nothing answers at 127.0.0.1:9');
     expect([whyUnreachable(new Error('x', { cause: Object.assign(new Error('y'), { code: 'CERT_HAS_EXPIRED' }) })), whyUnreachable(new AggregateError([Object.assign(new Error('z'), { code: 'ENOTFOUND' })])), whyUnreachable(new Error('x')), whyUnreachable('x')])
       .toEqual(['its certificate has expired', 'there is no such host', null, null]);
   });

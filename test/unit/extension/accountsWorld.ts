@@ -40,7 +40,7 @@ export class FakeSecrets implements Secrets {
 
 /** A system whose secret is `{who, key}`. */
 export const PLAIN: AccountSystem = {
-  system: 'clawdforge', label: 'Plain account…', about: 'for tests', name: 'Plain', inClear: 'Everything.',
+  system: 'clawdforge', label: 'Plain account…', about: 'for tests', name: 'Plain', example: 'https://plain.example', inClear: 'Everything.',
   defaultServer: () => 'https://plain.example',
   open: async (secret) => {
     await Promise.resolve();

@@ -219,7 +219,7 @@ export class Forge implements AsyncDisposable {
 
 function addressOf(baseUrl: string): string {
   try {
-    return serverAddress(baseUrl, { allowPlainHttp: true });
+    return serverAddress(baseUrl, { allowPlainHttp: true, example: 'http://192.168.0.5:8800' });
   } catch (error) {
     throw forgeError(error, false);
   }

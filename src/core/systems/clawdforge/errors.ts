@@ -136,7 +136,7 @@ export function forgeError(error: unknown, cut: boolean): Error {
   switch (error.failure) {
     case 'network':
       if (cut) return new ForgeTransportError('connection_lost', 'The connection to the clawdforge server was lost while it answered.', reached, options);
-      return new ForgeTransportError('connection_failed', error.unsent ? 'The clawdforge server cannot be reached.' : 'The clawdforge server did not answer: the connection was lost.', reached, options);
+      return new ForgeTransportError('connection_failed', error.unsent ? `The clawdforge server cannot be reached${error.why === null ? '' : `: ${error.why}`}.` : 'The clawdforge server did not answer: the connection was lost.', reached, options);
     case 'timeout':
       return new ForgeTransportError('timeout', 'The clawdforge server did not answer in time.', reached, options);
     case 'proxy':

@@ -6,7 +6,8 @@ import { HEBING_URL } from '../../../../src/core/systems/hebing/index.ts';
 import { systemClock } from '../../../../src/core/transport/clock.ts';
 import type { AccountRecord } from '../../../../src/extension/accounts/record.ts';
 import { hebingAccounts, hebingWays } from '../../../../src/extension/accounts/hebing.ts';
-import { linkHtml } from '../../../../src/extension/accounts/linkHtml.ts';
+import { signInSomewhere } from '../../../../src/extension/accounts/somewhere.ts';
+import { linkHtml, problemOf } from '../../../../src/extension/accounts/linkHtml.ts';
 import { HebingAccess } from '../../../../src/extension/hebing/access.ts';
 import { HebingBoards } from '../../../../src/extension/hebing/boards.ts';
 import type { HebingTestServer } from '../../../loopback/hebing/server.ts';
@@ -71,6 +72,29 @@ describe('signing in to hebing', () => {
     const polls = hebing.count('POST', '/oauth/device/token');
     await expect(hebingAccounts(env).signIn(script, server(), {})).rejects.toThrow();
     expect(hebing.count('POST', '/oauth/device/token')).toBe(polls);
+  });
+
+  it('goes to its own server, and asks for the address of another one only where that is chosen', async () => {
+    const { key } = hebing.newAgent();
+    const system = hebingAccounts({ ...env, HEBING_BASE_URL: hebing.url });
+    const script = new Script('paste', key);
+    expect(await signInSomewhere(script, system, null, {})).toEqual({ server: server(), secret: { apiKey: key } });
+    expect(script.asked.some((question) => question.includes(': server'))).toBe(false);
+    const other = new Script('server', hebing.url, 'paste', key);
+    expect(await signInSomewhere(other, hebingAccounts({ ...env, HEBING_BASE_URL: 'http://127.0.0.1:1/api/v1' }), null, {})).toEqual({ server: server(), secret: { apiKey: key } });
+    expect(other.asked[1]).toContain('hebing: server');
+    // What the environment says is no address: the person gives one.
+    expect(await signInSomewhere(new Script(hebing.url, 'paste', key), hebingAccounts({ ...env, HEBING_BASE_URL: 'frob' }), null, {})).toMatchObject({ server: server() });
+  });
+
+  it('says once why nobody answers, and where', async () => {
+    const script = new Script('device');
+    script.elsewhere = (signIn) => signIn.run(() => undefined, AbortSignal.timeout(10_000));
+    const error = await hebingAccounts(env).signIn(script, { serverUrl: 'http://127.0.0.1:9/api/v1', allowPlainHttp: false }, {}).catch((failed: unknown) => failed);
+    expect(problemOf(error)).toEqual({ text: 'hebing cannot be reached: nothing answers at 127.0.0.1:9.', expired: false });
+    const access = new HebingAccess('nxt_ag_x', { serverUrl: 'http://127.0.0.1:9/api/v1', allowPlainHttp: false });
+    expect(await access.look()).toMatchObject({ status: 'offline', message: 'hebing cannot be reached: nothing answers at 127.0.0.1:9.' });
+    await access.close();
   });
 
   it('takes a pasted key that hebing takes, and refuses others before they are kept', async () => {

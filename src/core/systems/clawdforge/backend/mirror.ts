@@ -104,7 +104,7 @@ export class Mirror {
       this.#set({ status: 'needs-sign-in', message: error.message, remedy: { text: 'Give this connection another token (Sign In…).', command: null }, version });
     } else if (error instanceof ForgeTransportError) {
       // An answer that broke off is no sign that the next one does.
-      if (error.reached !== 'cut') this.#set({ status: 'offline', message: describeError(error), remedy: null, version });
+      if (error.reached !== 'cut') this.#set({ status: 'offline', message: error.message, remedy: null, version });
     } else if (error instanceof ForgeAPIError) {
       if (error.status >= 500 && this.state.status === 'connecting') this.#set({ status: 'failed', message: error.message, remedy: null, version });
     } else if (error instanceof ForgeError && error.code === 'bad_answer' && this.state.status === 'connecting') {
