@@ -1,8 +1,8 @@
 import * as vscode from 'vscode';
-import { PilothouseError } from '../../core/model/errors.ts';
 import type { AccountRecord } from '../accounts/record.ts';
 import { hostOf } from '../accounts/server.ts';
 import { Dismissed } from '../commands/dismissed.ts';
+import { NoAccount } from '../commands/noAccount.ts';
 import type { Services } from '../services.ts';
 import { pickText } from '../tree/text.ts';
 import { ForgeAccess } from './access.ts';
@@ -23,10 +23,7 @@ export async function forgeFor(services: Services, target: unknown): Promise<For
     return access instanceof ForgeAccess ? [{ record, access }] : [];
   });
   const [only] = fitting;
-  if (only === undefined) {
-    const how = records.length === 0 ? 'There is no clawdforge server. Use Add Connection…, clawdforge server….' : 'Nobody is signed in to clawdforge. Use Sign In….';
-    throw new PilothouseError('needs_sign_in', how, { personMustAct: true });
-  }
+  if (only === undefined) throw new NoAccount('clawdforge', named === undefined ? records : [named]);
   if (fitting.length === 1) return only;
   const picked = await vscode.window.showQuickPick(fitting.map((account) => ({ label: pickText(account.record.name), description: pickText(hostOf(account.record.serverUrl)), account })), { placeHolder: 'On which server?' });
   if (picked === undefined) throw new Dismissed();

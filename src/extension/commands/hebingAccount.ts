@@ -1,10 +1,10 @@
 import * as vscode from 'vscode';
-import { PilothouseError } from '../../core/model/errors.ts';
 import type { HebingAccount } from '../hebing/boards.ts';
 import type { SignedIn } from '../hebing/calling.ts';
 import type { Services } from '../services.ts';
 import { pickText } from '../tree/text.ts';
 import { Dismissed } from './dismissed.ts';
+import { NoAccount } from './noAccount.ts';
 
 /** The account of hebing that a command is about: the one that is named, the only one that somebody is signed in to, or one picked. Rejects with `needs_sign_in`. */
 export async function accountFor(services: Services, connectionId: unknown): Promise<SignedIn> {
@@ -15,10 +15,7 @@ export async function accountFor(services: Services, connectionId: unknown): Pro
   const named = all.find(({ record }) => record.connectionId === connectionId);
   const fitting = (named === undefined ? all : [named]).filter(isIn);
   const [only] = fitting;
-  if (only === undefined) {
-    const how = all.length === 0 ? 'There is no hebing account. Use Add Connection…, hebing account….' : 'Nobody is signed in to hebing. Use Sign In….';
-    throw new PilothouseError('needs_sign_in', how, { personMustAct: true });
-  }
+  if (only === undefined) throw new NoAccount('hebing', (named === undefined ? all : [named]).map(({ record }) => record));
   if (fitting.length === 1) return only;
   const picked = await vscode.window.showQuickPick(fitting.map((account) => ({ label: pickText(account.record.name), account })), { placeHolder: 'With which account?' });
   if (picked === undefined) throw new Dismissed();

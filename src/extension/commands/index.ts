@@ -12,6 +12,7 @@ import { Dismissed } from './dismissed.ts';
 import type { Handler } from './handler.ts';
 import { jobCommands } from './jobs.ts';
 import { mcpCommands } from './mcpConfiguration.ts';
+import { NoAccount } from './noAccount.ts';
 import { searchCommands } from './search.ts';
 import { sessionCommands } from './sessions.ts';
 import { transcriptCommands } from './transcript.ts';
@@ -28,6 +29,7 @@ export function registerCommands(services: Services): vscode.Disposable {
         await HANDLERS[name](services, target);
       } catch (error) {
         if (isAbort(error) || error instanceof Dismissed) return;
+        if (error instanceof NoAccount) return await error.tell();
         const known = error instanceof PilothouseError;
         services.log[known ? 'warn' : 'error'](`${COMMANDS[name].title} failed`, { code: known ? error.code : 'unexpected', error: describeError(error) });
         const choice = await vscode.window.showErrorMessage(`${COMMANDS[name].title.replace('…', '')}: ${failureText(error)}`, 'Show Log');
