@@ -93,7 +93,7 @@ test('everything that was found is a document whose lines lead to the rows', asy
 test('what nobody said is not found; titles are', async () => {
   await window.runCommand('Search Sessions…');
   await window.quickInput.type('albatross');
-  await lists('nothing', (labels) => labels.length === 1 && labels[0] === 'Nothing was found');
+  await lists('nothing', (labels) => labels.length === 1 && labels[0] === 'Nothing found in the sessions opened here so far');
   await window.quickInput.type('harbour log');
   await lists('the title first', (labels) => labels[0]?.includes(HARBOUR) === true);
   await window.screenshot('search-title');

@@ -101,7 +101,8 @@ async function pickChoice(choices: readonly StartChoice[], title: string): Promi
     items.push({ label: pickText(line.label), description: pickText(line.description), iconPath: new vscode.ThemeIcon(line.icon), choice });
   }
   // Without a box before there is no way back: only a choice comes of it.
-  const picked = await pickStep({ title, step: 1, total: choices.some(({ places }) => places !== null) ? 3 : 2, back: false }, 'Which agent?', items);
+  // How many follow depends on what is chosen.
+  const picked = await pickStep({ title, step: 1, total: 1, back: false }, 'Which agent?', items);
   if (typeof picked === 'symbol' || picked.choice === null) throw new PilothouseError('nothing_chosen', 'Nothing was chosen.');
   return picked.choice;
 }

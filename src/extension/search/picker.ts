@@ -47,7 +47,7 @@ export class SearchPicker implements vscode.Disposable {
     this.archived = services.settings.get('sessions.showArchived');
     const { picker } = this;
     // Without it VS Code sorts by where the label has what was typed, across sessions.
-    Object.assign(picker, { title: 'Search Sessions', placeholder: 'Words that were said in any session; a phrase in double quotes', value: text, keepScrollPosition: true, sortByLabel: false });
+    Object.assign(picker, { title: 'Search Sessions', placeholder: 'Words that were said in the sessions opened here; a phrase in double quotes', value: text, keepScrollPosition: true, sortByLabel: false });
     this.listening = vscode.Disposable.from(
       picker,
       picker.onDidHide(() => this.chosen.resolve(null)),
@@ -108,7 +108,7 @@ export class SearchPicker implements vscode.Disposable {
   private list(found: readonly Item[], update: SearchUpdate | null): void {
     const { picker } = this;
     const items = [...found];
-    if (update?.ended != null && items.length === 0) items.push({ label: 'Nothing was found', description: 'of what was opened here once', alwaysShow: true });
+    if (update?.ended != null && items.length === 0) items.push({ label: 'Nothing found in the sessions opened here so far', alwaysShow: true });
     else if (update?.ended != null) items.push({ label: '', kind: vscode.QuickPickItemKind.Separator }, { label: '$(go-to-file) Show All Results', description: update.ended === 'full' ? 'there are more' : '', alwaysShow: true, showsAll: true });
     const [active] = picker.activeItems;
     const before = active === undefined || active === picker.items.find(isChoice) ? undefined : items.find((item) => item.session !== undefined && item.session === active.session && item.row === active.row);
