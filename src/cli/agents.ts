@@ -35,6 +35,6 @@ export function agentWord(connection: LocalConnection): string {
 /** The connection that `--agent` names. Throws UsageError. */
 export function namedAgent(agents: readonly LocalConnection[], name: string): LocalConnection {
   const found = agents.find((one) => agentWord(one) === name) ?? agents.find((one) => agentWord(one).toLowerCase() === name.toLowerCase());
-  if (found === undefined) throw new UsageError(`There is no agent ${JSON.stringify(name)}: use ${agents.map(agentWord).join(', ')}.`);
+  if (found === undefined) throw new UsageError(`There is no agent ${JSON.stringify(name)}: use ${agents.map(agentWord).join(', ')}, or name a file that has it with --agents.`);
   return found;
 }

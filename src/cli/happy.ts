@@ -75,6 +75,8 @@ function lineOf(error: unknown, io: CliIo): string {
   if (isAbort(error)) return 'Cancelled.';
   if (error instanceof UsageError) return `invalid_argument: ${error.message}`;
   if (!(error instanceof PilothouseError)) return describeError(error);
-  const signIn = error.code === 'credentials_missing' || error.code === 'authentication_failed' ? ' (here: pilothouse happy login)' : '';
-  return `${error.code}: ${describeError(error)}${asCalled(signIn, io)}`;
+  // What the core says is for an editor too: here one of its ways is this command.
+  const said = describeError(error).replaceAll('Sign in by link, or run: happy auth login', 'Run: pilothouse happy login');
+  const told = said.includes('pilothouse happy login') || (error.code !== 'credentials_missing' && error.code !== 'authentication_failed');
+  return `${error.code}: ${asCalled(told ? said : `${said} (here: pilothouse happy login)`, io)}`;
 }

@@ -97,5 +97,5 @@ export function plainLine(text: string): string {
 
 /** A text that names the command, as the person calls it. */
 export function asCalled(text: string, { program }: Pick<CliIo, 'program'>): string {
-  return text.replaceAll(/\bpilothouse(?= (?:local|happy|clawdforge|hebing|catsyphon|--help|<))/g, () => program);
+  return text.replaceAll(/\bpilothouse(?= (?:local|happy|clawdforge|hebing|catsyphon|--help|--version|<))/g, () => program);
 }

@@ -103,19 +103,29 @@ function failureOf(result: { readonly finalMessage: string; readonly stderr: str
   return said === '' ? `${result.backend} ended with ${result.exitCode}.` : `${result.backend}: ${said}`;
 }
 
-/** The backend that PILOTHOUSE_BACKEND names, in any case; else one that is installed. Throws UsageError. */
+/** The backend that PILOTHOUSE_BACKEND names, in any case; else one that is installed. Throws UsageError, `not_installed`. */
 async function preferred(io: CliIo): Promise<string> {
   const named = (io.env['PILOTHOUSE_BACKEND'] ?? '').trim().toLowerCase();
-  if (named === '') return installed(io);
+  if (named === '') {
+    const found = await installed(io);
+    if (found === null) throw noneInstalled(io, 'Another agent can be talked to: pilothouse local chat --agents FILE --agent NAME');
+    return found;
+  }
   if (ALL_BACKENDS.includes(named)) return named;
   throw new UsageError(`PILOTHOUSE_BACKEND names ${JSON.stringify(plainLine(named))}, which is no backend: use ${ALL_BACKENDS.join(', ')}.`);
 }
 
-/** Any of the backends whose program is in PATH; the first of all where none is, which then says how to install it. */
-async function installed(io: CliIo): Promise<string> {
+/** Any of the backends whose program is in PATH; null where none is. */
+async function installed(io: CliIo): Promise<string | null> {
   const found: string[] = [];
   for (const name of ALL_BACKENDS) if ((await findExecutable(name, io.env)) !== null) found.push(name);
-  return found[Math.floor(Math.random() * found.length)] ?? ALL_BACKENDS[0] ?? 'claude';
+  return found[Math.floor(Math.random() * found.length)] ?? null;
+}
+
+/** That no agent is there; `more` says what else would do. */
+function noneInstalled(io: CliIo, more: string): PilothouseError {
+  const words = 'Neither Claude Code nor Codex is on PATH. Install one: npm install -g @anthropic-ai/claude-code, or npm install -g @openai/codex; if it is there already, add its folder to PATH.';
+  return new PilothouseError('not_installed', asCalled(`${words} ${more}`, io), { personMustAct: true });
 }
 
 function definedOnly(env: NodeJS.ProcessEnv): Record<string, string> {
@@ -139,9 +149,12 @@ async function talk(args: readonly string[], io: CliIo): Promise<number> {
   const { values } = parsed(args, { json: flag, agent: text, agents: text, cwd: text, model: text, mode: text, effort: text, resume: text }, 0);
   if (values.resume !== undefined && values.cwd !== undefined) throw new UsageError('A session that is resumed works in its own folder: leave --cwd out.');
   const known = await knownAgents(values.agents, io);
-  const connection = namedAgent(known, values.agent ?? (await installed(io)));
+  // Claude Code is found beyond PATH too, where its own installers put it.
+  const chosen = values.agent ?? (await installed(io));
+  const connection = namedAgent(known, chosen ?? 'claude');
   await using backend = connection.create(cliContext(connection.connectionId, io));
   const state = await backend.connect({ signal: AbortSignal.any([io.ending, AbortSignal.timeout(connectMs)]) });
+  if (chosen === null && state.status === 'not-installed') throw noneInstalled(io, 'Or name another agent with --agents FILE --agent NAME.');
   if (state.status !== 'ready') throw new PilothouseError('agent_unusable', unusable(connection.name, state), { personMustAct: true });
   const { cwd, model, mode, effort, resume } = values;
   return await chat(backend, {

@@ -8,6 +8,7 @@ import { hebingUsage, runHebing } from './hebing.ts';
 import type { CliIo } from './io.ts';
 import { asCalled, exitFailed, exitOk, exitUsage, plainLine } from './io.ts';
 import { localUsage, runLocal } from './local.ts';
+import { ownVersion } from './version.ts';
 
 /** What follows the system's word on the command line goes to its runner. */
 const systems: Readonly<Record<string, { readonly run: (argv: readonly string[], io: CliIo) => Promise<number>; readonly usage: string }>> = {
@@ -19,6 +20,7 @@ const systems: Readonly<Record<string, { readonly run: (argv: readonly string[],
 };
 
 const usage = `pilothouse <system> <verb> [--json]
+pilothouse --version
 
 ${Object.values(systems).map((system) => system.usage).join('\n')}
 Exit codes: 0 done, 1 failed (one line on stderr), 2 wrong usage.
@@ -33,6 +35,10 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   }
   if (word === 'help' || word === '--help' || word === '-h') {
     io.out(asCalled(usage, io));
+    return exitOk;
+  }
+  if (word === '--version') {
+    io.out(`${ownVersion()}\n`);
     return exitOk;
   }
   const system = Object.hasOwn(systems, word) ? systems[word] : undefined;
@@ -70,7 +76,7 @@ function processIo(): CliIo {
   // A reader that went away (`| head`) is no failure of ours.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   return {
-    stdin: process.stdin, interactive: process.stdin.isTTY, env: process.env, cwd: process.cwd(), program: calledAs(process.argv[1], process.cwd()),
+    stdin: process.stdin, interactive: process.stdin.isTTY, env: process.env, cwd: process.cwd(), program: calledAs(process.argv[1], process.cwd(), process.execPath),
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     ending: ending.signal,
@@ -82,12 +88,16 @@ function processIo(): CliIo {
   };
 }
 
-/** What to type for the command: its name where it was called by that, else the file that Node was given, from this folder where that is shorter. */
-export function calledAs(started: string | undefined, cwd: string): string {
+/**
+ * What to type for the command: its name where it was called by that, else the file that Node was given, from this folder where that is shorter. A Node of this folder's packages is not
+ * what `node` means there: npx finds it.
+ */
+export function calledAs(started: string | undefined, cwd: string, node: string): string {
   if (started === undefined || path.basename(started) === 'pilothouse') return 'pilothouse';
   const near = path.relative(cwd, started);
   const file = near.length < started.length ? near : started;
-  return `node ${/^[\w@%+=:,./\\-]+$/.test(file) ? file : `"${file}"`}`;
+  const program = node.startsWith(path.join(cwd, 'node_modules', path.sep)) ? 'npx --no-install node' : 'node';
+  return `${program} ${/^[\w@%+=:,./\\-]+$/.test(file) ? file : `"${file}"`}`;
 }
 
 /** True when this file is what Node was started with, also by a link to it. */

@@ -4,7 +4,7 @@ import { CatsyphonNotFoundError, CredentialError } from '../../core/systems/cats
 import { flag, parsed, text } from '../args.ts';
 import { interruptible, show } from '../hebing/common.ts';
 import type { CliIo } from '../io.ts';
-import { exitOk, plainLine, UsageError } from '../io.ts';
+import { asCalled, exitOk, plainLine, UsageError } from '../io.ts';
 import { ownVersion } from '../version.ts';
 import { common, places, withCollector } from './common.ts';
 
@@ -37,7 +37,7 @@ export function profiles(args: readonly string[], io: CliIo): Promise<number> {
   return interruptible(io, values, async (call) => {
     const all = await new CredentialStore(undefined, io.env).listProfiles();
     const lines = all.map((one) => [one.profile, one.serverUrl, one.workspaceId, one.collectorId, `${one.apiKeyPrefix}…`].map(plainLine).join('\t'));
-    show(call, all, all.length === 0 ? 'No collectors. Register one: pilothouse catsyphon register --server URL --workspace ID' : lines.join('\n'));
+    show(call, all, all.length === 0 ? asCalled('No collectors. Register one: pilothouse catsyphon register --server URL --workspace ID', io) : lines.join('\n'));
     return exitOk;
   });
 }

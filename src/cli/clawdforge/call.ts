@@ -26,8 +26,11 @@ export interface Call {
 function clientOf(values: CommonValues, { env }: Pick<CliIo, 'env'>): Forge {
   const baseUrl = (values.server ?? env['CLAWDFORGE_URL'] ?? '').trim();
   const token = (env['CLAWDFORGE_TOKEN'] ?? '').trim();
-  const missing = [...(baseUrl === '' ? ['CLAWDFORGE_URL'] : []), ...(token === '' ? ['CLAWDFORGE_TOKEN'] : [])];
-  if (missing.length > 0) throw new ForgeError('credentials_missing', `Set ${missing.join(' and ')} in the environment: the server's address, such as http://192.168.0.5:8800, and a token of it (cf_…).`, { personMustAct: true });
+  const missing = [
+    ...(baseUrl === '' ? ['CLAWDFORGE_URL in the environment, or give --server: the server\'s address, such as http://192.168.0.5:8800.'] : []),
+    ...(token === '' ? ['CLAWDFORGE_TOKEN in the environment: an app token of the server (cf_…).'] : []),
+  ];
+  if (missing.length > 0) throw new ForgeError('credentials_missing', missing.map((one) => `Set ${one}`).join(' '), { personMustAct: true });
   return new Forge({ baseUrl, token, proxy: () => proxyFromEnv(env) });
 }
 

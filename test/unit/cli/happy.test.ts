@@ -57,7 +57,7 @@ describe('usage', () => {
     for (const argv of [['machines'], ['get', 'x'], ['send', 'x', 'y'], ['run-task', 'p', '--machine', 'm', '--directory', '/d']]) {
       const world = new World({ HAPPY_HOME_DIR: rig.home, HAPPY_SERVER_URL: rig.server.url });
       expect(await run(['happy', ...argv], world)).toBe(1);
-      expect(world.stderr).toMatch(/^credentials_missing: There is no access\.key and no agent\.key in .* \(here: pilothouse happy login\)\n$/);
+      expect(world.stderr).toMatch(/^credentials_missing: There is no access\.key and no agent\.key in .*\. Run: pilothouse happy login\n$/);
     }
     const half = new World({ HAPPY_HOME_DIR: rig.home, HAPPY_SERVER_URL: rig.server.url, HAPPY_TOKEN: 'x' });
     expect(await run(['happy', 'machines'], half)).toBe(1);

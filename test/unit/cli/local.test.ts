@@ -141,7 +141,11 @@ describe('send', () => {
     expect(garbled.stderr).toMatch(/^Claude Code printed what is not its format.*\n$/);
     const missing = new World({ PATH: path.join(folder, 'empty') });
     expect(await runLocal(['send', 'x'], missing)).toBe(1);
-    expect(missing.stderr).toMatch(/^Claude Code is not installed.*npm install -g @anthropic-ai\/claude-code; if it is there already, add its folder to PATH\.\n$/);
+    expect(missing.stderr).toMatch(/^Neither Claude Code nor Codex .*@anthropic-ai\/claude-code, or npm install -g @openai\/codex; .*local chat --agents FILE --agent NAME\n$/);
+    for (const [args, code, line] of [[['chat'], 1, /^Neither Claude Code nor Codex .*--agents FILE --agent NAME\.\n$/], [['chat', '--agent', 'Gemini'], 2, /^There is no agent "Gemini": use claude, codex, or name a file that has it with --agents\.\n$/]] as const) {
+      const world = new World({ PATH: path.join(folder, 'empty') });
+      expect([await runLocal(args, world), world.stderr]).toEqual([code, expect.stringMatching(line)]);
+    }
   });
 
   it('the environment may name the backend: nothing is no name, and another name is wrong usage', async () => {

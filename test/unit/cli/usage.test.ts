@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -17,14 +17,22 @@ class Called extends World {
 
 describe('what the command says of itself', () => {
   it('is how it was called', async () => {
-    expect([calledAs('/usr/local/bin/pilothouse', '/work'), calledAs(undefined, '/')]).toEqual(['pilothouse', 'pilothouse']);
-    expect([calledAs('/src/pilothouse/dist/cli.js', '/src/pilothouse'), calledAs('/opt/x/cli.js', '/home/ada/deep/down'), calledAs('/my own/cli.js', '/')]).toEqual(['node dist/cli.js', 'node /opt/x/cli.js', 'node "my own/cli.js"']);
-    for (const argv of [['--help'], ['local', '--help'], ['happy', '--help'], ['happy', 'send', '--help'], ['nobody'], ['happy', 'machines'], ['hebing', '--help'], ['hebing', 'status'], ['clawdforge', '--help']]) {
+    expect([calledAs('/usr/local/bin/pilothouse', '/src', '/usr/bin/node'), calledAs(undefined, '/', '/usr/bin/node')]).toEqual(['pilothouse', 'pilothouse']);
+    expect([calledAs('/src/pilothouse/dist/cli.js', '/src/pilothouse', '/usr/bin/node'), calledAs('/opt/x/cli.js', '/home/ada/deep/down', '/usr/bin/node'), calledAs('/my own/cli.js', '/', '/usr/bin/node')]).toEqual(['node dist/cli.js', 'node /opt/x/cli.js', 'node "my own/cli.js"']);
+    expect(calledAs('/src/dist/cli.js', '/src', '/src/node_modules/node/bin/node')).toBe('npx --no-install node dist/cli.js');
+    expect(calledAs('/src/dist/cli.js', '/home/ada/deep/down', '/src/node_modules/node/bin/node')).toBe('node /src/dist/cli.js');
+    for (const argv of [['--help'], ['local', '--help'], ['happy', '--help'], ['happy', 'send', '--help'], ['nobody'], ['happy', 'machines'], ['hebing', '--help'], ['hebing', 'status'], ['clawdforge', '--help'], ['catsyphon', 'profiles'], ['catsyphon', 'status', 's']]) {
       const world = new Called({ HAPPY_HOME_DIR: folder, HOME: folder });
       await run(argv, world);
       expect(`${world.stdout}${world.stderr}`, argv.join(' ')).toContain('node dist/cli.js');
-      expect(`${world.stdout}${world.stderr}`, argv.join(' ')).not.toMatch(/pilothouse (?:local|happy|clawdforge|hebing|--help|<)/);
+      expect(`${world.stdout}${world.stderr}`, argv.join(' ')).not.toMatch(/pilothouse (?:local|happy|clawdforge|hebing|catsyphon|--help|--version|<)|happy auth login/);
     }
+  });
+
+  it('says its version', async () => {
+    const { version } = JSON.parse(await readFile(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
+    const world = new World({ HOME: folder });
+    expect([await run(['--version'], world), world.stdout, world.stderr]).toEqual([0, `${version}\n`, '']);
   });
 
   it('shows the form of the file of agents, which is taken as it is shown', async () => {
