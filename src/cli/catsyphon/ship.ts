@@ -26,7 +26,7 @@ const OUTCOMES = ['success', 'partial', 'failed', 'abandoned'] as const;
 const SLICE = 500;
 
 /** `ship`: sends the events of a file. What cannot be sent is told, and the rest is sent; exit code 1 then. A second time nothing is stored twice. */
-export function ship(args: readonly string[], io: CliIo): Promise<number> {
+export async function ship(args: readonly string[], io: CliIo): Promise<number> {
   const { values, positionals } = parsed(args, { ...common, ...places, session: text, outcome: text }, 1, 'One file at a time.');
   const [file] = positionals;
   const { session } = values;
@@ -35,8 +35,8 @@ export function ship(args: readonly string[], io: CliIo): Promise<number> {
   sessionIdOf(session);
   const outcome = values.outcome === undefined ? null : OUTCOMES.find((one) => one === values.outcome);
   if (outcome === undefined) throw new UsageError(`--outcome is none of ${OUTCOMES.join(', ')}.`);
+  const shipment = await readShipment(path.resolve(io.cwd, file), session);
   return withCollector(io, values, async (client, call) => {
-    const shipment = await readShipment(path.resolve(io.cwd, file), session);
     const tally: Tally = { session, format: shipment.format, sent: 0, accepted: 0, refused: [] };
     try {
       let slice: FiledEvent[] = [];

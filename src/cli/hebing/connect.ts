@@ -32,8 +32,12 @@ export function connect(args: readonly string[], io: CliIo): Promise<number> {
     const given = await keyGiven(values['api-key'], call);
     // A file that cannot be written is told of before anybody signs in.
     const first = await plan(given ?? keyAtHand(io) ?? KEY_TO_COME);
+    if (given?.startsWith(KEY_TO_COME) === false) io.err(`This key does not begin with ${KEY_TO_COME}, as those of hebing's agents do.\n`);
     if (dry) {
-      show(call, { ...planned(first), diff: first.diff }, first.what === 'nothing' ? `${plainLine(target)} has this entry already.` : plainText(first.diff).trimEnd());
+      const credentials = credentialsFile(io.env);
+      const kept = `${given === null ? 'The key that a sign-in brings' : `The key ${maskKey(given)}`} for ${plainLine(baseUrl)} would be kept in ${plainLine(credentials)}.`;
+      const change = first.what === 'nothing' ? `${plainLine(target)} has this entry already.` : plainText(first.diff).trimEnd();
+      show(call, { ...planned(first), credentials, diff: first.diff }, `${kept}\n${change}`);
       return exitOk;
     }
     const apiKey = given ?? (await signIn(baseUrl, places, call));

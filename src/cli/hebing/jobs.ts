@@ -48,9 +48,10 @@ export function call(args: readonly string[], io: CliIo): Promise<number> {
   if (values.timeout !== undefined && values.wait !== true) throw new UsageError('--timeout goes with --wait.');
   const timeout = secondsOf(values.timeout);
   const idempotencyKey = values['idempotency-key'] ?? randomUUID();
-  const given = values.input;
+  // Before a key is looked for, where it can be.
+  const given = values.input === '-' ? null : inputOf(values.input);
   return withClient(io, values, async (client, current) => {
-    const input = inputOf(given === '-' ? await readAll(io.stdin) : given);
+    const input = given ?? inputOf(await readAll(io.stdin));
     const made = await client.call(capability.trim(), input, { idempotencyKey, signal: current.signal }).catch((error: unknown) => {
       // A second call without the key would be a second job, and would be paid for.
       const unknown = `It is not known whether the job was made: with --idempotency-key ${idempotencyKey} it is made once.`;

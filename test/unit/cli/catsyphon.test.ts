@@ -77,6 +77,7 @@ describe('pilothouse catsyphon', () => {
       [() => catsyphon(['register', '--server', server.url, '--workspace', 'w']), /^validation_failed: .*workspace_id/],
       [() => catsyphon(['register', '--server', 'http://cat.example.org', '--workspace', 'w']), /^plain_http_refused: .*--allow-http/],
       [() => catsyphon(['status', 's']), /^credentials_missing: .*catsyphon register/],
+      [() => catsyphon(['ship', 'nofile', '--session', 's']), /^transcript_missing: /],
       [() => catsyphon(['status', 's'], { CATSYPHON_API_KEY: 'k' }), /^credentials_missing: .*CATSYPHON_COLLECTOR_ID/],
     ];
     for (const [work, words] of cases) {

@@ -58,6 +58,10 @@ describe('pilothouse hebing without a key', () => {
     }
     expect(server.requests).toEqual([]);
   });
+
+  it('looks at the input before it looks for a key', async () => {
+    expect(await hebing(['call', 'media.echo.v1', '--input', '{bad'])).toMatchObject({ code: 2, stderr: expect.stringMatching(/^invalid_argument: --input is not valid JSON/) as string });
+  });
 });
 
 describe('pilothouse hebing, of jobs', () => {
@@ -166,8 +170,10 @@ describe('pilothouse hebing connect', () => {
       const { code, stdout, stderr } = await hebing(['connect', '--dry-run', '--target', '~/.claude.json', ...args]);
       expect([code, stderr]).toEqual([0, '']);
       expect(stdout).toMatch(/^\+.*mcp-server/m);
+      expect(stdout.split('\n')[0]).toMatch(/^The key (?:nxt_ag_….{4}|that a sign-in brings) for \S+ would be kept in \S+credentials\.$/);
       expect(stdout).not.toContain(agent.key);
     }
+    expect((await hebing(['connect', '--dry-run', '--api-key', 'nx_1234567890123'])).stderr).toMatch(/^This key does not begin with nxt_ag_,[^\n]*\n$/);
     expect([readdirSync(home), readFileSync(at('.claude.json'), 'utf8'), server.requests]).toEqual([['.claude.json'], '{"mcpServers": {}}', []]);
   });
 
