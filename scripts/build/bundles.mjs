@@ -32,7 +32,8 @@ export function bundles({ root, dist, dev = false }) {
   // Bundled CommonJS dependencies call require() for Node's own modules, which an ES module does not have by itself.
   const requireShim = "import{createRequire as pilothouseRequire}from'node:module';const require=pilothouseRequire(import.meta.url);";
   // Before anything of the bundle runs: some of it asks for what an older Node does not have.
-  const nodeCheck = "if(Number(process.versions.node.split('.')[0])<22){process.stderr.write('pilothouse needs Node 22 or later; this is '+process.version+'.\\n');process.exit(1);}";
+  // npx finds the Node of the packages of the folder that it runs in.
+  const nodeCheck = "import{existsSync as pilothouseExists}from'node:fs';if(Number(process.versions.node.split('.')[0])<22){process.stderr.write('pilothouse needs Node 22 or later; this is '+process.version+'. '+(pilothouseExists('node_modules/node/package.json')?'Run: npx --no-install node '+process.argv.slice(1,2).map(f=>f.startsWith(process.cwd()+'/')?f.slice(process.cwd().length+1):f).join('')+' …':'Put a later one first on PATH.')+'\\n');process.exit(1);}";
   const { version } = /** @type {{ version: string }} */ (JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')));
   return {
     extension: { ...node, entryPoints: ['src/extension/activate.ts'], outfile: `${dist}/extension.cjs`, format: 'cjs', external: ['vscode'], ...ownUrl },
