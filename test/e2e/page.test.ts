@@ -111,7 +111,7 @@ test('the transcript is read as a document, which follows', async () => {
     return /End of turn after \d+ s\s*$/.test(await words());
   }, { timeoutMs: 30_000, detail: words });
   await press('Control+Home');
-  await until('the beginning', async () => (await words()).includes('Demo Agent on This computer'), { detail: words });
+  await until('the beginning', async () => (await words()).includes('Demo Agent on this computer'), { detail: words });
   await press('Control+Shift+o');
   await until('the turns', async () => (await window.quickInput.state())?.items.some((item) => item.label.startsWith('You: overview')), { detail: async () => JSON.stringify(await window.quickInput.state()) });
   await press('Escape');

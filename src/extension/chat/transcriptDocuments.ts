@@ -8,7 +8,7 @@ import { commandId, TRANSCRIPT_SCHEME } from '../contributions.ts';
 import { printOf } from '../remote/place.ts';
 import { shortFolder } from '../tree/model.ts';
 import { titleOf } from '../tree/line.ts';
-import { agentName, oneLine } from '../tree/text.ts';
+import { agentName, machineAmid, oneLine } from '../tree/text.ts';
 import type { TranscriptText } from './transcriptText.ts';
 import { TranscriptSlice } from './transcriptText.ts';
 
@@ -98,7 +98,7 @@ export class TranscriptDocuments implements vscode.TextDocumentContentProvider, 
     const machine = this.fleet.machines().find((each) => each.id === session?.machineId);
     const agent = session === null ? (connection?.name ?? 'The agent') : agentName(session, connection);
     const home = machine?.home ?? null;
-    const where = session === null ? agent : `${agent}${machine === undefined ? '' : ` on ${oneLine(machine.name, 80)}`} in ${oneLine(shortFolder(session.folder, home === null ? [] : [home]), 400)}`;
+    const where = session === null ? agent : `${agent}${machine === undefined ? '' : ` on ${oneLine(machineAmid(machine.name), 80)}`} in ${oneLine(shortFolder(session.folder, home === null ? [] : [home]), 400)}`;
     try {
       reading.shown = await reading.slice.read([titleOf({ title: session?.title ?? '' }), where], agent);
       return reading.shown.text;

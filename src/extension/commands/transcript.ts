@@ -15,7 +15,7 @@ import type { CommandName } from '../contributions.ts';
 import { collectDocument } from '../export/collect.ts';
 import type { DocumentKind } from '../export/writing.ts';
 import type { Services } from '../services.ts';
-import { agentName, noticeText } from '../tree/text.ts';
+import { agentName, machineAmid, noticeText } from '../tree/text.ts';
 import { Dismissed } from './dismissed.ts';
 import { offerToGoOn } from './goOn.ts';
 import type { Handler } from './handler.ts';
@@ -54,7 +54,7 @@ async function wholeSession(services: Services, session: Session, runtime: Sessi
   await runtime.historyRead();
   const connection = services.fleet.connections().find((each) => each.connectionId === session.connectionId);
   const machine = services.fleet.machines().find((each) => each.id === session.machineId);
-  const head = { title: session.title, agent: agentName(session, connection), machine: machine?.name ?? session.machineId, folder: session.folder, exportedAt: Date.now() };
+  const head = { title: session.title, agent: agentName(session, connection), machine: machineAmid(machine?.name ?? session.machineId), folder: session.folder, exportedAt: Date.now() };
   return collectDocument({ transcript: runtime.transcript, kind, head, signal, onProgress: (done, total) => report(done / Math.max(1, total)) });
 }
 

@@ -28,6 +28,11 @@ export function failureText(error: unknown, max = 400): string {
   return noticeText(error instanceof PilothouseError ? error.message : describeError(error), max);
 }
 
+/** The name of a machine amid a sentence: that of this computer is none of its own. */
+export function machineAmid(name: string): string {
+  return name === 'This computer' ? 'this computer' : name;
+}
+
 /** A path below `folder` as it is read from there; any other text, commands among them, as it is. */
 export function belowFolder(text: string, folder: string): string {
   const base = folder.endsWith('/') ? folder : `${folder}/`;

@@ -5,7 +5,7 @@ import { buildTree, contextValue, shortFolder, waitingFor } from '../../../src/e
 import type { TreeModel, TreeNode } from '../../../src/extension/tree/model.ts';
 import { sessionLine, titleOf } from '../../../src/extension/tree/line.ts';
 import { PilothouseError } from '../../../src/core/model/errors.ts';
-import { age, belowFolder, describeSession, failureText, noticeText, oneLine, pickText, stripAnsi } from '../../../src/extension/tree/text.ts';
+import { age, belowFolder, describeSession, failureText, machineAmid, noticeText, oneLine, pickText, stripAnsi } from '../../../src/extension/tree/text.ts';
 
 const TRAITS: Traits = { spawn: true, interrupt: true, steer: true, stop: true, resume: true, fork: true, rename: 'ours', archive: 'ours', remove: true, images: true, permissions: true };
 const session = (over: Partial<Session>): Session => ({
@@ -131,6 +131,7 @@ describe('texts of labels', () => {
     expect(belowFolder('/home/ada/web/src/a.ts', '/home/ada/web')).toBe('src/a.ts');
     expect(belowFolder('rm -rf /home/ada/web/src', '/home/ada/web')).toBe('rm -rf /home/ada/web/src');
     expect(belowFolder('/home/ada/webs/a', '/home/ada/web')).toBe('/home/ada/webs/a');
+    expect(['This computer', 'studio'].map(machineAmid)).toEqual(['this computer', 'studio']);
   });
 
   it('tells ages shortly', () => {

@@ -3,10 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { codeTarget, findPaths, linkTarget } from '../../../webview-ui/src/markdown/links.ts';
 import { parseAnsi, stripAnsi } from '../../../webview-ui/src/text/ansi.ts';
 import { diffLines } from '../../../webview-ui/src/text/patch.ts';
+import { amid } from '../../../webview-ui/src/model/place.ts';
 import { activityLine, ago, bytes, clock, count, duration, groupLine, money } from '../../../webview-ui/src/model/words.ts';
 import type { ToolRow } from '../../../webview-ui/src/types.ts';
 
 const ESC = '\u001B';
+
+it('names this computer amid a sentence without a capital', () => {
+  expect(['This computer', 'studio', ''].map(amid)).toEqual(['this computer', 'studio', '']);
+});
 
 describe('terminal output', () => {
   it.each([

@@ -1,4 +1,4 @@
-import { below } from '../model/place.ts';
+import { amid, below } from '../model/place.ts';
 import type { JSX } from 'preact';
 import { callWords } from '../model/calls.ts';
 import { oneLine, plural, toolName } from '../model/words.ts';
@@ -64,7 +64,7 @@ export function CardError({ text }: { readonly text: string | null }): JSX.Eleme
 }
 
 function question(row: PermissionRow, machine: string): string {
-  if (row.command !== null) return machine === '' ? 'Run this command?' : `Run this command on ${machine}?`;
+  if (row.command !== null) return machine === '' ? 'Run this command?' : `Run this command on ${amid(machine)}?`;
   const only = row.diffs[0];
   if (only !== undefined && row.diffs.length === 1) {
     const verbs = { create: 'Create', modify: 'Edit', delete: 'Delete', rename: 'Move' } as const;

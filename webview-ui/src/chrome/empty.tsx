@@ -1,4 +1,5 @@
 import type { JSX } from 'preact';
+import { amid } from '../model/place.ts';
 import type { ChatPage } from '../page.ts';
 import type { Draft } from './draft.ts';
 
@@ -14,7 +15,7 @@ export function Empty({ page, draft }: { readonly page: ChatPage; readonly draft
   return (
     <div class="empty">
       <h2 class="empty-agent">{state.agentName}</h2>
-      <p class="empty-where">{state.machine === '' ? 'in ' : `on ${state.machine}, in `}<span class="mono">{state.folder}</span></p>
+      <p class="empty-where">{state.machine === '' ? 'in ' : `on ${amid(state.machine)}, in `}<span class="mono">{state.folder}</span></p>
       {commands.length === 0 || !state.canRun ? null : (
         <ul class="starters">
           {commands.map((command) => (

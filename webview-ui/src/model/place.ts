@@ -22,6 +22,11 @@ export function below(path: string): string {
   return /^[/\\]./.test(rest) ? rest.slice(1) : path;
 }
 
+/** The name of a machine amid a sentence: “This computer” is the name of the one that everything runs on. */
+export function amid(machine: string): string {
+  return machine === 'This computer' ? 'this computer' : machine;
+}
+
 /** True for the session's folder itself. */
 export function isRoot(path: string): boolean {
   return path === root;
