@@ -96,7 +96,7 @@ async function openDesktop(code, { folder, demo }) {
     console.log('VS Code is open with Pilothouse, in a profile of its own. The Pilothouse icon in the activity bar shows the sessions.');
     if (fleet === undefined) return;
     tellFleet(fleet);
-    console.log('\nCtrl-C ends the demo fleet; VS Code stays open.');
+    console.log(`\nCtrl+C ends the demo fleet; VS Code stays open. Without a terminal: kill ${process.pid}`);
     listenForSignals();
     await Promise.race([fleet.ended, stopped()]);
   } finally {
@@ -123,7 +123,7 @@ async function openBrowser(port, { folder, demo }) {
     });
     console.log(`\nVS Code runs with Pilothouse, in a profile of its own. Open this address in a browser:\n\n${served.url}/?folder=${encodeURIComponent(folder ?? sampleWorkspace())}`);
     if (fleet !== undefined) tellFleet(fleet);
-    console.log('\nCtrl-C ends it.');
+    console.log(`\nCtrl+C ends it. Without a terminal: kill ${process.pid}`);
     const ended = await Promise.race([served.ended, stopped()]);
     await served.end();
     if (ended !== '') throw new SetupFailure(`code-server ended by itself (${ended}):\n${served.output().trim().split('\n').slice(-15).join('\n')}`);
