@@ -259,7 +259,7 @@ export function contributes(): Record<string, unknown> {
       { view: VIEWS.sessions, contents: 'No sessions yet. Start one with an agent of this computer.\n[New Session…](command:pilothouse.newSession)', when: 'isWorkspaceTrusted && pilothouse.ready && pilothouse.hasConnections' },
       { view: VIEWS.sessions, contents: 'No connections yet.\n[Add Connection…](command:pilothouse.addConnection)', when: 'isWorkspaceTrusted && pilothouse.ready && !pilothouse.hasConnections' },
       { view: VIEWS.sessions, contents: 'This workspace is not trusted: agents do not run here.\n[Manage Trust](command:workbench.trust.manage)', when: '!isWorkspaceTrusted' },
-      { view: VIEWS.jobs, contents: 'hebing (chaojiyuyan) is a market of jobs: call what others offer (a capability) and follow the jobs here, or work for others. Calls may cost.\n[Sign In to hebing…](command:pilothouse.addConnection?%7B%22system%22%3A%22hebing%22%7D)', when: 'pilothouse.ready && pilothouse.noHebing' },
+      { view: VIEWS.jobs, contents: 'hebing is a market of jobs: call what others offer (a capability), or work for others. Calls may cost.\n[Sign In to hebing…](command:pilothouse.addConnection?%7B%22system%22%3A%22hebing%22%7D)', when: 'pilothouse.ready && pilothouse.noHebing' },
       { view: VIEWS.jobs, contents: 'You are signed out of hebing. Your jobs go on, and are here again when you sign in.\n[Sign In…](command:pilothouse.signIn)', when: 'pilothouse.ready && pilothouse.hebingSignedOut' },
       { view: VIEWS.jobs, contents: 'hebing lists no capabilities and no jobs for this key.\n[Refresh](command:pilothouse.refresh)', when: 'pilothouse.ready && pilothouse.noJobs' },
     ],
