@@ -43,6 +43,14 @@ describe('hebing', () => {
     const view = await jobs();
     await until('the welcome', async () => (await view.message()).includes('a market of jobs'));
     await window.screenshot('hebing-welcome');
+    // A command that needs the account leads to it too.
+    void window.executeCommand('pilothouse.callCapability').catch(() => null);
+    await window.notifications.wait(/needs an account of hebing/);
+    await window.notifications.press(/needs an account of hebing/, 'Sign In to hebing…');
+    await window.quickInput.wait(/Sign in to hebing on 127\.0\.0\.1/);
+    await window.screenshot('hebing-ways');
+    await window.page.keyboard.press('Escape');
+    await window.quickInput.waitClosed();
     await view.pane.getByRole('button', { name: 'Sign In to hebing…' }).click();
     await window.quickInput.pick('Sign in with the browser');
     const shown = async (): Promise<string> => {
