@@ -79,7 +79,7 @@ function* toolParts(row: ToolRow): Generator<RowPart, void> {
   yield long ? plain('command', command) : plain('line', lineOf(row));
   yield* changes(row.diffs);
   if (row.diffs.length > 0) return;
-  if (command === null && row.children.length === 0 && input !== null && typeof input === 'object' && Object.keys(input).length > 0) yield { part: 'input', pieces: () => [jsonHead(input, MOST_JSON)] };
+  if (command === null && row.children.length === 0 && input !== null && typeof input === 'object' && Object.keys(input).length > 0 && !isPlan(row)) yield { part: 'input', pieces: () => [jsonHead(input, MOST_JSON)] };
   if (output !== '') yield { part: 'output', pieces: () => outputPieces(output) };
 }
 
@@ -89,4 +89,9 @@ function lineOf(row: ToolRow): string {
   if (paths.length > 0) return paths.join('\n');
   if (row.verb === 'read') return row.locations[0]?.path ?? row.title;
   return row.verb === 'other' && row.title !== row.name ? `${row.name}\n${row.title}` : row.title;
+}
+
+/** True for a call that proposes a plan: what is asked about it has the plan as it is read, and the call would have it once more as JSON. */
+function isPlan({ name, input }: ToolRow): boolean {
+  return /^exit_?plan_?mode$/i.test(name) && typeof input === 'object' && input !== null && !Array.isArray(input) && typeof (input as { readonly plan?: unknown }).plan === 'string';
 }

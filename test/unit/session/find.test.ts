@@ -153,6 +153,9 @@ describe('the texts of a row', () => {
     expect(await found(tool('t', { command: 'npm test', output: 'npm \u001B[31mte\u001B[0mst npm test' }), 'npm test')).toBe(3);
     expect(await found(tool('t', { verb: 'edit', title: 'Edit fees', input: { text: 'fees' }, diffs: [diff] }), 'fees')).toBe(3);
     expect(await found(tool('t', { verb: 'other', name: 'lookup', title: 'lookup', input: { query: 'fees' } }), 'fees')).toBe(1);
+    // The plan is read in what is asked about it.
+    expect(await found(tool('t', { verb: 'think', name: 'ExitPlanMode', title: 'Plan', input: { plan: '# Fees' } }), 'fees')).toBe(0);
+    expect(await found(tool('t', { verb: 'other', name: 'subscribe', title: 'subscribe', input: { plan: 'fees' } }), 'fees')).toBe(1);
     expect(await found({ kind: 'thinking', key: 'h', at: null, turn: null, text: 'hm hm', streaming: false }, 'hm')).toBe(2);
     expect(await found({ kind: 'thinking', key: 'h', at: null, turn: null, text: 'hm hm', streaming: false }, 'hm', false)).toBe(0);
   });
