@@ -30,6 +30,8 @@ export interface ThinkingRow extends RowBase {
 export type ToolStatus = 'running' | 'waiting' | 'ok' | 'error' | 'denied' | 'cancelled';
 export interface ToolRow extends RowBase {
   readonly kind: 'tool';
+  /** The system's id of the call, by which a permission tells which one it is about; absent where the system has none. */
+  readonly callId?: string;
   readonly name: string;
   readonly verb: ToolVerb;
   readonly title: string;
@@ -51,6 +53,8 @@ export interface ToolRow extends RowBase {
 }
 export interface PermissionRow extends RowBase, PermissionRequest {
   readonly kind: 'permission';
+  /** The call that it is about, as its tool row names it; absent where the system does not tell. */
+  readonly callId?: string;
   /** null while it waits for the person. */
   readonly outcome: PermissionOutcome | null;
   readonly answerReason: string | null;

@@ -79,7 +79,7 @@ function foldPermission(base: Base, entries: RowEntries): Row | null {
   if (asked === undefined) return null;
   const answer = answerTo(asked, entries);
   return {
-    ...base, kind: 'permission', requestId: asked.requestId, ask: asked.ask, tool: asked.tool, title: asked.title, reason: asked.reason, input: asked.input,
+    ...base, kind: 'permission', ...(asked.callId === null ? {} : { callId: asked.callId }), requestId: asked.requestId, ask: asked.ask, tool: asked.tool, title: asked.title, reason: asked.reason, input: asked.input,
     command: asked.command, cwd: asked.cwd, diffs: asked.diffs, plan: asked.plan, questions: asked.questions, options: asked.options,
     takesReason: asked.takesReason, outcome: answer?.outcome ?? null, answerReason: answer?.reason ?? null, answers: answer?.answers ?? {},
   };

@@ -8,9 +8,11 @@ export function foldTool(base: Pick<ToolRow, 'key' | 'at' | 'turn'>, entries: Ro
   const call = entries.last('tool');
   const result = entries.last('result');
   const output = result?.output ?? joinPieces(entries.pieces('output'));
+  const callId = callOf(entries);
   return {
     ...base,
     kind: 'tool',
+    ...(callId === null ? {} : { callId }),
     name: call?.name ?? 'tool',
     verb: call?.verb ?? 'other',
     title: call?.title ?? '',

@@ -100,6 +100,12 @@ describe('a tool row', () => {
     expect(fold(call(), permission(), result('', { status: 'denied' }))).toMatchObject({ status: 'denied' });
   });
 
+  it('names its call, as the permission about it does', () => {
+    const told = [fold(call({ callId: 'c7' })), fold(result('', { callId: 'c7' })), fold(permission({ callId: 'c7' }))];
+    expect(told).toEqual([0, 1, 2].map(() => expect.objectContaining({ callId: 'c7' })));
+    expect(fold(permission({ callId: null }))).not.toHaveProperty('callId');
+  });
+
   it('is made of a result without its call', () => {
     expect(fold(result('out'))).toMatchObject({ kind: 'tool', status: 'ok', output: 'out', name: 'tool' });
   });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { buildItems, GAP_ROWS } from '../../../webview-ui/src/model/items.ts';
 import { isStreaming, shownInput } from '../../../webview-ui/src/model/input.ts';
 import { noChanges, RowModel } from '../../../webview-ui/src/model/rows.ts';
-import type { PatchOp, Row, ToolRow } from '../../../webview-ui/src/types.ts';
+import type { PatchOp, PermissionRow, Row, ToolRow } from '../../../webview-ui/src/types.ts';
 
 let made = 0;
 function text(words: string): Row {
@@ -163,6 +163,27 @@ describe('what the list shows', () => {
     expect(open.map((item) => (item.type === 'group' ? item.rows.length : item.type)).slice(0, 4)).toEqual(['row', 'row', 2, 'row']);
     const hidden = buildItems([{ start: 0, rows }], rows.length, { thinking: 'hidden' });
     expect(hidden.map((item) => (item.type === 'group' ? item.rows.length : item.type)).slice(0, 2)).toEqual([3, 'row']);
+  });
+});
+
+describe('a tool whose permission waits', () => {
+  const asked = (extra: Partial<PermissionRow> = {}): PermissionRow => ({ key: 'ask', at: 0, turn: null, kind: 'permission', callId: 'c1', requestId: 'q', outcome: null, ...extra }) as PermissionRow;
+  const statuses = (...rows: Row[]): unknown[] => buildItems([{ start: 0, rows }], rows.length, { thinking: 'collapsed' }).map((item) => (item.type === 'row' && item.row.kind === 'tool' ? item.row.status : item.type));
+
+  it('has not begun, and no other waits with it', () => {
+    const mine = tool('execute', { callId: 'c1', status: 'running' });
+    const other = tool('execute', { callId: 'c2', status: 'running' });
+    const nameless = tool('execute', { status: 'running' });
+    expect(statuses(mine, other, nameless, asked())).toEqual(['waiting', 'running', 'running', 'row']);
+    expect(statuses(mine, asked({ outcome: 'allowed' }))).toEqual(['running', 'row']);
+    expect(statuses(tool('execute', { callId: 'c1', status: 'ok' }), asked())).toEqual(['ok', 'row']);
+    expect(statuses(tool('read', { callId: 'c1', status: 'running' }), tool('read', { callId: 'c2', status: 'running' }), asked())).toEqual(['waiting', 'running', 'row']);
+  });
+
+  it('is the same row each time, so that it is drawn once', () => {
+    const rows = [tool('execute', { callId: 'c1', status: 'running' }), asked()];
+    const [first, second] = [0, 1].map(() => buildItems([{ start: 0, rows }], 2, { thinking: 'collapsed' })[0]);
+    expect(first?.type === 'row' && second?.type === 'row' && first.row === second.row).toBe(true);
   });
 });
 

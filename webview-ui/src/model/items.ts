@@ -46,7 +46,7 @@ function addGaps(items: Item[], from: number, to: number): void {
 }
 
 function addRows(items: Item[], span: Span, options: ItemOptions): void {
-  const { rows } = span;
+  const rows = withWaiting(span.rows);
   let place = 0;
   while (place < rows.length) {
     const row = rows[place];
@@ -60,6 +60,22 @@ function addRows(items: Item[], span: Span, options: ItemOptions): void {
     if (isShown(row, options)) items.push({ type: 'row', key: row.key, index: span.start + place, row });
     place += 1;
   }
+}
+
+/** A row as it is while a permission about it waits, the same one for each time that it is shown. */
+const asWaiting = new WeakMap<ToolRow, ToolRow>();
+
+/** The rows, with each tool that has not begun because a permission of its own row waits for the person told as waiting. */
+function withWaiting(rows: readonly Row[]): readonly Row[] {
+  const asked = new Set<string>();
+  for (const row of rows) if (row.kind === 'permission' && row.outcome === null && row.callId !== undefined) asked.add(row.callId);
+  if (asked.size === 0) return rows;
+  return rows.map((row) => {
+    if (row.kind !== 'tool' || row.status !== 'running' || row.callId === undefined || !asked.has(row.callId)) return row;
+    const known = asWaiting.get(row) ?? { ...row, status: 'waiting' };
+    asWaiting.set(row, known);
+    return known;
+  });
 }
 
 /** Two or more quiet tools that follow each other, with the folded thinking between them; null when there are fewer. */

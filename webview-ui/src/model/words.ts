@@ -79,6 +79,18 @@ export interface ToolLine {
 }
 
 export function toolLine(row: ToolRow): ToolLine {
+  const line = statedLine(row);
+  const asks = row.status === 'waiting' && callWords(row.name, row.verb, '')?.asks !== true;
+  return asks ? { ...line, verb: wish(line) } : line;
+}
+
+/** What waits for its permission has not begun. */
+function wish({ verb, subject }: ToolLine): string {
+  if (verb === 'Agent') return subject === '' ? 'Wants to start an agent' : 'Wants to start an agent:';
+  return `Wants to ${verb.charAt(0).toLowerCase()}${verb.slice(1)}`;
+}
+
+function statedLine(row: ToolRow): ToolLine {
   const tense = tenseOf(row);
   const base = { path: null, line: null, added: null, removed: null, mono: false, ...toolOutcome(row) };
   const place = row.locations[0];
