@@ -1,13 +1,15 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { bundles } from '../../../scripts/build/bundles.mjs';
 import { calledAs, run } from '../../../src/cli/main.ts';
 import { World } from './happyWorld.ts';
 
 let folder: string;
 beforeEach(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'pilothouse-usage-'));
+  folder = await realpath(await mkdtemp(path.join(tmpdir(), 'pilothouse-usage-')));
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
@@ -27,6 +29,18 @@ describe('what the command says of itself', () => {
       expect(`${world.stdout}${world.stderr}`, argv.join(' ')).toContain('node dist/cli.js');
       expect(`${world.stdout}${world.stderr}`, argv.join(' ')).not.toMatch(/pilothouse (?:local|happy|clawdforge|hebing|catsyphon|--help|--version|<)|happy auth login/);
     }
+  });
+
+  it('says how to run it where Node is too old', async () => {
+    const banner = bundles({ root: process.cwd(), dist: folder })['cli']?.banner?.['js'] ?? '';
+    await writeFile(path.join(folder, 'cli.mjs'), banner);
+    // What runs here is not too old, and its version can be given out as another one before the file runs.
+    await writeFile(path.join(folder, 'old.mjs'), "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.1.0' } });");
+    const told = (): string => spawnSync(process.execPath, ['--import', './old.mjs', 'cli.mjs'], { cwd: folder, encoding: 'utf8', timeout: 20_000 }).stderr;
+    expect(told()).toMatch(/^pilothouse needs Node 22 or later; [^\n]* Put a later one first on PATH\.\n$/);
+    await mkdir(path.join(folder, 'node_modules', 'node'), { recursive: true });
+    await writeFile(path.join(folder, 'node_modules', 'node', 'package.json'), '{}');
+    expect(told()).toMatch(/^pilothouse needs Node 22 or later; [^\n]* Run: npx --no-install node cli\.mjs …\n$/);
   });
 
   it('says its version', async () => {
