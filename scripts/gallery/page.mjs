@@ -124,6 +124,21 @@ export const pageChecks = {
     await page.waitForTimeout(50);
     return same((await asked(page, 'send'))[0]?.attachments, [{ name: 'shot.png', mediaType: 'image/png', size: 4, data: 'iVBORw==', path: null }]);
   },
+  'an answer says Enter only where Enter gives it': async (page, open) => {
+    await open('scene=turn');
+    const allow = page.getByRole('button', { name: 'Allow', exact: true });
+    const look = () => allow.evaluate((button) => ({ key: getComputedStyle(button, '::after').content.split(' / ')[0], width: button.getBoundingClientRect().width }));
+    const away = await look();
+    await allow.focus();
+    const here = await look();
+    if (away.key !== '"Ctrl+⏎"' || here.key !== '"⏎"') return `it says ${away.key}, and ${here.key} with the focus`;
+    return away.width === here.width ? null : `it is ${away.width} wide, and ${here.width} with the focus: what is pressed beside it moves`;
+  },
+  'a question is skipped, not denied': async (page, open) => {
+    await open('scene=questions');
+    const names = await page.locator('.card .buttons').first().getByRole('button').allInnerTexts();
+    return names.join() === 'Answer,Skip' ? null : `its buttons are ${names.join()}`;
+  },
   'a permission is answered once': async (page, open) => {
     await open('scene=turn');
     const card = page.getByRole('group', { name: 'Permission: Bash' });

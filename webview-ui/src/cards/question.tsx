@@ -23,7 +23,7 @@ export function QuestionCard({ context, row }: { readonly context: RowContext; r
       {row.questions.map((question) => <Asked key={question.id} question={question} group={`${row.key} ${question.id}`} named={only === undefined} answering={answering} onEnter={give} />)}
       <div class="buttons">
         <Button label="Answer" look="primary" className="default" disabled={given !== null || answers === null} busy={given?.outcome === 'answer'} onPress={give} />
-        <Button label="Deny" look="secondary" title="Go on without an answer" disabled={given !== null} busy={given?.outcome === 'deny'} onPress={() => answering.give(decisionButtons(row).deny)} />
+        <Button label="Skip" look="secondary" title="Go on without an answer" disabled={given !== null} busy={given?.outcome === 'deny'} onPress={() => answering.give(decisionButtons(row).deny)} />
       </div>
       <CardError text={answering.error.value} />
     </div>

@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals';
 import { render } from 'preact';
 import type { JSX } from 'preact';
+import { MAC } from '../model/keys.ts';
 import { el } from '../transcript/dom.ts';
 import type { RowContext, RowView } from '../transcript/view.ts';
 import type { PermissionRow } from '../types.ts';
@@ -11,7 +12,7 @@ import { QuestionCard } from './question.tsx';
 
 /** What the agent asks: a card while it waits, one line when it is answered. */
 export function permissionRow(context: RowContext): RowView {
-  const element = el('div', 'row permission');
+  const element = el('div', MAC ? 'row permission mac' : 'row permission');
   const shown = signal<PermissionRow | null>(null);
   const Content = (): JSX.Element | null => {
     const row = shown.value;
