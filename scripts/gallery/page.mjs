@@ -314,4 +314,18 @@ export const pageChecks = {
     const wanted = { texts: ['const a = 1;\nconst b = 2;\na + b;', 'npm test'], same: true, selected: 'a = 1' };
     return same(grown, { ...wanted, texts: [wanted.texts[0], 'npm t'] }) ?? same(await state(), wanted);
   },
+  'who was refused an answer by key has the focus where it was': async (page, open) => {
+    await open('scene=answer-refused');
+    const focused = () => page.evaluate(() => document.activeElement?.textContent);
+    await page.evaluate(() => Object.assign(window.gallery.host, { reply: function reply(request) {
+      // Longer than a frame: by then the browser has taken the focus from the button that waits.
+      setTimeout(() => this.listener({ type: 'reply', request, ok: false, code: 'offline', message: 'build-01 is offline.' }), 200);
+    } }));
+    await page.getByRole('group', { name: 'Permission: Bash' }).getByRole('button', { name: 'Deny', exact: true }).focus();
+    await page.keyboard.press('Enter');
+    await page.waitForTimeout(100);
+    const meanwhile = await focused();
+    await page.waitForTimeout(300);
+    return same([meanwhile === 'Deny', await focused()], [false, 'Deny']);
+  },
 };

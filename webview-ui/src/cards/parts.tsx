@@ -1,5 +1,5 @@
 import type { ComponentChildren, JSX } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { useClock } from '../clock.ts';
 import { isHeldEnter } from '../model/keys.ts';
 import { ago } from '../model/words.ts';
@@ -73,8 +73,18 @@ interface ButtonProps {
 }
 
 export function Button({ label, look, disabled = false, title, busy = false, children, className = '', onPress }: ButtonProps): JSX.Element {
+  const button = useRef<HTMLButtonElement>(null);
+  const pressed = useRef(false);
+  // The browser takes the focus from what is disabled: who pressed the button has it again once that can be pressed again, unless they went elsewhere.
+  useLayoutEffect(() => {
+    if (disabled) pressed.current = document.activeElement === button.current;
+    else if (pressed.current) {
+      pressed.current = false;
+      if (document.activeElement === null || document.activeElement === document.body) button.current?.focus({ preventScroll: true });
+    }
+  }, [disabled]);
   return (
-    <button type="button" class={`button ${look} ${className}`} aria-label={children === undefined ? undefined : label} title={title} disabled={disabled} aria-busy={busy ? 'true' : undefined} onClick={onPress} onKeyDown={(event) => isHeldEnter(event) && event.preventDefault()}>
+    <button ref={button} type="button" class={`button ${look} ${className}`} aria-label={children === undefined ? undefined : label} title={title} disabled={disabled} aria-busy={busy ? 'true' : undefined} onClick={onPress} onKeyDown={(event) => isHeldEnter(event) && event.preventDefault()}>
       {busy ? <Icon name="loading" className="codicon-modifier-spin" /> : null}
       {children ?? label}
     </button>
