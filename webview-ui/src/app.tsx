@@ -24,11 +24,19 @@ export function App({ page }: { readonly page: ChatPage }): JSX.Element {
     };
     window.addEventListener('pagehide', keep);
     document.addEventListener('visibilitychange', keep);
+    // What a page says as its tab is closed comes too late: who presses the tab's cross takes the focus first, and a key that closes it is held with another.
+    const onKey = (event: KeyboardEvent): void => {
+      if (event.ctrlKey || event.metaKey) keep();
+    };
+    window.addEventListener('blur', keep);
+    window.addEventListener('keydown', onKey, { capture: true });
     // The rows' listener is there now: the first snapshot may come.
     page.start();
     return () => {
       window.removeEventListener('pagehide', keep);
       document.removeEventListener('visibilitychange', keep);
+      window.removeEventListener('blur', keep);
+      window.removeEventListener('keydown', onKey, { capture: true });
     };
   }, [page, draft]);
   const asking = page.asking.value.length + page.elsewhere.value.length > 0 && page.state.value?.canRun !== false;

@@ -221,7 +221,7 @@ export class ChatPage {
   }
 
   sendDraft(text: string, files: readonly Attachment[] | null): void {
-    if (this.session !== '') this.host.post({ type: 'draft', session: this.session, text, ...(files === null ? {} : { files }) });
+    this.host.post({ type: 'draft', session: this.session, text, ...(files === null ? {} : { files }) });
   }
 
   /** Whether something that folds is open. */

@@ -191,7 +191,8 @@ export class ChatPanel implements ChatTab, vscode.Disposable {
         this.channel?.resync(message.generation);
         return;
       case 'draft':
-        if (message.session !== this.key) {
+        // A page that was not told its session yet has none but this panel's: a tab that is closed right after something was typed must not lose it.
+        if (message.session !== this.key && message.session !== '') {
           this.services.log.warn('a draft for another session than the chat’s was refused', { code: 'wrong_session' });
           return;
         }

@@ -51,7 +51,7 @@ const message = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('ready') }),
   z.strictObject({ type: z.literal('reopen') }),
   z.strictObject({ type: z.literal('resync'), generation: index, reason: z.string().max(1_000) }),
-  z.strictObject({ type: z.literal('draft'), session: id, text, files: z.array(attachment).max(20).optional() }),
+  z.strictObject({ type: z.literal('draft'), session: z.union([id, z.literal('')]), text, files: z.array(attachment).max(20).optional() }),
   z.strictObject({ type: z.literal('request'), session: id, request: index, body: request }),
 ]);
 

@@ -27,6 +27,7 @@ export class Draft {
       this.saved = text;
       // What was typed before the snapshot came is newer than what was kept.
       if (this.text.peek() === '') this.text.value = text;
+      else if (this.text.peek() !== text) this.flushSoon();
     };
     page.onDraftFiles = (files) => {
       if (this.files.peek().length > 0) return;
@@ -59,7 +60,7 @@ export class Draft {
     // An earlier message that is only looked at is no draft.
     const text = this.recalling ? this.own : this.text.peek();
     const files = this.files.peek();
-    if ((text === this.saved && files === this.savedFiles) || this.page.session === '') return;
+    if ((text === this.saved && files === this.savedFiles)) return;
     this.page.sendDraft(text, files === this.savedFiles ? null : files);
     this.saved = text;
     this.savedFiles = files;
