@@ -50,10 +50,10 @@ export class UnusedSessions {
       if (session !== null && !this.mayGo(session)) return;
       const empty = session === null ? false : await this.isEmpty(key);
       if (empty === null) return;
+      if (session !== null && empty) await fleet.remove(key);
+      // Only now: one that is not removed, as its window ends meanwhile, is looked at when its chat is closed again.
       await keep.set(key, null);
-      if (session === null || !empty) return;
-      await fleet.remove(key);
-      this.options.removed(session);
+      if (session !== null && empty) this.options.removed(session);
     } catch (error) {
       log.warn('a session that was not used could not be removed', { error: describeError(error) });
     }

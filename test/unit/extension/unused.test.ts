@@ -6,10 +6,10 @@ import { recordingLog } from '../store/support.ts';
 
 type Kind = 'prompt' | 'text' | 'notice';
 
-function made(over: { readonly session?: Partial<Session> | null; readonly rows?: readonly Kind[]; readonly queued?: number; readonly status?: Connection['state']['status']; readonly remove?: boolean; readonly more?: number } = {}) {
+function made(over: { readonly session?: Partial<Session> | null; readonly rows?: readonly Kind[]; readonly queued?: number; readonly status?: Connection['state']['status']; readonly remove?: boolean; readonly more?: number; readonly fails?: boolean } = {}) {
   const kept = new Map<string, string>();
   const told: string[] = [];
-  const { rows = [], queued = 0, status = 'ready', remove = true, more = 0 } = over;
+  const { rows = [], queued = 0, status = 'ready', remove = true, more = 0, fails = false } = over;
   const session = over.session === null ? null : ({ connectionId: 'c', id: 's', title: 'T', state: 'idle', owner: 'nobody', ...over.session } as Session);
   const unused = new UnusedSessions({
     fleet: {
@@ -19,7 +19,7 @@ function made(over: { readonly session?: Partial<Session> | null; readonly rows?
         transcript: { total: rows.length + more, tail: rows.map((kind) => ({ kind })) }, outboxItems: () => Array.from({ length: queued }),
         historyRead: () => Promise.resolve(void told.push('read')), release: () => void told.push('released'),
       }),
-      remove: (key) => Promise.resolve(void told.push(`removed ${key}`)),
+      remove: (key) => fails ? Promise.reject(new Error('the connection was lost')) : Promise.resolve(void told.push(`removed ${key}`)),
     },
     keep: { get: (key) => Promise.resolve(kept.get(key) ?? null), set: (key, value) => Promise.resolve(value === null ? void kept.delete(key) : void kept.set(key, value)), list: () => Promise.resolve(kept) },
     log: recordingLog().log,
@@ -63,6 +63,13 @@ describe('a session that New Session… made', () => {
     await unused.began('k');
     await unused.closed('k', true);
     expect([told, kept.size]).toEqual([[], 1]);
+  });
+
+  it('is looked at when its chat is closed again, where it could not be removed', async () => {
+    const { unused, kept, told } = made({ rows: ['notice'], fails: true });
+    await unused.began('k');
+    await unused.closed('k', false);
+    expect([told, kept.size]).toEqual([['read', 'released'], 1]);
   });
 
   it('is forgotten when it is gone already', async () => {
