@@ -3,7 +3,8 @@ import type { ChatPage } from '../page.ts';
 import type { Attachment } from '../types.ts';
 import { PromptHistory } from './history.ts';
 
-const DRAFT_MS = 250;
+/** Soon enough that a tab which is closed right after the last key takes nothing with it. */
+const DRAFT_MS = 60;
 const NO_FILES: readonly Attachment[] = [];
 
 /** The message that is being written: its text and its files, kept by the host, and the messages before it that ArrowUp brings back. */
