@@ -115,6 +115,8 @@ describe('a session in two windows', () => {
     agent = claudes().filter((pid) => !before.includes(pid));
     expect(agent).toHaveLength(1);
     two = await code.openWindow();
+    // It may begin with the layout of side by side: rows read alike only where they are as wide.
+    await two.executeCommand('workbench.action.joinAllGroups');
     await (await item(two, title)).waitUntil((row) => /^running .*in another window/.test(row.description));
     const follower = await openChat(two, title);
     await follower.saw('text', /long story of the mole/);

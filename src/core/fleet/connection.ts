@@ -39,6 +39,8 @@ export interface Connection {
   readonly canSignIn: boolean;
   /** True: nothing of it is run in this window, what is stored is shown. */
   readonly dormant: boolean;
+  /** When there was contact last, in milliseconds since the epoch. Null or absent while there is contact, and where that is not known. */
+  readonly lastContactAt?: number | null;
 }
 
 export const CONNECTING: ConnectionState = { status: 'connecting', message: null, remedy: null, version: null };

@@ -12,6 +12,7 @@ import type { FleetChange, FleetOptions } from './change.ts';
 import type { Connection, ConnectionSpec } from './connection.ts';
 import { DormantBackend, refusalOf } from './dormant.ts';
 import { LiveConnection } from './live.ts';
+import { Marks } from './marks.ts';
 import type { RuntimeOptions, SessionRuntime } from './runtime.ts';
 import { Runtimes } from './runtimes.ts';
 import { scopedLeases } from './scopedLeases.ts';
@@ -25,6 +26,8 @@ const KNOWN_DEADLINE_MS = 30_000;
  * unknown until a backend has spoken.
  */
 export class Fleet implements AsyncDisposable {
+  /** Pins and read marks. */
+  readonly marks: Marks;
   private readonly options: FleetOptions;
   private readonly live = new Map<string, LiveConnection>();
   private readonly runtimes: Runtimes;
@@ -42,8 +45,9 @@ export class Fleet implements AsyncDisposable {
   constructor(options: FleetOptions) {
     this.options = options;
     this.changed = new Emitter((error) => options.log.error('a listener of the fleet failed', { error: describeError(error) }));
+    this.marks = new Marks({ store: options.store, clock: options.clock, log: options.log.child('marks'), changed: (key) => this.table.redress(key) });
     this.table = new SessionTable({
-      store: options.store, clock: options.clock, log: options.log.child('table'),
+      store: options.store, clock: options.clock, log: options.log.child('table'), dress: (key, session) => this.marks.dress(key, session),
       changed: (key, structure) => {
         this.touch({ session: key, structure });
         this.onSessionChanged(key);
@@ -140,6 +144,7 @@ export class Fleet implements AsyncDisposable {
     const { focused, visible, chats = [] } = attention;
     if (focused === before.focused && visible === before.visible && chats.join('\n') === before.chats.join('\n')) return;
     this.looked = { focused, visible, chats };
+    this.marks.look(focused ? chats : []);
     for (const live of this.live.values()) this.tellAttention(live);
   }
 
@@ -210,6 +215,7 @@ export class Fleet implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.storeWatch.dispose();
     this.windows.dispose();
+    await this.marks.close();
     this.abort.abort();
     await this.settingConnections;
     await Promise.allSettled([...this.live.values()].map((live) => this.close(live)));
@@ -254,6 +260,7 @@ export class Fleet implements AsyncDisposable {
     try {
       const stored = await this.options.store.sessions(spec.connectionId);
       if (live.isClosed) return;
+      for (const session of stored) this.marks.recall(sessionKey(session), session);
       this.table.seed(stored);
       // Nothing but the leases tells here who runs what; a session that no window ran when it was stored is run by none.
       if (spec.dormant !== undefined) for (const session of stored) if (session.owner === 'this') this.windows.look(sessionKey(session));
@@ -295,11 +302,13 @@ export class Fleet implements AsyncDisposable {
   private onSessionChanged(key: SessionKey): void {
     this.runtimes.tell(key, (runtime) => runtime.sessionChanged());
     const session = this.table.get(key);
+    this.marks.observe(key, session);
     const works = session?.owner === 'this' && (session.state === 'running' || session.state === 'waiting');
     if (works && !this.runtimes.has(key) && this.live.has(session.connectionId) && !this.abort.signal.aborted) void this.runtimes.wake(key);
   }
 
   private onStoreChange(change: StoreChange): void {
+    if (change.kind === 'marks') return this.marks.onStoreChange(change.session);
     const parsed = parseSessionKey(change.session);
     const live = parsed === null ? undefined : this.live.get(parsed.connectionId);
     if (parsed === null || live === undefined) return;

@@ -14,6 +14,8 @@ const PORTION = 400;
 interface Mark {
   /** Ids of the newest prompts and answers that were taken when everything older had been. */
   readonly newest: readonly string[];
+  /** When all of it was here, milliseconds since the epoch; null where that is not told. */
+  readonly at: number | null;
 }
 
 /**
@@ -21,7 +23,7 @@ interface Mark {
  * marked entry) or the beginning. A chat shows its end at once; what is older comes in behind it, in portions that leave the event loop to others.
  */
 export async function importHistory(options: {
-  readonly handle: SessionHandle; readonly transcript: TranscriptView; readonly keep: Keep; readonly key: SessionKey; readonly signal: AbortSignal; readonly onFirstPage: () => void;
+  readonly handle: SessionHandle; readonly transcript: TranscriptView; readonly keep: Keep; readonly key: SessionKey; readonly signal: AbortSignal; readonly now: () => number; readonly onFirstPage: () => void;
 }): Promise<void> {
   const { handle, transcript, keep, key, signal } = options;
   // Rows that are here already: an agent whose record has no ids must not tell them again.
@@ -49,7 +51,18 @@ export async function importHistory(options: {
     await transcript.flush();
   }
   await transcript.flush();
-  if (newest !== null && newest.length > 0) await keep.set(key, JSON.stringify({ newest } satisfies Mark));
+  if (newest !== null && newest.length > 0) await keep.set(key, JSON.stringify({ newest, at: options.now() } satisfies Mark));
+}
+
+/** When all of a session's history was here, milliseconds since the epoch; null where that is not known. */
+export async function historyReadAt(keep: Keep, key: SessionKey): Promise<number | null> {
+  return readMark(await keep.get(key)).at;
+}
+
+/** All of a session's history was here at that time too: it was followed since it was read. */
+export async function noteHistoryRead(keep: Keep, key: SessionKey, at: number): Promise<void> {
+  const mark = readMark(await keep.get(key));
+  if (mark.newest.length > 0 && (mark.at ?? 0) < at) await keep.set(key, JSON.stringify({ ...mark, at } satisfies Mark));
 }
 
 /** True for what was said once, at its place: figures, turns, calls and requests may be told again with any page. */
@@ -57,13 +70,16 @@ function isTelling(entry: Entry): boolean {
   return entry.kind === 'prompt' || entry.kind === 'text' || entry.kind === 'thinking';
 }
 
+const NOTHING: Mark = { newest: [], at: null };
+
 function readMark(text: string | null): Mark {
-  if (text === null) return { newest: [] };
+  if (text === null) return NOTHING;
   try {
     const value: unknown = JSON.parse(text);
-    const ids: unknown = isJsonObject(value) ? value['newest'] : [];
-    return { newest: Array.isArray(ids) ? ids.filter((id) => typeof id === 'string') : [] };
+    if (!isJsonObject(value)) return NOTHING;
+    const { newest: ids, at } = value;
+    return { newest: Array.isArray(ids) ? ids.filter((id) => typeof id === 'string') : [], at: typeof at === 'number' ? at : null };
   } catch {
-    return { newest: [] };
+    return NOTHING;
   }
 }

@@ -6,6 +6,7 @@ import type { Store } from '../session/store-api.ts';
 import { abortReason, sleep } from '../transport/clock.ts';
 import type { Connection, ConnectionSpec } from './connection.ts';
 import { CONNECTING } from './connection.ts';
+import { Contact } from './contact.ts';
 import { refusalOf } from './dormant.ts';
 import type { MailBody } from './mail.ts';
 import { postMail } from './mail.ts';
@@ -14,6 +15,8 @@ import type { SessionTable } from './table.ts';
 const PAGE = 200;
 const CONNECT_DEADLINE_MS = 20_000;
 const CALL_DEADLINE_MS = 60_000;
+/** A connection of an account that could not be read, though its backend does not say why, is read again after this. */
+const REREAD_MS = 30_000;
 /** Lists are read again at most this often because of what other windows do. */
 const RELIST_MS = 1_000;
 /** How long another window has to end and remove a session, how long to remove one that it has ended, and how often is looked. */
@@ -45,20 +48,25 @@ export class LiveConnection {
   private readonly options: LiveOptions;
   private readonly abort = new AbortController();
   private readonly watching: Disposable[] = [];
+  private readonly contact: Contact;
   private shown: Connection;
+  /** As the backend told of them last. */
+  private told: readonly Machine[] = [];
   private list: readonly Machine[] = [];
   private next: string | null = null;
   private refreshing: Promise<void> | null = null;
   private relisting: { cancel(): void } | null = null;
+  private rereading: { cancel(): void } | null = null;
   private looked = false;
 
   constructor(options: LiveOptions) {
-    const { spec, backend, leases } = options;
+    const { spec, backend, leases, store, clock, log } = options;
     this.options = options;
+    this.contact = new Contact({ connectionId: spec.connectionId, keep: store.keep('contact'), clock, log });
     this.spec = spec;
     this.backend = backend;
     this.leases = leases;
-    this.shown = { connectionId: spec.connectionId, name: spec.name, system: spec.system, state: CONNECTING, traits: backend.traits, more: false, canSignIn: false, dormant: spec.dormant !== undefined };
+    this.shown = { connectionId: spec.connectionId, name: spec.name, system: spec.system, state: CONNECTING, traits: backend.traits, more: false, canSignIn: false, dormant: spec.dormant !== undefined, lastContactAt: null };
   }
 
   get connection(): Connection {
@@ -81,6 +89,19 @@ export class LiveConnection {
   /** True while nothing can be sent until the person signs in. Agents of this computer are asked each time: somebody may have signed in in a terminal. */
   get awaitsSignIn(): boolean {
     return this.spec.account === true && this.shown.state.status === 'needs-sign-in';
+  }
+
+  /** True without contact to a server: what can't be sent now can be when there is contact again. */
+  get isAway(): boolean {
+    return this.spec.account === true && this.shown.state.status !== 'ready';
+  }
+
+  /** Reads what is known of it from its last contact. Never rejects. */
+  async recall(): Promise<void> {
+    await this.contact.recall();
+    if (this.isClosed) return;
+    this.list = this.contact.machines(this.told);
+    this.show({});
   }
 
   /** Ends with the connection. */
@@ -134,15 +155,15 @@ export class LiveConnection {
     const before = this.shown.state.status;
     this.show({ state });
     if (state.status === 'offline') this.options.table.markUnknown(this.spec.connectionId);
-    else if ((before === 'offline' || before === 'needs-sign-in') && state.status === 'ready') {
+    // While it is read for the first time, nobody has looked for anything in vain yet.
+    else if (state.status === 'ready' && before !== 'ready' && (before !== 'connecting' || this.looked)) {
       void this.refresh();
       this.options.returned();
     }
   }
 
   onMachine(machine: Machine): void {
-    this.list = [...this.list.filter((each) => each.id !== machine.id), machine];
-    this.options.changed();
+    this.setMachines([...this.told.filter((each) => each.id !== machine.id), machine]);
   }
 
   /** Hands a request to the window that runs the session; false when no other window does. Rejects where nothing is to be done from here. */
@@ -175,8 +196,10 @@ export class LiveConnection {
   async close(): Promise<void> {
     this.abort.abort();
     this.relisting?.cancel();
+    this.rereading?.cancel();
     for (const each of this.watching.splice(0)) each.dispose();
     await this.refreshing;
+    await this.contact.end();
   }
 
   private async read(): Promise<void> {
@@ -185,19 +208,37 @@ export class LiveConnection {
     try {
       const state = await this.obeying(signal, this.backend.connect({ signal }));
       if (this.isClosed) return;
+      const before = this.shown.state.status;
       this.show({ state });
+      // It was away for a while and did not tell by itself that it is back.
+      if (state.status === 'ready' && before !== 'ready' && before !== 'connecting') this.options.returned();
       const machines = await this.obeying(signal, this.backend.machines({ signal }));
       if (this.isClosed) return;
-      this.list = machines;
-      this.options.changed();
+      this.setMachines(machines);
       if (this.spec.dormant === undefined) await this.readSessions(signal);
     } catch (error) {
       if (this.isClosed || this.options.signal.aborted) return;
       log.warn('a connection could not be read', { connection: this.spec.connectionId, error: describeError(error) });
       const { status, version } = this.shown.state;
-      if (status === 'connecting' || status === 'ready') this.show({ state: { status: 'failed', message: describeError(error), remedy: null, version } });
+      if (status === 'connecting' || status === 'ready') {
+        this.show({ state: { status: 'failed', message: describeError(error), remedy: null, version } });
+        this.rereadLater();
+      }
       table.markUnknown(this.spec.connectionId);
     }
+  }
+
+  /** To its backend nothing has happened: nobody else would look again. */
+  private rereadLater(): void {
+    if (this.spec.account !== true) return;
+    this.rereading?.cancel();
+    this.rereading = this.options.clock.setTimeout(() => void this.refresh(), REREAD_MS);
+  }
+
+  private setMachines(told: readonly Machine[]): void {
+    this.told = told;
+    this.list = this.contact.machines(told);
+    this.options.changed();
   }
 
   private async readSessions(signal: AbortSignal): Promise<void> {
@@ -223,7 +264,12 @@ export class LiveConnection {
   }
 
   private show(change: Partial<Connection>): void {
-    const shown = { ...this.shown, ...change, traits: this.backend.traits };
+    if (change.state !== undefined) {
+      const there = change.state.status === 'ready';
+      this.contact.tell(there);
+      if (!there) this.list = this.contact.machines(this.told);
+    }
+    const shown = { ...this.shown, ...change, traits: this.backend.traits, lastContactAt: this.contact.lastAt };
     this.shown = { ...shown, canSignIn: shown.state.status === 'needs-sign-in' && (this.spec.account === true || (this.backend.signInMethods !== undefined && this.backend.signIn !== undefined)) };
     this.options.changed();
   }

@@ -30,6 +30,8 @@ export interface RuntimeOptions {
   readonly refusal: PilothouseError | null;
   /** True while nothing can be sent until the person signs in to the connection: what is to be sent waits in the outbox. */
   readonly awaitsSignIn: () => boolean;
+  /** True without contact: what is to be sent is tried on and on, and given up by the person alone. */
+  readonly isAway: () => boolean;
   /** It begins to close and is not to be given out any more; the promise settles when it has closed. */
   readonly onClosing: (closed: Promise<void>) => void;
 }

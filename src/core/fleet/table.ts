@@ -15,6 +15,8 @@ interface TableOptions {
   readonly log: Logger;
   /** This computer's name on its network; the system's own unless given. */
   readonly host?: string;
+  /** The session as it is shown, with what is marked of it; what is stored is not. */
+  readonly dress?: (key: SessionKey, session: Session) => Session;
   readonly changed: (key: SessionKey, structure: boolean) => void;
   /** Our backend and what another window says of a session do not agree, or only the other window knows: look who holds it. */
   readonly doubt: (key: SessionKey) => void;
@@ -44,12 +46,20 @@ export class SessionTable {
 
   /** Newest first, each once: an agent's own session that a system hosts is that system's. */
   all(): readonly Session[] {
-    this.sorted ??= [...this.sessions].flatMap(([key, session]) => (this.twins.hides(key) ? [] : [session])).sort((a, b) => b.updatedAt - a.updatedAt || (a.id < b.id ? -1 : 1));
+    this.sorted ??= [...this.sessions].flatMap(([key, session]) => (this.twins.hides(key) ? [] : [this.dress(key, session)])).sort((a, b) => b.updatedAt - a.updatedAt || (a.id < b.id ? -1 : 1));
     return this.sorted;
   }
 
   get(key: SessionKey): Session | null {
-    return this.sessions.get(key) ?? null;
+    const session = this.sessions.get(key);
+    return session === undefined ? null : this.dress(key, session);
+  }
+
+  /** What is marked of a session changed. */
+  redress(key: SessionKey): void {
+    if (!this.sessions.has(key)) return;
+    this.sorted = null;
+    this.options.changed(key, false);
   }
 
   /** Sessions that are shown as another window tells of them. */
@@ -158,6 +168,10 @@ export class SessionTable {
     this.timer = null;
     this.write();
     await this.writing;
+  }
+
+  private dress(key: SessionKey, session: Session): Session {
+    return this.options.dress?.(key, session) ?? session;
   }
 
   private set(key: SessionKey, session: Session, durable: boolean): void {

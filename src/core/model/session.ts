@@ -94,6 +94,9 @@ export interface Session {
   readonly limit?: UsageLimit;
   /** Why nothing of it can be read here, in one line: no key of its connection opens it. Absent: it can be read. */
   readonly locked?: string;
+  /** The person's own marks, of our store and not of the system: pinned, and a turn ended that was not looked at since. Absent: it is not. */
+  readonly pinned?: true;
+  readonly unread?: true;
   /** The agent's own session behind one that a system hosts, and the name of the computer that it is on: where that is this one, it is listed once. Absent: it is the agent's own. */
   readonly agentSession?: { readonly agent: string; readonly id: string; readonly host: string };
 }

@@ -46,9 +46,12 @@ export type StoreHealth =
   /** The database could not be used: this run keeps everything in memory; `setAside` is where the file was moved, null when it stayed. */
   | { readonly status: 'memory'; readonly reason: string; readonly setAside: string | null };
 
+/** Scopes of what is kept by session key and other processes are told of, as `marks`; forgotten with a session that is removed. */
+export const MARK_SCOPES = { pins: 'pins', unread: 'unread' } as const;
+
 /** What another process wrote. */
 export interface StoreChange {
-  readonly kind: 'entries' | 'session' | 'outbox' | 'mail';
+  readonly kind: 'entries' | 'session' | 'outbox' | 'mail' | 'marks';
   readonly session: SessionKey;
 }
 
@@ -84,7 +87,7 @@ export interface Store extends AsyncDisposable {
   /** Takes and removes the mail of a session, oldest first. */
   takeMail(session: SessionKey): Promise<readonly MailItem[]>;
 
-  /** Small sealed values by scope (`backend:<connection>`, `drafts`, `read`, `pins`). */
+  /** Small sealed values by scope (`backend:<connection>`, `drafts`, `pins`, `unread`). */
   keep(scope: string): Keep;
   readonly leases: Leases;
   /** Tells of what other processes write, within half a second, while at least one listener is there; costs one cheap read a poll. */

@@ -1,6 +1,7 @@
 import type { Session, SessionKey } from '../../model/session.ts';
 import { parseSessionKey, sessionKey } from '../../model/session.ts';
 import { loggedOf } from '../../model/context.ts';
+import { MARK_SCOPES } from '../store-api.ts';
 import type { MailItem, OutboxItem } from '../store-api.ts';
 import { decodeText, encodeText, prefixEnd } from './codec.ts';
 import type { SealedColumn } from './seal.ts';
@@ -9,6 +10,7 @@ import { anyBytes, bytes, num } from './sql.ts';
 import type { Base, SessionRef } from './tables.ts';
 import { findSession, needSession, noteChange } from './tables.ts';
 
+const MARKS: readonly string[] = Object.values(MARK_SCOPES);
 const UNREADABLE_PROMPT = 'This prompt is stored on this computer but can’t be read: it was altered or damaged on disk. Drop it and write it again.';
 
 /** Session records, the outbox, mail and kept values: small sealed things by their ids. */
@@ -49,6 +51,7 @@ export class RecordTables {
     sql.write(() => {
       const ref = findSession(this.base, session);
       if (ref !== null) this.forget(ref);
+      for (const scope of MARKS) sql.run('DELETE FROM keep WHERE scope = ? AND key = ?', encodeText(scope), encodeText(session));
     });
   }
 
@@ -152,14 +155,23 @@ export class RecordTables {
   keepSet(scope: string, key: string, value: string | null): void {
     const { sql } = this.base;
     const [place, id] = [encodeText(scope), encodeText(key)];
+    if (MARKS.includes(scope)) {
+      sql.write(() => {
+        this.keepAt(place, id, value);
+        noteChange(this.base, 'marks', id);
+      });
+    } else if (value !== null && key.startsWith(loggedOf(null))) this.durably(() => this.keepAt(place, id, value));
+    else this.keepAt(place, id, value);
+  }
+
+  private keepAt(place: Uint8Array, id: Uint8Array, value: string | null): void {
+    const { sql } = this.base;
     if (value === null) {
       sql.run('DELETE FROM keep WHERE scope = ? AND key = ?', place, id);
       return;
     }
     const sealed = this.seal('keep', place, id, value);
-    const put = (): void => void sql.run('INSERT INTO keep (scope, key, sealed) VALUES (?1, ?2, ?3) ON CONFLICT (scope, key) DO UPDATE SET sealed = ?3', place, id, sealed);
-    if (key.startsWith(loggedOf(null))) this.durably(put);
-    else put();
+    sql.run('INSERT INTO keep (scope, key, sealed) VALUES (?1, ?2, ?3) ON CONFLICT (scope, key) DO UPDATE SET sealed = ?3', place, id, sealed);
   }
 
   keepList(scope: string, prefix: string): [string, string][] {

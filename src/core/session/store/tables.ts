@@ -45,7 +45,7 @@ export function needSession(base: Base, session: SessionKey): SessionRef {
   return { n: base.sql.insert('INSERT INTO session (key, connection) VALUES (?, ?)', key, connection), key, topRows: 0, ringed: false };
 }
 
-const KINDS: readonly StoreChange['kind'][] = ['entries', 'session', 'outbox', 'mail'];
+const KINDS: readonly StoreChange['kind'][] = ['entries', 'session', 'outbox', 'mail', 'marks'];
 /** Changes kept for followers; one that is further behind is told that everything may have changed. */
 const CHANGES_KEPT = 4096;
 
