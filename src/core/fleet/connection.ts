@@ -44,3 +44,8 @@ export interface Connection {
 }
 
 export const CONNECTING: ConnectionState = { status: 'connecting', message: null, remedy: null, version: null };
+
+/** True where what runs by `running` is what is wanted. */
+export function sameSpec(wanted: ConnectionSpec | undefined, running: ConnectionSpec): boolean {
+  return wanted !== undefined && wanted.revision === running.revision && wanted.dormant?.code === running.dormant?.code;
+}

@@ -10,6 +10,7 @@ import { abortReason } from '../transport/clock.ts';
 import { Emitter } from '../transport/emitter.ts';
 import type { FleetChange, FleetOptions } from './change.ts';
 import type { Connection, ConnectionSpec } from './connection.ts';
+import { sameSpec } from './connection.ts';
 import { DormantBackend, refusalOf } from './dormant.ts';
 import { LiveConnection } from './live.ts';
 import { Marks } from './marks.ts';
@@ -215,7 +216,7 @@ export class Fleet implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.storeWatch.dispose();
     this.windows.dispose();
-    await this.marks.close();
+    this.marks.close();
     this.abort.abort();
     await this.settingConnections;
     await Promise.allSettled([...this.live.values()].map((live) => this.close(live)));
@@ -391,10 +392,6 @@ export class Fleet implements AsyncDisposable {
     this.pending.structure ||= change.structure ?? false;
     if (change.session !== undefined) this.pending.sessions.add(change.session);
   }
-}
-
-function sameSpec(wanted: ConnectionSpec | undefined, running: ConnectionSpec): boolean {
-  return wanted !== undefined && wanted.revision === running.revision && wanted.dormant?.code === running.dormant?.code;
 }
 
 function connectionGone(): PilothouseError {
