@@ -42,6 +42,8 @@ export interface ChatState {
   readonly connection: 'online' | 'reconnecting' | 'offline';
   /** Which of them is away, and since when. */
   readonly connectionDetail: string | null;
+  /** Without contact: as of when what is shown is known to be all, ms since the epoch. Absent with contact, and where that is not known. */
+  readonly asOf?: number | null;
   /** While the session's machine is away, though its connection is not: one line that says so. */
   readonly machineAway?: string | null;
   /** One line and what to do about it, for failures of the session or its agent. `signIn`: the person can sign in from here. */

@@ -259,7 +259,7 @@ export class Fleet implements AsyncDisposable {
     live.add(backend.watch((event) => this.onBackendEvent(live, event)));
     this.touch({ connections: true });
     try {
-      const stored = await this.options.store.sessions(spec.connectionId);
+      const [stored] = await Promise.all([this.options.store.sessions(spec.connectionId), live.recall()]);
       if (live.isClosed) return;
       for (const session of stored) this.marks.recall(sessionKey(session), session);
       this.table.seed(stored);
@@ -333,7 +333,7 @@ export class Fleet implements AsyncDisposable {
     const { store, log, clock } = this.options;
     const refusal = live.spec.dormant === undefined ? null : refusalOf(live.spec.dormant);
     return {
-      key, id, store, log: log.child('session'), clock, backend: live.backend, leases: live.leases, session: () => this.table.get(key), refusal, awaitsSignIn: () => live.awaitsSignIn,
+      key, id, store, log: log.child('session'), clock, backend: live.backend, leases: live.leases, session: () => this.table.get(key), refusal, awaitsSignIn: () => live.awaitsSignIn, contact: () => live.reached,
     };
   }
 

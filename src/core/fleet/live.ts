@@ -91,9 +91,9 @@ export class LiveConnection {
     return this.spec.account === true && this.shown.state.status === 'needs-sign-in';
   }
 
-  /** True without contact to a server: what can't be sent now can be when there is contact again. */
-  get isAway(): boolean {
-    return this.spec.account === true && this.shown.state.status !== 'ready';
+  /** Whether a server is out of reach, and when there was contact last (milliseconds since the epoch). */
+  get reached(): { readonly away: boolean; readonly lastAt: number | null } {
+    return { away: this.isElsewhere && this.shown.state.status !== 'ready', lastAt: this.contact.lastAt };
   }
 
   /** Reads what is known of it from its last contact. Never rejects. */
@@ -230,9 +230,13 @@ export class LiveConnection {
 
   /** To its backend nothing has happened: nobody else would look again. */
   private rereadLater(): void {
-    if (this.spec.account !== true) return;
+    if (!this.isElsewhere) return;
     this.rereading?.cancel();
     this.rereading = this.options.clock.setTimeout(() => void this.refresh(), REREAD_MS);
+  }
+
+  private get isElsewhere(): boolean {
+    return this.spec.system !== 'local';
   }
 
   private setMachines(told: readonly Machine[]): void {

@@ -10,10 +10,10 @@ import type { TranscriptView } from '../session/transcript-api.ts';
 import { createTranscript } from '../session/transcript.ts';
 import { Emitter } from '../transport/emitter.ts';
 import { FollowStore } from './follow.ts';
-import { importHistory } from './history.ts';
 import type { MailBody } from './mail.ts';
 import { carryOut, carryOutAll, postMail } from './mail.ts';
 import { SessionReach } from './reach.ts';
+import { Reading } from './reading.ts';
 import { retryable } from './retryable.ts';
 
 export interface RuntimeOptions {
@@ -30,8 +30,8 @@ export interface RuntimeOptions {
   readonly refusal: PilothouseError | null;
   /** True while nothing can be sent until the person signs in to the connection: what is to be sent waits in the outbox. */
   readonly awaitsSignIn: () => boolean;
-  /** True without contact: what is to be sent is tried on and on, and given up by the person alone. */
-  readonly isAway: () => boolean;
+  /** Without contact (`away`) what is to be sent is tried on and on, and given up by the person alone. `lastAt`: when there was contact last, milliseconds since the epoch. */
+  readonly contact: () => { readonly away: boolean; readonly lastAt: number | null };
   /** It begins to close and is not to be given out any more; the promise settles when it has closed. */
   readonly onClosing: (closed: Promise<void>) => void;
 }
@@ -39,7 +39,6 @@ export interface RuntimeOptions {
 const CALL_DEADLINE_MS = 30_000;
 /** An agent is started for it, and may read a long past. */
 const FORK_DEADLINE_MS = 90_000;
-const HISTORY_DEADLINE_MS = 600_000;
 const RELEASE_CHECK_MS = 5_000;
 const END_DEADLINE_MS = 3_000;
 const ASKED: StopReport = { step: 'interrupted', message: 'Asked the window that runs this session.' };
@@ -69,9 +68,7 @@ export class SessionRuntime {
   private releasing: { cancel(): void } | null = null;
   private role: 'this' | 'other' | 'nobody' = 'nobody';
   private serving: Promise<void> = Promise.resolve();
-  private importing: Promise<void> = Promise.resolve();
-  /** Settles when the newest page of the system's record was read, as of the last time that it had to be. */
-  private firstPage: Promise<void> = Promise.resolve();
+  private readonly reading: Reading;
   private turnStart: number | null = null;
   loading = true;
 
@@ -105,6 +102,10 @@ export class SessionRuntime {
     this.follow = new FollowStore({
       store: options.store, session: options.key, mark, take: (entries) => transcript.add(entries, { stored: true }), log: options.log, clock: options.clock,
     });
+    this.reading = new Reading({
+      handle: this.handle, transcript, keep: options.store.keep('history'), key: options.key, clock: options.clock, log: options.log, signal: this.abort.signal,
+      lastContactAt: () => options.contact().lastAt, onFirstPage: () => this.loaded(),
+    });
     this.outbox = createOutbox({
       store: options.store,
       session: options.key,
@@ -113,7 +114,7 @@ export class SessionRuntime {
       send: (item, signal) => this.deliver(item, signal),
       mayLead: () => this.mayLead(),
       wasDelivered: (clientId) => this.wasDelivered(clientId),
-      retryable, repeatable: options.backend.traits.sendsOnce === true,
+      retryable, outOfReach: () => options.contact().away, repeatable: options.backend.traits.sendsOnce === true,
     });
   }
 
@@ -264,7 +265,8 @@ export class SessionRuntime {
     await this.quiet();
     await this.options.leases.release(`outbox:${this.options.id}`).catch(() => undefined);
     // Both were aborted: a system that does not listen to that is not waited for.
-    await within(this.options.clock, END_DEADLINE_MS, 'Ending what a session was doing', Promise.all([this.serving, this.importing])).catch(() => undefined);
+    await within(this.options.clock, END_DEADLINE_MS, 'Ending what a session was doing', Promise.all([this.serving, this.reading.done])).catch(() => undefined);
+    await this.reading.end();
     await this.transcript.flush();
     await this.transcript[Symbol.asyncDispose]();
     this.state.emit();
@@ -295,23 +297,16 @@ export class SessionRuntime {
   readHistory(): void {
     if (this.isClosed) return;
     this.outbox.poke();
-    const first = Promise.withResolvers<void>();
-    this.firstPage = first.promise;
-    const signal = AbortSignal.any([this.abort.signal, AbortSignal.timeout(HISTORY_DEADLINE_MS)]);
-    const onFirstPage = (): void => {
-      first.resolve();
-      this.loaded();
-    };
-    this.importing = this.importing
-      .then(() => importHistory({ handle: this.handle, transcript: this.transcript, keep: this.options.store.keep('history'), key: this.key, signal, onFirstPage }))
-      .catch((error: unknown) => {
-        if (!this.abort.signal.aborted) this.options.log.warn('the history of a session could not be read', { error: describeError(error) });
-      })
-      .finally(onFirstPage);
+    this.reading.begin();
   }
 
   /** Resolves when what is being read of the system's own record is here: what wants every row waits for it. */
-  readonly historyRead = (): Promise<void> => this.importing;
+  readonly historyRead = (): Promise<void> => this.reading.done;
+
+  /** As of when what is shown is known to be all that was said, milliseconds since the epoch; null while there is contact, and where nothing tells. */
+  get asOf(): number | null {
+    return this.options.contact().away || this.options.refusal !== null ? this.reading.asOf() : null;
+  }
 
   private loaded(): void {
     if (!this.loading || this.isClosed) return;
@@ -351,7 +346,7 @@ export class SessionRuntime {
 
   /** Whether a prompt that a crash caught on its way has arrived: the transcript tells, once the system's own record was read. */
   private async wasDelivered(clientId: string): Promise<'yes' | 'unknown'> {
-    await this.firstPage;
+    await this.reading.firstPage;
     const found = this.transcript.tail.some((row) => row.kind === 'prompt' && row.clientId === clientId);
     return found ? 'yes' : 'unknown';
   }

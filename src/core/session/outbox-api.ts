@@ -15,6 +15,8 @@ export interface OutboxOptions {
   readonly repeatable?: boolean;
   /** True when the failure may pass by itself; one that the person must act on never counts. */
   readonly retryable: (error: unknown) => boolean;
+  /** True while the system is out of reach: attempts are not counted, and what waits is not given up, however long that takes. False unless given. */
+  readonly outOfReach?: () => boolean;
   /** True when this window may send; every window may change what waits. Asked before each prompt; true unless given. */
   readonly mayLead?: () => Promise<boolean>;
   /** Whether the system has a prompt that was on its way when a window died; `unknown` unless given. */

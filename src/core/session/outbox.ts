@@ -20,6 +20,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
 const LEAD_AGAIN_MS = 5_000;
 const MOST_ATTEMPTS = 30;
+/** Whoever is out of reach is tried as seldom as after so many attempts; contact that comes back is told, and tried at once. */
+const ATTEMPTS_OUT_OF_REACH = 6;
 
 interface InFlight {
   readonly clientId: string;
@@ -261,6 +263,9 @@ class SessionOutbox implements Outbox {
     const mustAct = error instanceof PilothouseError && error.personMustAct;
     if (outcome.uncertain && (this.options.repeatable !== true || flight.dropped)) {
       await this.save(uncertain(item, 'no answer came'));
+    } else if (!mustAct && this.options.outOfReach?.() === true && this.options.retryable(error)) {
+      this.delay(clientId, ATTEMPTS_OUT_OF_REACH);
+      await this.save(retrying({ ...item, attempts: attempts - 1 }, error));
     } else if (this.closed || (!mustAct && attempts < MOST_ATTEMPTS && this.options.retryable(error))) {
       this.delay(clientId, attempts);
       await this.save(retrying(item, error));

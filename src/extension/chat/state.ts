@@ -34,6 +34,7 @@ export function chatState(fleet: Fleet, runtime: SessionRuntime): ChatState {
     owner: runtime.followsWindow ? 'window' : (session?.owner ?? 'nobody'),
     ownerName: session?.ownerName ?? null,
     ...contactOf(connection?.state, machine, session?.state ?? 'unknown', Date.now()),
+    asOf: runtime.asOf,
     problem: problemOf(connection, session),
     limit: session?.limit ?? null,
     ...(runtime.traits.goesOnFresh === true && session?.state === 'stopped' ? { closed: session.error } : {}),

@@ -8,7 +8,7 @@ import type { Settings } from '../settings.ts';
 import type { TreeModel, TreeNode } from './model.ts';
 import { buildTree, contextValue, waitingFor } from './model.ts';
 import { sessionLine, titleOf } from './line.ts';
-import { age, agentName, belowFolder, describeSession, machineAway, oneLine, stateWord } from './text.ts';
+import { age, agentName, asOfLine, belowFolder, describeSession, machineAway, oneLine, stateWord } from './text.ts';
 
 /** The Sessions view: VS Code's own tree over the fleet's state. */
 export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Disposable {
@@ -128,7 +128,7 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
     const now = Date.now();
     const dormant = connection?.dormant ?? false;
     const machine = dormant || connection?.system === 'local' ? undefined : this.fleet.machines().find((each) => each.id === session.machineId);
-    const away = machine === undefined ? null : machineAway(machine, now);
+    const away = connection?.state.status !== 'ready' && session.state === 'unknown' ? asOfLine(connection?.lastContactAt, now) : machine === undefined ? null : machineAway(machine, now);
     const line = sessionLine(session, { now, dormant, agent: session.agent });
     // What it asks stands under Needs You already: here it is a child that opens.
     const item = new vscode.TreeItem(line.label, session.waiting.length > 0 ? Collapsed : None);

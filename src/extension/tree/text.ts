@@ -59,6 +59,11 @@ function moment(at: number, now: number): string {
   return then.toLocaleString(undefined, { ...time, day: 'numeric', month: 'short', ...(then.getFullYear() === today.getFullYear() ? {} : { year: 'numeric' }) });
 }
 
+/** `as of 14:05 · no contact`: how old what is shown is, where its connection is out of reach; null where nothing tells. */
+export function asOfLine(lastContactAt: number | null | undefined, now: number): string | null {
+  return lastContactAt === null || lastContactAt === undefined ? null : `as of ${moment(lastContactAt, now)} · no contact`;
+}
+
 /** That a machine is away, since when, as a clause; null for one that is there. */
 export function machineAway({ name, state, seenAt }: Pick<Machine, 'name' | 'state' | 'seenAt'>, now: number): string | null {
   if (state === 'online') return null;

@@ -52,7 +52,7 @@ it('a page is handed to the transcript in portions, with the event loop at liber
   const keep = { get: () => Promise.resolve(null), set: () => Promise.resolve() };
   // Only what importHistory uses of them.
   const parts = { handle, transcript, keep } as unknown as Pick<Parameters<typeof importHistory>[0], 'handle' | 'transcript' | 'keep'>;
-  await importHistory({ ...parts, key: keyOf('a'), signal: new AbortController().signal, onFirstPage: () => firsts.push(taken.length, unwritten) });
+  await importHistory({ ...parts, key: keyOf('a'), signal: new AbortController().signal, now: () => 1, onFirstPage: () => firsts.push(taken.length, unwritten) });
   clearInterval(timer);
   expect(taken.reduce((sum, count) => sum + count)).toBe(2_000);
   expect(Math.max(...taken)).toBeLessThanOrEqual(500);

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { Icon } from '../cards/parts.tsx';
 import { useClock } from '../clock.ts';
-import { activityLine, plural } from '../model/words.ts';
+import { activityLine, clock, plural } from '../model/words.ts';
 import type { ChatPage } from '../page.ts';
 import type { ChatState } from '../types.ts';
 
@@ -32,11 +32,12 @@ function ActivityWords({ state }: { readonly state: ChatState }): JSX.Element | 
   return <span class={`header-part activity ${alarm ? 'alarm' : ''}`} title={words}><span class="cut">{words}</span></span>;
 }
 
-/** Reads online, reconnecting or offline; the reason is its title. */
+/** Reads online, reconnecting or offline, and then how old what is shown is; the reason is its title. */
 function Connection({ state }: { readonly state: ChatState }): JSX.Element {
+  const { asOf = null } = state;
   return (
     <span class={`header-part connection ${state.connection}`} role="status" aria-label="Connection" title={state.connectionDetail ?? undefined}>
-      <span class="dot" aria-hidden="true" />{state.connection}
+      <span class="dot" aria-hidden="true" />{state.connection}{asOf === null ? null : <span class="as-of">· as of {clock(asOf)}</span>}
     </span>
   );
 }

@@ -21,7 +21,7 @@ export const NEARLY_FULL = 90;
 
 /** What keeps the person from going on as usual, and the way out of it; the most important of it. `now` in ms since the epoch. */
 export function bannerOf(state: ChatState, now: number = Date.now()): BannerWords | null {
-  if (!state.canRun) return { level: 'warning', icon: 'workspace-untrusted', text: 'This workspace is not trusted: agents do not run here.', remedy: null, action: { label: 'Manage Trust', command: 'manageTrust' } };
+  if (!state.canRun) return { level: 'warning', icon: 'workspace-untrusted', text: `This workspace is not trusted: agents do not run here.${asOfWords(state, now)}`, remedy: null, action: { label: 'Manage Trust', command: 'manageTrust' } };
   if (state.owner === 'foreign' && !(state.traits.takeOver === true && state.problem !== null)) {
     const who = state.ownerName ?? 'Another program';
     const fork: BannerAction | null = state.traits.fork ? { label: 'Fork', command: 'fork' } : null;
@@ -33,7 +33,10 @@ export function bannerOf(state: ChatState, now: number = Date.now()): BannerWord
     return { level: 'info', icon: 'eye', text: `${who} runs this session. You can read along; going on here would split it.`, remedy: null, action: fork };
   }
   if (state.problem !== null) {
-    if (state.problem.signIn === true) return { level: 'warning', icon: 'key', text: state.problem.message, remedy: state.problem.remedy, action: { label: 'Sign In…', command: 'signIn' } };
+    const asOf = asOfWords(state, now);
+    if (state.problem.signIn === true) return { level: 'warning', icon: 'key', text: `${state.problem.message}${asOf}`, remedy: state.problem.remedy, action: { label: 'Sign In…', command: 'signIn' } };
+    // Nothing is lost or to be done: what is stored is here, and what is sent waits.
+    if (asOf !== '') return { level: 'warning', icon: 'debug-disconnect', text: `${state.problem.message}${asOf} What you send waits until there is contact.`, remedy: state.problem.remedy, action: null };
     // Where the session itself is still there, the next message goes on.
     const stopped = (state.state === 'failed' && state.traits.goesOnFresh !== true) || state.state === 'stopped';
     return { level: 'error', icon: 'error', text: state.problem.message, remedy: state.problem.remedy, action: stopped && state.traits.resume ? { label: 'Resume', command: 'resume' } : null };
@@ -51,6 +54,11 @@ export function bannerOf(state: ChatState, now: number = Date.now()): BannerWord
   if (state.state === 'stopped' && state.traits.resume) return { level: 'info', icon: 'circle-slash', text: 'This session was stopped. Resume it, or just send: its agent is started again.', remedy: null, action: { label: 'Resume', command: 'resume' } };
   if (state.owner === 'window') return { level: 'info', icon: 'multiple-windows', text: 'Another VS Code window runs this session. What you send here goes through it.', remedy: null, action: null };
   return fullBanner(state);
+}
+
+/** How old what is shown is, as a sentence behind another one; empty with contact. */
+function asOfWords({ asOf = null }: ChatState, now: number): string {
+  return asOf === null ? '' : ` Shown as of ${clock(asOf, now)}.`;
 }
 
 /** The context is nearly full: what makes room again, as far as the agent can. */
