@@ -71,7 +71,13 @@ export class Notifications {
   }
 
   async wait(message: string | RegExp): Promise<NotificationState> {
-    return until(`a notification ${message}`, async () => (await this.all()).find((one) => matches(one.message, message)), { detail: async () => JSON.stringify(await this.all()) });
+    // Toasts go by themselves: the error tells all that came.
+    const seen = new Set<string>();
+    return until(`a notification ${message}`, async () => {
+      const all = await this.all();
+      for (const one of all) seen.add(`${one.severity}: ${one.message}`);
+      return all.find((one) => matches(one.message, message));
+    }, { detail: () => Promise.resolve(JSON.stringify([...seen])) });
   }
 
   /** Presses a button of a notification. */
