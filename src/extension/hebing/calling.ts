@@ -3,6 +3,7 @@ import { isAbort, PilothouseError } from '../../core/model/errors.ts';
 import type { JsonObject } from '../../core/model/json.ts';
 import type { Capability, HebingClient, Job } from '../../core/systems/hebing/index.ts';
 import { Dismissed } from '../commands/dismissed.ts';
+import { cancellable } from '../commands/progress.ts';
 import { commandId } from '../contributions.ts';
 import type { Services } from '../services.ts';
 import { failureText, noticeText, oneLine } from '../tree/text.ts';
@@ -91,17 +92,4 @@ function tellEnd(connectionId: string, job: Job, name: string): void {
   const why = errorText(job.error);
   const text = `${noticeText(name, 60)} ${job.status === 'failed' ? 'failed' : `is ${noticeText(statusText(job), 40)}`}${why === '' ? '.' : `: ${noticeText(why)}`}`;
   void vscode.window.showWarningMessage(text, 'Show Job').then((choice) => (choice === undefined ? undefined : vscode.commands.executeCommand(commandId('showJob'), { connectionId, jobId: job.id })));
-}
-
-/** Work with a notification that can be cancelled; a cancelled one rejects with an abort. */
-function cancellable<T>(title: string, work: (signal: AbortSignal, report: (message: string) => void) => Promise<T>): Promise<T> {
-  return Promise.resolve(vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title, cancellable: true }, async (progress, token) => {
-    const stop = new AbortController();
-    const listening = token.onCancellationRequested(() => stop.abort());
-    try {
-      return await work(stop.signal, (message) => progress.report({ message }));
-    } finally {
-      listening.dispose();
-    }
-  }));
 }

@@ -17,7 +17,7 @@ let client: HappyClient;
 const closers: (() => unknown)[] = [];
 
 beforeEach(async () => {
-  server = await startHappyServer({ times: happyTimes(1, { rpcGrace: 400, rpcGracePoll: 20, rpcPresencePoll: 50, rpcAnswer: 1_500 }) });
+  server = await startHappyServer({ times: happyTimes(1, { rpcGrace: 1_500, rpcGracePoll: 20, rpcPresencePoll: 50, rpcAnswer: 1_500 }) });
   daemon = new FakeDaemon(server, master, server.tokenFor(master).token);
   await daemon.online();
   client = new HappyClient({ serverUrl: server.url, token: daemon.token, secret: toBase64(master), env: {} });
