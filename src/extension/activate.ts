@@ -2,12 +2,11 @@ import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { Fleet } from '../core/fleet/fleet.ts';
+import { Retention } from '../core/fleet/retention.ts';
 import { hostsSessions } from '../core/fleet/sessionless.ts';
-import type { Logger } from '../core/model/context.ts';
 import { describeError } from '../core/model/errors.ts';
 import type { StoreHealth } from '../core/session/store-api.ts';
 import { SessionSearch } from '../core/session/search/search.ts';
-import type { OwnedStore } from '../core/session/store/open.ts';
 import { openStore } from '../core/session/store/open.ts';
 import { systemClock } from '../core/transport/clock.ts';
 import { Accounts } from './accounts/accounts.ts';
@@ -64,7 +63,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   const fleet = new Fleet({ store, log, clock: systemClock, stateDir: path.join(stateDir, 'connections') });
   const ends: (() => Promise<void>)[] = [];
   closing = async () => {
-    await Promise.all(ends.map((end) => end()));
+    await Promise.all([...ends.map((end) => end()), retention[Symbol.asyncDispose]()]);
     await Promise.all([fleet[Symbol.asyncDispose](), search[Symbol.asyncDispose]()]);
     await store[Symbol.asyncDispose]();
     if (temporary) rmSync(directory, { recursive: true, force: true });
@@ -75,6 +74,10 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   const connections = new Connections(fleet, settings, accounts, path.join(stateDir, 'removed'), log);
   const signIns = new SignInPanels(context.extensionUri, log);
   const lostSecrets = new LostSecrets(context.globalState);
+  const retention = new Retention({
+    store, clock: systemClock, log: log.child('retention'), days: () => settings.get('store.keepDays'), forgotten: () => search.trim(),
+    spare: () => fleet.connections().filter(({ traits, dormant }) => traits.onlyHere === true || dormant).map(({ connectionId }) => connectionId),
+  });
   const panels = new ChatPanels();
   const documents = new ReadOnlyDocuments();
   const transcripts = new TranscriptDocuments(fleet, log.child('transcripts'));
@@ -93,7 +96,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   const work = startWorkers({ fleet, store, boards: hebing.parts.boards, log: log.child('worker'), stateDir });
   ends.push(() => work.close());
   const services: Services = {
-    extensionUri: context.extensionUri, extensionId: context.extension.id, channel, log, settings, store, fleet, connections, accounts, signIns, lostSecrets, panels, documents, transcripts, search, searchDocuments, attachments, remote, lastEditor, tree,
+    extensionUri: context.extensionUri, extensionId: context.extension.id, channel, log, settings, store, fleet, connections, accounts, signIns, lostSecrets, panels, documents, transcripts, search, searchDocuments, retention, attachments, remote, lastEditor, tree,
     ...hebing.parts, ...work.parts,
     drafts: store.keep('drafts'),
     unused: new UnusedSessions({
@@ -123,6 +126,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   tellHealth(store.health);
   context.subscriptions.push(store.onHealth(tellHealth));
   const activationMs = performance.now() - started;
+    settings.onChange((name) => name === 'store.keepDays' && retention.settingChanged()),
   // Secrets may take their time (a keyring that asks); connections that have none yet say so, and the others do not wait.
   const ready = Promise.race([accounts.load(), new Promise((resolve) => setTimeout(resolve, SECRETS_MS))])
     .then(() => connections.apply())
@@ -131,7 +135,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
     .finally(() => connected.resolve())
     .then(() => {
       tellLost(services);
-      return Promise.all([forgetByAge(services.settings, store, log), attachments.sweep(Date.now())]);
+      retention.start();
+      return attachments.sweep(Date.now());
     })
     .then(() => undefined);
   log.info('active', { ms: Math.round(activationMs) });
@@ -143,20 +148,7 @@ export async function deactivate(): Promise<void> {
   closing = null;
 }
 
-const DAY_MS = 86_400_000;
 const SECRETS_MS = 1_500;
-
-/** Retention, as the person set it; off unless they did. */
-async function forgetByAge(settings: Settings, store: OwnedStore, log: Logger): Promise<void> {
-  const days = settings.get('store.keepDays');
-  if (days === 0) return;
-  try {
-    const forgotten = await store.prune(Date.now() - days * DAY_MS);
-    if (forgotten > 0) log.info('stored sessions were forgotten by age', { sessions: forgotten, days });
-  } catch (error) {
-    log.warn('retention could not be applied', { error: describeError(error) });
-  }
-}
 
 /** Not waited for: the person answers when they like. */
 function tellLost({ accounts, lostSecrets, log }: Services): void {

@@ -55,6 +55,7 @@ export const COMMANDS = {
   startWorker: { title: 'Start Worker…', icon: 'briefcase' },
   stopWorker: { title: 'Stop Worker', icon: 'debug-stop' },
   reviewAnswer: { title: 'Review Answer…', icon: 'eye' },
+  clearTranscripts: { title: 'Clear Stored Transcripts…', icon: 'clear-all' },
   writeMcpConfiguration: { title: 'Write MCP Configuration…' },
   runPromptOnClawdforge: { title: 'Run Prompt on clawdforge…', icon: 'run' },
   uploadFileToClawdforge: { title: 'Upload File to clawdforge…', icon: 'cloud-upload' },
@@ -119,7 +120,7 @@ export const SETTINGS = {
     enumDescriptions: ['One line that opens', 'Open', 'Not shown'],
     description: 'How an agent’s thinking is shown.',
   },
-  'store.keepDays': { type: 'integer', scope: 'machine', default: 0, minimum: 0, description: 'Forget stored transcripts of sessions that nobody touched for this many days. 0 keeps them.' },
+  'store.keepDays': { type: 'integer', scope: 'machine', default: 0, minimum: 0, description: 'Forget stored transcripts of sessions that nobody touched for this many days: opened again, they are read from their agents and servers anew. Kept are those of pinned sessions, those with drafts or messages that wait, and those that may be stored here alone (of clawdforge servers, and of ACP agents that keep none). 0 keeps them all.' },
 } as const;
 export type SettingName = keyof typeof SETTINGS;
 

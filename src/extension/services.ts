@@ -1,5 +1,6 @@
 import type * as vscode from 'vscode';
 import type { Fleet } from '../core/fleet/fleet.ts';
+import type { Retention } from '../core/fleet/retention.ts';
 import type { Keep, Logger } from '../core/model/context.ts';
 import type { SessionSearch } from '../core/session/search/search.ts';
 import type { Store } from '../core/session/store-api.ts';
@@ -49,6 +50,8 @@ export interface Services {
   readonly searchDocuments: SearchDocuments;
   readonly attachments: AttachmentFiles;
   readonly remote: RemoteFiles;
+  /** Forgetting stored transcripts, by age and when asked. */
+  readonly retention: Retention;
   readonly lastEditor: LastEditor;
   readonly tree: SessionsTree;
   /** Accounts of hebing with their jobs, the view that shows them, artifacts as files, inputs in editors, and calls whose outcome is not known. */

@@ -6,6 +6,7 @@ import { within } from '../session/deadline.ts';
 import type { Outbox } from '../session/outbox.ts';
 import { createOutbox } from '../session/outbox.ts';
 import type { OutboxItem, Store, StoreChange } from '../session/store-api.ts';
+import { SESSION_SCOPES } from '../session/store-api.ts';
 import type { TranscriptView } from '../session/transcript-api.ts';
 import { createTranscript } from '../session/transcript.ts';
 import { Emitter } from '../transport/emitter.ts';
@@ -103,7 +104,7 @@ export class SessionRuntime {
       store: options.store, session: options.key, mark, take: (entries) => transcript.add(entries, { stored: true }), log: options.log, clock: options.clock,
     });
     this.reading = new Reading({
-      handle: this.handle, transcript, keep: options.store.keep('history'), key: options.key, clock: options.clock, log: options.log, signal: this.abort.signal,
+      handle: this.handle, transcript, keep: options.store.keep(SESSION_SCOPES.history), key: options.key, clock: options.clock, log: options.log, signal: this.abort.signal,
       lastContactAt: () => options.contact().lastAt, onFirstPage: () => this.loaded(),
     });
     this.outbox = createOutbox({

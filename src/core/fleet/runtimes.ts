@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import type { Logger } from '../model/context.ts';
 import { describeError } from '../model/errors.ts';
 import type { SessionKey } from '../model/session.ts';
 import { parseSessionKey } from '../model/session.ts';
+import { openName } from '../session/store-api.ts';
 import type { RuntimeOptions } from './runtime.ts';
 import { SessionRuntime } from './runtime.ts';
 
@@ -88,7 +90,17 @@ export class Runtimes {
 
   private async make(key: SessionKey): Promise<SessionRuntime> {
     await this.closing.get(key);
-    return SessionRuntime.create({ ...this.describe(key), onClosing: (closed) => this.onClosing(key, closed) });
+    const parts = this.describe(key);
+    // Before anything of it is read: what a window has open is not forgotten by age.
+    const use = `${openName(parts.id)}${randomUUID()}`;
+    await parts.leases.acquire(use).catch((error: unknown) => this.log.warn('a session is not known to be open', { error: describeError(error) }));
+    const leave = (): Promise<void> => parts.leases.release(use).catch(() => undefined);
+    try {
+      return await SessionRuntime.create({ ...parts, onClosing: (closed) => this.onClosing(key, closed.finally(leave)) });
+    } catch (error) {
+      await leave();
+      throw error;
+    }
   }
 
   private onClosing(key: SessionKey, closed: Promise<void>): void {

@@ -27,7 +27,7 @@ export interface Keep {
 
 /**
  * Beginning of the keys by which a backend keeps what was said in a session of a system that keeps none of it; of all of them for null. What stands there exists nowhere else: it outlives a power cut,
- * and is forgotten with the session where transcripts are forgotten by age.
+ * and keeps the transcript of the session where transcripts are forgotten by age.
  */
 export function loggedOf(session: string | null): string {
   return session === null ? 'log:' : `log:${session.replaceAll(':', '%3A')}:`;

@@ -136,6 +136,8 @@ export interface Traits {
   readonly goesOnFresh?: true;
 }
 
+  /** What was said may be stored here alone, since the system keeps none of it, or may not: it is not forgotten by age. Absent: the system tells it again. */
+  readonly onlyHere?: true;
 /** `${connectionId}\u0000${sessionId}`: one string for maps and for the store. */
 export type SessionKey = string;
 export function sessionKey(ref: { readonly connectionId: string; readonly id: string }): SessionKey {

@@ -20,8 +20,6 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
 const LEAD_AGAIN_MS = 5_000;
 const MOST_ATTEMPTS = 30;
-/** Whoever is out of reach is tried as seldom as after so many attempts; contact that comes back is told, and tried at once. */
-const ATTEMPTS_OUT_OF_REACH = 6;
 
 interface InFlight {
   readonly clientId: string;
@@ -37,6 +35,8 @@ class SessionOutbox implements Outbox {
   private readonly due = new Map<string, number>();
   /** Delivered or dropped in this run: what the store still holds of them is on its way out. */
   private readonly done = new Set<string>();
+  /** Attempts while the system was out of reach, which count only for how long is waited for the next one. */
+  private vain = 0;
   private list: readonly OutboxItem[] = [];
   private inFlight: InFlight | null = null;
   private asking: AbortController | null = null;
@@ -246,6 +246,7 @@ class SessionOutbox implements Outbox {
   private async settle(item: OutboxItem, flight: InFlight, outcome: Outcome): Promise<void> {
     const { clientId, attempts } = item;
     if (outcome.ok) {
+      this.vain = 0;
       this.turn.delivered();
       await this.remove(clientId);
       return;
@@ -264,7 +265,8 @@ class SessionOutbox implements Outbox {
     if (outcome.uncertain && (this.options.repeatable !== true || flight.dropped)) {
       await this.save(uncertain(item, 'no answer came'));
     } else if (!mustAct && this.options.outOfReach?.() === true && this.options.retryable(error)) {
-      this.delay(clientId, ATTEMPTS_OUT_OF_REACH);
+      this.vain += 1;
+      this.delay(clientId, this.vain);
       await this.save(retrying({ ...item, attempts: attempts - 1 }, error));
     } else if (this.closed || (!mustAct && attempts < MOST_ATTEMPTS && this.options.retryable(error))) {
       this.delay(clientId, attempts);

@@ -49,6 +49,32 @@ export type StoreHealth =
 /** Scopes of what is kept by session key and other processes are told of, as `marks`; forgotten with a session that is removed. */
 export const MARK_SCOPES = { pins: 'pins', unread: 'unread' } as const;
 
+/** Scopes of what is kept by session key beside marks: what the person has written and not sent, and how far a system's record was read. */
+export const SESSION_SCOPES = { drafts: 'drafts', history: 'history' } as const;
+
+/** Beginning of the names of leases, within those of a connection, that tell of a session that it is in use: each window that has it open holds one of its own. */
+export function openName(session: string): string {
+  return `open:${session}:`;
+}
+
+/** Which transcripts may be forgotten. */
+export interface RetentionRule {
+  /** Of sessions to which nothing was written, and that did nothing, since then. Milliseconds since the epoch. */
+  readonly before: number;
+  /** Connections whose transcripts stay, since they may be stored here alone. */
+  readonly spare: readonly string[];
+}
+/** Why a transcript stays: its chat is open, prompts wait to be sent, something is written and not sent, the session is pinned, it is stored here alone. */
+export type KeptFor = 'open' | 'prompts' | 'draft' | 'pinned' | 'onlyHere';
+export interface RetentionSurvey {
+  /** Sessions whose transcripts may be forgotten. */
+  readonly sessions: readonly SessionKey[];
+  /** How many of the others stay, each for the first reason that it has. */
+  readonly kept: Readonly<Record<KeptFor, number>>;
+  /** What the database takes on disk. */
+  readonly bytes: number;
+}
+
 /** What another process wrote. */
 export interface StoreChange {
   readonly kind: 'entries' | 'session' | 'outbox' | 'mail' | 'marks';

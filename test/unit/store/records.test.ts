@@ -1,7 +1,6 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { sessionKey } from '../../../src/core/model/session.ts';
 import { inFolder, KEY, openAt, outboxItem, SESSION, sessionRecord, textEntry } from './support.ts';
 
 describe('merging', () => {
@@ -101,58 +100,6 @@ describe('records', () => {
       expect([await store.count(SESSION), await store.mark(SESSION), await store.outbox(), await store.takeMail(SESSION), await store.sessions('local-claude')]).toEqual([0, 0, [], [], []]);
       await store.put(SESSION, [textEntry('b', [1])]);
       expect((await store.rows(SESSION, 0, 9)).entries.map((entry) => entry.id)).toEqual(['b']);
-    });
-  });
-
-  it('that are pruned take along what a backend logged of them, and nothing else that it keeps; those that are removed are the backend’s own to forget', async () => {
-    await inFolder(async (folder) => {
-      let now = 1_000;
-      const clock = { now: () => now, monotonic: () => now, setTimeout: () => ({ cancel: () => undefined }) };
-      await using store = await openAt(folder, { clock });
-      const keep = store.keep('backend:forge');
-      const names = ['log:a:0', 'log:a:12', 'log:a%3Ab:0', 'log:ab:0', 'session:a', 'note'];
-      for (const name of names) await keep.set(name, 'said');
-      await store.keep('backend:other').set('log:a:0', 'said');
-      await store.saveSessions([sessionRecord('a', { connectionId: 'forge', updatedAt: 1_000 }), sessionRecord('ab', { connectionId: 'forge', updatedAt: 9_000 })]);
-      now = 5_000;
-      expect(await store.prune(5_000)).toBe(1);
-      expect([...(await keep.list('')).keys()].toSorted()).toEqual(names.slice(2).toSorted());
-      expect(await store.keep('backend:other').get('log:a:0')).toBe('said');
-      await store.removeSession(sessionKey({ connectionId: 'forge', id: 'ab' }));
-      expect(await keep.get('log:ab:0')).toBe('said');
-    });
-  });
-
-  it('are pruned by age but for those with prompts on their way, and cleared', async () => {
-    await inFolder(async (folder) => {
-      let now = 1_000;
-      const clock = { now: () => now, monotonic: () => now, setTimeout: () => ({ cancel: () => undefined }) };
-      await using store = await openAt(folder, { clock });
-      const key = (id: string): string => sessionKey({ connectionId: 'local-claude', id });
-      await store.put(key('old'), [textEntry('a', [1])]);
-      await store.put(key('old but queued'), [textEntry('a', [1])]);
-      await store.saveOutbox(outboxItem('p', { session: key('old but queued') }));
-      await store.saveSessions([sessionRecord('active', { updatedAt: 9_000 })]);
-      now = 5_000;
-      await store.put(key('written'), [textEntry('a', [1])]);
-      expect(await store.prune(5_000)).toBe(1);
-      expect(await Promise.all(['old', 'old but queued', 'written'].map((id) => store.count(key(id))))).toEqual([0, 1, 1]);
-      expect((await store.sessions('local-claude')).map((session) => session.id)).toEqual(['active']);
-      await store.clear();
-      expect(await Promise.all(['old but queued', 'written'].map((id) => store.count(key(id))))).toEqual([0, 0]);
-      expect(await store.outbox()).toEqual([]);
-    });
-  });
-
-  it('give the disk back what they took', async () => {
-    await inFolder(async (folder) => {
-      await using store = await openAt(folder);
-      const size = (): number => readdirSync(folder).reduce((sum, file) => sum + statSync(path.join(folder, file)).size, 0);
-      await store.put(SESSION, Array.from({ length: 1_000 }, (_, index) => textEntry(`e${index}`, [index], { text: 'x'.repeat(2_000) })));
-      const before = size();
-      await store.prune(Number.MAX_SAFE_INTEGER);
-      expect(before).toBeGreaterThan(2_000_000);
-      expect(size()).toBeLessThan(before / 5);
     });
   });
 

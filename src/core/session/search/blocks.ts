@@ -47,6 +47,12 @@ class SessionBlocks {
     return all;
   }
 
+  /** Forgets the blocks that tell only of what stands before the entry `oldest`. */
+  forgetBefore(oldest: number): void {
+    const kept = this.blocks.filter((each) => each.to >= oldest);
+    this.blocks.splice(0, this.blocks.length, ...kept);
+  }
+
   /** Adds a block that tells of a stretch that had none, or of the newest part of one; it takes the place of those within it. */
   add(block: Block): void {
     const kept = this.blocks.filter((each) => each.from < block.from || each.to > block.to);
@@ -94,12 +100,13 @@ export class SearchIndex {
     this.unsaved += block.count;
   }
 
-  /** Forgets the sessions that are not stored any more. */
-  keepOnly(stored: ReadonlySet<string>): void {
+  /** Forgets what tells of entries that are not stored any more. `stored`: sessions that are, with the numbers of their oldest entries. */
+  keepOnly(stored: ReadonlyMap<string, number>): void {
     for (const [session, blocks] of this.sessions) {
-      if (stored.has(session)) continue;
-      this.sessions.delete(session);
-      this.held -= blocks.bytes;
+      const before = blocks.bytes;
+      blocks.forgetBefore(stored.get(session) ?? Number.POSITIVE_INFINITY);
+      if (blocks.blocks.length === 0) this.sessions.delete(session);
+      this.held -= before - blocks.bytes;
     }
   }
 

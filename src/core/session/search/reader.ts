@@ -52,9 +52,10 @@ export class StoreReader {
     return check === null ? '' : createHash('sha256').update(check).digest('hex');
   }
 
-  /** Keys of all sessions that are stored. */
-  keys(): Set<string> {
-    return new Set(this.sql.all('SELECT key FROM session').map((row) => decodeText(bytes(row['key']))));
+  /** Keys of all sessions whose transcripts are stored, each with the number of its oldest entry. */
+  keys(): Map<string, number> {
+    const rows = this.sql.all('SELECT key, (SELECT min(n) FROM entry WHERE entry.session = session.n) AS oldest FROM session');
+    return new Map(rows.flatMap((row): [string, number][] => (row['oldest'] === null ? [] : [[decodeText(bytes(row['key'])), num(row['oldest'])]])));
   }
 
   /** Sessions of these connections, the one that changed last first. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from '../../model/context.ts';
@@ -70,6 +71,14 @@ export class SessionSearch implements AsyncDisposable {
     }
   }
 
+  /** Transcripts were forgotten: what is remembered of them is forgotten too, also on disk. */
+  trim(): void {
+    if (this.disposed || (this.worker === null && !existsSync(this.files.indexFile))) return;
+    this.worker ??= this.start();
+    this.worker.postMessage({ ask: 'trim' } satisfies SearchAsk);
+    if (this.running === null) this.restLater();
+  }
+
   /** Ends the thread, which writes what it remembers first. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.disposed = true;
@@ -112,15 +121,24 @@ export class SessionSearch implements AsyncDisposable {
     if (this.running !== running) return;
     this.running = null;
     Atomics.store(this.wanted, 0, 0);
+    this.restLater();
+  }
+
+  private restLater(): void {
     this.worker?.unref();
     this.idle?.cancel();
     this.idle = systemClock.setTimeout(() => void this.rest(), this.options.idleMs ?? IDLE_MS);
   }
 
-  private start(): Worker {
-    const { directory, key, log } = this.options;
+  private get files(): Pick<SearchWorkerOptions, 'file' | 'indexFile'> {
+    const { directory, key } = this.options;
     const print = createHash('sha256').update(key).digest('hex').slice(0, 8);
-    const workerData: SearchWorkerOptions = { file: path.join(directory, `store-${print}.db`), indexFile: path.join(directory, `search-${print}.idx`), key, wanted: this.wanted.buffer };
+    return { file: path.join(directory, `store-${print}.db`), indexFile: path.join(directory, `search-${print}.idx`) };
+  }
+
+  private start(): Worker {
+    const { key, log } = this.options;
+    const workerData: SearchWorkerOptions = { ...this.files, key, wanted: this.wanted.buffer };
     // Its output is taken: Node 22 prints a warning about SQLite there, which is nobody's business.
     const worker = new Worker(this.options.workerUrl ?? defaultWorker(), { name: 'pilothouse-search', workerData, execArgv: [], stdout: true, stderr: true });
     worker.stdout.resume();

@@ -57,7 +57,7 @@ export interface SearchWorkerOptions {
   readonly wanted: SharedArrayBuffer;
 }
 
-export type SearchAsk = { readonly ask: 'search'; readonly id: number; readonly request: SearchRequest } | { readonly ask: 'end' };
+export type SearchAsk = { readonly ask: 'search'; readonly id: number; readonly request: SearchRequest } | { readonly ask: 'trim' } | { readonly ask: 'end' };
 
 export type SearchReply =
   | { readonly type: 'update'; readonly id: number; readonly update: SearchUpdate }

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { describeError, PilothouseError } from '../../model/errors.ts';
 import { SearchIndex } from './blocks.ts';
@@ -32,6 +33,15 @@ function serve(port: NonNullable<typeof parentPort>): void {
       return;
     }
   };
+  const trim = (): void => {
+    try {
+      opened ??= open();
+      save(0);
+    } catch {
+      // Without the store's file there is nothing to be found by it either.
+      rmSync(options.indexFile, { force: true });
+    }
+  };
   const search = (id: number, request: SearchRequest): void => {
     try {
       opened ??= open();
@@ -47,6 +57,10 @@ function serve(port: NonNullable<typeof parentPort>): void {
     if (ask.ask === 'search') {
       if (Atomics.load(wanted, 0) === ask.id) search(ask.id, ask.request);
       else reply({ type: 'cancelled', id: ask.id });
+      return;
+    }
+    if (ask.ask === 'trim') {
+      trim();
       return;
     }
     save(1);

@@ -28,15 +28,9 @@ export function callsOver(database: Database): Calls {
     beat: (now) => run(null, (engine) => engine.leases.beat(now)),
     watch: () => database.startWatching(),
     poll: () => run(null, (engine) => engine.follower.poll()),
-    prune: (before) => run(null, (engine) => {
-      const gone = engine.records.prune(before);
-      if (gone > 0) engine.shrink();
-      return gone;
-    }),
-    clear: () => run(null, (engine) => {
-      engine.records.clear();
-      engine.shrink();
-    }),
+    survey: (rule, now) => run(null, (engine) => engine.retention.survey(rule, now)),
+    forget: (session, rule, now) => run(null, (engine) => engine.retention.forget(session, rule, now)),
+    shrink: () => run(null, (engine) => engine.retention.shrink()),
     close: () => database.close(),
   };
 }

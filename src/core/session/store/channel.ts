@@ -29,7 +29,7 @@ interface Pending {
 
 const CALL_DEADLINE_MS = 60_000;
 const LONG_CALL_DEADLINE_MS = 600_000;
-const LONG_CALLS: ReadonlySet<CallName> = new Set(['prune', 'clear', 'removeSession']);
+const LONG_CALLS: ReadonlySet<CallName> = new Set(['survey', 'forget', 'shrink', 'removeSession']);
 const OPEN_DEADLINE_MS = 30_000;
 const WATCH_MS = 5_000;
 

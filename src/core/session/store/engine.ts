@@ -3,6 +3,7 @@ import { PilothouseError } from '../../model/errors.ts';
 import { EntryTable } from './entries.ts';
 import { LeaseTable, registerOwner } from './leaseTable.ts';
 import { RecordTables } from './records.ts';
+import { RetentionTable } from './retention.ts';
 import { migrate } from './schema.ts';
 import { boundTo, Sealer } from './seal.ts';
 import { bytesOrNull, Sql } from './sql.ts';
@@ -28,6 +29,7 @@ export class Engine {
   readonly entries: EntryTable;
   readonly records: RecordTables;
   readonly leases: LeaseTable;
+  readonly retention: RetentionTable;
   readonly follower: Follower;
 
   private constructor(base: Base) {
@@ -35,6 +37,7 @@ export class Engine {
     this.entries = new EntryTable(base);
     this.records = new RecordTables(base);
     this.leases = new LeaseTable(base.sql, base.writer);
+    this.retention = new RetentionTable(base, this.leases);
     this.follower = new Follower(base);
   }
 
@@ -56,12 +59,6 @@ export class Engine {
       sql.close();
       throw error;
     }
-  }
-
-  /** Gives free pages back to the file system. */
-  shrink(): void {
-    this.sql.all('PRAGMA incremental_vacuum');
-    this.sql.exec('PRAGMA wal_checkpoint(TRUNCATE)');
   }
 
   close(): void {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { encodeText } from './codec.ts';
+import { encodeText, prefixEnd } from './codec.ts';
 import type { ProcessIdentity } from './processes.ts';
 import { stateOf, thisProcess } from './processes.ts';
 import type { Sql, SqlRow } from './sql.ts';
@@ -63,6 +63,15 @@ export class LeaseTable {
     if (owner === null) return 'nobody';
     if (num(owner['n']) === this.me) return 'this';
     return judge(owner, now) === 'dead' ? 'nobody' : 'other';
+  }
+
+  /** Whether anybody who lives holds a name that begins so. */
+  heldUnder(prefix: string, now: number): boolean {
+    const from = encodeText(prefix);
+    const to = prefixEnd(from);
+    if (to === null) return false;
+    const owners = this.sql.all('SELECT o.n, o.pid, o.host, o.started, o.beat FROM lease AS l JOIN owner AS o ON o.n = l.owner WHERE l.name >= ? AND l.name < ?', from, to);
+    return owners.some((owner) => num(owner['n']) === this.me || judge(owner, now) !== 'dead');
   }
 
   beat(now: number): void {

@@ -6,7 +6,7 @@ import type { Entry } from '../../model/entry.ts';
 import { describeError, PilothouseError } from '../../model/errors.ts';
 import type { Session, SessionKey } from '../../model/session.ts';
 import { Emitter } from '../../transport/emitter.ts';
-import type { MailItem, OutboxItem, Store, StoreChange, StoreHealth, StoredRows } from '../store-api.ts';
+import type { MailItem, OutboxItem, RetentionRule, RetentionSurvey, Store, StoreChange, StoreHealth, StoredRows } from '../store-api.ts';
 import { WorkerChannel } from './channel.ts';
 import { StoreLeases } from './leases.ts';
 
@@ -27,10 +27,12 @@ export interface OpenStoreOptions {
 
 /** The store with what its owner alone needs. */
 export interface OwnedStore extends Store {
-  /** Forgets the sessions that nothing was written to, and that did nothing, since `before` (milliseconds since the epoch), but for those with prompts on their way. Gives how many. */
-  prune(before: number): Promise<number>;
-  /** Forgets every session, prompt, mail and kept value. Leases stay. */
-  clear(): Promise<void>;
+  /** Which transcripts may be forgotten by the rule. */
+  survey(rule: RetentionRule): Promise<RetentionSurvey>;
+  /** Forgets a session's transcript: its record and all that the person wrote and marked stay. False where the rule keeps it (by now). */
+  forget(session: SessionKey, rule: RetentionRule): Promise<boolean>;
+  /** Gives the space of what was forgotten back to the disk, a bit at a time, so that others get their turn. */
+  shrink(signal?: AbortSignal): Promise<void>;
   /** Tells when the database could not be used any more. */
   onHealth(listener: (health: StoreHealth) => void): Disposable;
 }
@@ -188,12 +190,16 @@ class WorkerStore implements OwnedStore {
     return subscription;
   }
 
-  prune(before: number): Promise<number> {
-    return this.channel.call('prune', before);
+  survey(rule: RetentionRule): Promise<RetentionSurvey> {
+    return this.channel.call('survey', rule, this.clock.now());
   }
 
-  clear(): Promise<void> {
-    return this.channel.call('clear');
+  forget(session: SessionKey, rule: RetentionRule): Promise<boolean> {
+    return this.channel.call('forget', session, rule, this.clock.now());
+  }
+
+  async shrink(signal?: AbortSignal): Promise<void> {
+    for (;;) if (signal?.aborted === true || !(await this.channel.call('shrink'))) return;
   }
 
   onHealth(listener: (health: StoreHealth) => void): Disposable {

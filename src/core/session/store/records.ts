@@ -1,7 +1,7 @@
 import type { Session, SessionKey } from '../../model/session.ts';
-import { parseSessionKey, sessionKey } from '../../model/session.ts';
+import { sessionKey } from '../../model/session.ts';
 import { loggedOf } from '../../model/context.ts';
-import { MARK_SCOPES } from '../store-api.ts';
+import { MARK_SCOPES, SESSION_SCOPES } from '../store-api.ts';
 import type { MailItem, OutboxItem } from '../store-api.ts';
 import { decodeText, encodeText, prefixEnd } from './codec.ts';
 import type { SealedColumn } from './seal.ts';
@@ -52,29 +52,6 @@ export class RecordTables {
       const ref = findSession(this.base, session);
       if (ref !== null) this.forget(ref);
       for (const scope of MARKS) sql.run('DELETE FROM keep WHERE scope = ? AND key = ?', encodeText(scope), encodeText(session));
-    });
-  }
-
-  /** Forgets the sessions that had nothing written, and did nothing, since `before`; those with prompts in the outbox stay. Gives how many. */
-  prune(before: number): number {
-    const { sql } = this.base;
-    return sql.write(() => {
-      const rows = sql.all(
-        'SELECT n, key FROM session WHERE max(updated, touched) < ? AND n NOT IN (SELECT session FROM outbox)', before);
-      for (const row of rows) {
-        this.forget({ n: num(row['n']), key: bytes(row['key']) });
-        this.forgetLogged(decodeText(bytes(row['key'])));
-      }
-      return rows.length;
-    });
-  }
-
-  /** Forgets every session, prompt, mail and kept value. Leases stay. */
-  clear(): void {
-    const { sql } = this.base;
-    sql.write(() => {
-      for (const row of sql.all('SELECT n, key FROM session')) noteChange(this.base, 'session', bytes(row['key']));
-      for (const table of ['entry', 'transcript_row', 'outbox', 'mail', 'keep', 'session']) sql.run(`DELETE FROM ${table}`);
     });
   }
 
@@ -212,17 +189,9 @@ export class RecordTables {
   private forget(ref: Pick<SessionRef, 'n' | 'key'>): void {
     const { sql } = this.base;
     for (const table of ['entry', 'transcript_row', 'outbox', 'mail']) sql.run(`DELETE FROM ${table} WHERE session = ?`, ref.n);
+    sql.run('DELETE FROM keep WHERE scope = ? AND key = ?', encodeText(SESSION_SCOPES.history), ref.key);
     sql.run('DELETE FROM session WHERE n = ?', ref.n);
     noteChange(this.base, 'session', ref.key);
-  }
-
-  /** What a backend logged of a session, where its system keeps none of it. */
-  private forgetLogged(session: SessionKey): void {
-    const ref = parseSessionKey(session);
-    if (ref === null) return;
-    const from = encodeText(loggedOf(ref.id));
-    const to = prefixEnd(from);
-    if (to !== null) this.base.sql.run('DELETE FROM keep WHERE scope = ? AND key >= ? AND key < ?', encodeText(`backend:${ref.connectionId}`), from, to);
   }
 
   /** Writes what exists nowhere else, such as a prompt or an answer that its system does not keep: it must outlive a power cut too. */

@@ -1,5 +1,5 @@
 import type { SessionKey, Session } from '../../model/session.ts';
-import type { MailItem, OutboxItem, StoreChange, StoreHealth } from '../store-api.ts';
+import type { MailItem, OutboxItem, RetentionRule, RetentionSurvey, StoreChange, StoreHealth } from '../store-api.ts';
 import type { EntryPage } from './entries.ts';
 import type { Acquired } from './leaseTable.ts';
 import type { Report } from './tables.ts';
@@ -29,8 +29,9 @@ export interface Calls {
   beat(now: number): void;
   watch(): void;
   poll(): StoreChange[];
-  prune(before: number): number;
-  clear(): void;
+  survey(rule: RetentionRule, now: number): RetentionSurvey;
+  forget(session: SessionKey, rule: RetentionRule, now: number): boolean;
+  shrink(): boolean;
   /** Releases leases, closes the file. Nothing is answered after. */
   close(): void;
 }

@@ -25,7 +25,7 @@ const TURN_SECS = 600;
 
 const traits: Traits = {
   spawn: true, interrupt: true, steer: false, stop: true, resume: true, fork: false, rename: 'ours', archive: 'ours', remove: true, images: false, permissions: false,
-  choosesFolder: true, textOnly: true, goesOnFresh: true,
+  choosesFolder: true, textOnly: true, goesOnFresh: true, onlyHere: true,
 };
 
 interface Options {

@@ -108,6 +108,7 @@ class Backend implements AcpBackend {
     return {
       spawn: true, interrupt: true, stop: true, resume: true, permissions: true, archive: 'ours',
       steer: facts?.steer ?? false, fork: facts?.fork ?? false, images: facts?.images ?? false, rename: facts?.title === true ? 'system' : 'ours',
+      ...(facts?.load === true ? {} : { onlyHere: true }),
       remove: facts === null || facts.delete || !facts.list,
     };
   }
