@@ -95,8 +95,8 @@ export interface Store extends AsyncDisposable {
   rows(session: SessionKey, start: number, limit: number): Promise<StoredRows>;
   /** All entries of these rows (not of their subagent rows). */
   entriesOf(session: SessionKey, rows: readonly string[]): Promise<readonly Entry[]>;
-  /** Entries that other processes wrote after `after` (0 at first), with the mark to go on from; at most `limit`. */
-  entriesSince(session: SessionKey, after: number, limit: number): Promise<{ readonly entries: readonly Entry[]; readonly mark: number }>;
+  /** Entries that other processes wrote after `after` (0 at first), with the mark to go on from; at most `limit`. `own`: those of this process too. */
+  entriesSince(session: SessionKey, after: number, limit: number, options?: { readonly own?: boolean }): Promise<{ readonly entries: readonly Entry[]; readonly mark: number }>;
   /** The mark of the newest entry now. */
   mark(session: SessionKey): Promise<number>;
 

@@ -93,6 +93,21 @@ interface HttpOptions {
   readonly maxBodyBytes?: number;
 }
 
+/** How a system's client reaches its server; each adds the name of its address. */
+export interface ServerOptions {
+  /** Plain http beyond loopback shows the key, and all that is sent, to the network. */
+  readonly allowPlainHttp?: boolean | undefined;
+  /** Connections of a caller, such as a test's. It is not closed by us, and no proxy is looked for. */
+  readonly dispatcher?: Dispatcher | undefined;
+  /** The proxies on the way; those of the environment by default. */
+  readonly proxy?: ProxySource | undefined;
+  /** In place of the process's own. */
+  readonly env?: NodeJS.ProcessEnv | undefined;
+  readonly clock?: Clock | undefined;
+  /** Milliseconds for one request; 30,000 by default. */
+  readonly deadlineMs?: number | undefined;
+}
+
 const EXCERPT = 300;
 /** The longest time that timers take: one that is set to more is over at once. */
 const LONGEST_MS = 2_147_483_647;

@@ -2,37 +2,24 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CatsyphonError } from '../../../src/core/systems/catsyphon/errors.ts';
 import type { CollectorEvent } from '../../../src/core/systems/catsyphon/events.ts';
-import type { CatsyphonFault } from '../../loopback/catsyphon/faults.ts';
-import type { TestCollector } from '../../loopback/catsyphon/kernel.ts';
 import type { CatsyphonTestServer } from '../../loopback/catsyphon/server.ts';
-import { startCatsyphonServer } from '../../loopback/catsyphon/server.ts';
 import { clientOf } from './rig.ts';
+import { Lanes, trouble, troubles } from './trouble.ts';
 
 const RUNS = Number(process.env['PILOTHOUSE_P10_RUNS'] ?? 500);
 /** Requests of a step that takes no harm: its batches, and looks at the session. */
 const TRIES_A_STEP = 40;
 
-let server: CatsyphonTestServer;
-let collector: TestCollector;
-beforeAll(async () => {
-  server = await startCatsyphonServer();
-  collector = server.newCollector();
-  // Two requests with one event at once store it twice, as they do in the real one.
-  server.kernel.ingestMs = 2;
-});
-afterAll(() => server.close());
+const lanes = new Lanes();
+beforeAll(() => lanes.open(20));
+afterAll(() => lanes.close());
 
-const fault: fc.Arbitrary<CatsyphonFault> = fc.oneof(
-  { weight: 6, arbitrary: fc.constantFrom(503, 502, 504, 429, 408, 500).chain((status) => fc.boolean().map((applied): CatsyphonFault => ({ kind: 'status', status, applied: applied && status !== 429 }))) },
-  { weight: 5, arbitrary: fc.constantFrom('before' as const, 'after' as const).map((when): CatsyphonFault => ({ kind: 'drop', when })) },
-  { weight: 1, arbitrary: fc.constantFrom('before' as const, 'after' as const).map((when): CatsyphonFault => ({ kind: 'silence', when })) },
-);
 const worlds = fc.record({
   /** Of each event its kind, whether the server fails on it, and whether it stands in the list twice. */
   events: fc.array(fc.record({ kind: fc.constantFrom('message', 'tool_call', 'tool_result', 'thinking', 'error'), poison: fc.double({ min: 0, max: 1, noNaN: true }).map((chance) => chance > 0.97), twice: fc.boolean() }), { minLength: 1, maxLength: 60 }),
   /** How many of those that wait go at once. */
   steps: fc.array(fc.integer({ min: 1, max: 70 }), { minLength: 1, maxLength: 4 }),
-  faults: fc.array(fc.record({ fault, look: fc.boolean(), skip: fc.integer({ min: 0, max: 3 }) }), { maxLength: 5 }),
+  faults: troubles,
   /** Requests after which the client dies, and another one goes on with what it had not heard of. */
   crashes: fc.array(fc.integer({ min: 1, max: 6 }), { maxLength: 2 }),
   /** The server is away for so many tries of the first step. */
@@ -53,20 +40,15 @@ function eventOf(kind: string, words: string, at: number): CollectorEvent {
 
 let runs = 0;
 /** Sends a world's events through all its trouble, as who keeps a spool does. */
-async function play(world: World): Promise<{ readonly stored: readonly string[]; readonly wanted: readonly string[]; readonly parked: readonly string[]; readonly poison: readonly string[]; readonly requests: number }> {
+async function play(server: CatsyphonTestServer, world: World, deadlineMs = 120): Promise<{ readonly stored: readonly string[]; readonly wanted: readonly string[]; readonly parked: readonly string[]; readonly poison: readonly string[]; readonly requests: number }> {
   runs += 1;
   const session = `p10:${runs}`;
   const wordsOf = (index: number): string => `${world.events[index]?.poison === true ? 'poison' : 'word'} ${index}`;
   const spool = world.events.flatMap(({ kind, twice }, index) => Array.from({ length: twice ? 2 : 1 }, () => eventOf(kind, wordsOf(index), index * 10)));
-  server.kernel.poison = (data) => JSON.stringify(data).includes('poison');
   const first = server.requests.length;
-  server.faults.clear();
-  for (const { fault: one, look, skip } of world.faults) {
-    let left = skip;
-    const path = look ? /^GET .*sessions/ : /^POST .*events$/;
-    server.faults.add({ test: (text: string) => path.test(text) && (left -= 1) < 0 } as RegExp, one);
-  }
-  const options = { retry: { initialDelay: 0.005, maxDelay: 0.005, maxRetries: 3 }, deadlineMs: 120 };
+  const collector = server.newCollector();
+  trouble(server, world.faults);
+  const options = { retry: { initialDelay: 0.005, maxDelay: 0.005, maxRetries: 3 }, deadlineMs };
   let client = clientOf(server, collector, options);
   const parked = new Set<string>();
   let waiting = spool;
@@ -112,19 +94,19 @@ async function play(world: World): Promise<{ readonly stored: readonly string[];
 
 /** P10. */
 test('what was sent is stored, each once, whatever becomes of requests, of the server and of the client', { timeout: 300_000 }, async () => {
-  await fc.assert(fc.asyncProperty(worlds, async (world) => {
-    const { stored, wanted, parked, poison, requests } = await play(world);
+  await lanes.assert(worlds, RUNS, async (server, world) => {
+    const { stored, wanted, parked, poison, requests } = await play(server, world);
     expect(stored).toEqual(wanted);
     // Nothing good is parked, and what is parked the server never took.
     expect(poison).toEqual(expect.arrayContaining([...parked]));
     expect(requests).toBeLessThan(600);
-  }), { numRuns: RUNS });
+  });
 });
 
 test('a calm way takes no more requests than it has batches', async () => {
-  await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 300 }), async (count) => {
-    const { stored, wanted, requests } = await play({ events: Array.from({ length: count }, () => ({ kind: 'message', poison: false, twice: false })), steps: [count], faults: [], crashes: [], outage: 0 });
+  await lanes.assert(fc.integer({ min: 1, max: 300 }), 20, async (server, count) => {
+    const { stored, wanted, requests } = await play(server, { events: Array.from({ length: count }, () => ({ kind: 'message', poison: false, twice: false })), steps: [count], faults: [], crashes: [], outage: 0 }, 30_000);
     expect(stored).toEqual(wanted);
     expect(requests).toBe(Math.ceil(count / 50));
-  }), { numRuns: 20 });
+  });
 });

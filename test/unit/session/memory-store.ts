@@ -48,6 +48,11 @@ export class MemoryStore implements Store {
   private readonly database: MemoryDatabase;
   private readonly writer: string;
 
+  /** As others see who holds a lease. */
+  get name(): string {
+    return this.writer;
+  }
+
   constructor(database = new MemoryDatabase(), writer = 'this') {
     this.database = database;
     this.writer = writer;
@@ -117,9 +122,9 @@ export class MemoryStore implements Store {
     return this.copy([...new Set(rows)].flatMap((row) => shape.rows.get(row) ?? []));
   }
 
-  async entriesSince(session: SessionKey, after: number, limit: number): Promise<{ entries: readonly Entry[]; mark: number }> {
+  async entriesSince(session: SessionKey, after: number, limit: number, { own = false } = {}): Promise<{ entries: readonly Entry[]; mark: number }> {
     await this.turn('entriesSince');
-    const found = [...this.data(session).entries.values()].filter((kept) => kept.mark > after && kept.writer !== this.writer).sort((a, b) => a.mark - b.mark).slice(0, limit);
+    const found = [...this.data(session).entries.values()].filter((kept) => kept.mark > after && (own || kept.writer !== this.writer)).sort((a, b) => a.mark - b.mark).slice(0, limit);
     return { entries: found.map((kept) => read(kept.text)), mark: found.at(-1)?.mark ?? after };
   }
 

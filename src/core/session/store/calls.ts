@@ -9,7 +9,7 @@ export function callsOver(database: Database): Calls {
     count: (session) => run(session, (engine) => engine.entries.count(session)),
     rows: (session, start, limit) => run(session, (engine) => engine.entries.rows(session, start, limit)),
     entriesOf: (session, rows) => run(session, (engine) => engine.entries.entriesOf(session, rows)),
-    since: (session, after, limit) => run(session, (engine) => engine.entries.since(session, after, limit)),
+    since: (session, after, limit, own) => run(session, (engine) => engine.entries.since(session, after, limit, own)),
     mark: (session) => run(session, (engine) => engine.entries.mark(session)),
     saveSessions: (sessions) => run(null, (engine) => engine.records.saveSessions(sessions)),
     sessions: (connectionId) => run(null, (engine) => engine.records.sessions(connectionId)),

@@ -25,6 +25,8 @@ interface Placed extends Share {
   readonly rev: number;
 }
 
+/** No process has it for its number. */
+const NOBODY = -1;
 const COLUMNS = 'e.n, e.id, e.ord, e.parent, e.sealed, r.key AS row_key';
 
 /** Entries of all sessions, merged by id, and the places of their rows. */
@@ -90,7 +92,8 @@ export class EntryTable {
     });
   }
 
-  since(session: SessionKey, after: number, limit: number): { json: string; mark: number } {
+  /** `own`: what this process wrote, too. */
+  since(session: SessionKey, after: number, limit: number, own = false): { json: string; mark: number } {
     const { sql, writer } = this.base;
     return sql.read(() => {
       const ref = findSession(this.base, session);
@@ -98,7 +101,7 @@ export class EntryTable {
       const newest = this.newest(ref);
       const found = sql.each(
         `SELECT ${COLUMNS} FROM entry AS e LEFT JOIN transcript_row AS r ON r.n = e.row_n
-          WHERE e.session = ? AND e.n > ? AND e.writer <> ? ORDER BY e.n LIMIT ?`, ref.n, after, writer, limit);
+          WHERE e.session = ? AND e.n > ? AND e.writer <> ? ORDER BY e.n LIMIT ?`, ref.n, after, own ? NOBODY : writer, limit);
       const { json, count, last } = this.texts(session, ref, found);
       return { json, mark: count < limit ? Math.max(after, newest) : last };
     });

@@ -134,8 +134,8 @@ class WorkerStore implements OwnedStore {
     return fromJson(await this.channel.call('entriesOf', session, rows));
   }
 
-  async entriesSince(session: SessionKey, after: number, limit: number): Promise<{ readonly entries: readonly Entry[]; readonly mark: number }> {
-    const { json, mark } = await this.channel.call('since', session, Math.max(0, whole(after)), Math.max(1, whole(limit)));
+  async entriesSince(session: SessionKey, after: number, limit: number, { own = false } = {}): Promise<{ readonly entries: readonly Entry[]; readonly mark: number }> {
+    const { json, mark } = await this.channel.call('since', session, Math.max(0, whole(after)), Math.max(1, whole(limit)), own);
     return { entries: fromJson(json), mark };
   }
 

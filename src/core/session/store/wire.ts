@@ -10,7 +10,7 @@ export interface Calls {
   count(session: SessionKey): number;
   rows(session: SessionKey, start: number, limit: number): EntryPage;
   entriesOf(session: SessionKey, rows: readonly string[]): string;
-  since(session: SessionKey, after: number, limit: number): { json: string; mark: number };
+  since(session: SessionKey, after: number, limit: number, own: boolean): { json: string; mark: number };
   mark(session: SessionKey): number;
   saveSessions(sessions: readonly Session[]): void;
   sessions(connectionId: string): Session[];

@@ -56,6 +56,8 @@ const MOST_SUSPECTS = 4;
 /** Looks at a session, at most, and those in a row that must see the same. By default the last three are a second and a half apart. */
 const LOOKS = 12;
 const STILL = 3;
+/** Milliseconds after which a request whose client has gone is over, where the server can't be asked. */
+const BLIND_MS = 30_000;
 const LANES = 1_000;
 
 /**
@@ -194,8 +196,15 @@ export class Delivery {
     for (let look = 1; look <= LOOKS; look += 1) {
       const count = await this.#http.request({ method: 'GET', path: paths.session(session), signal }).then((body) => readStatus(body).eventCount, (error: unknown) => {
         if (error instanceof CatsyphonNotFoundError) return 0;
+        // Another collector began the session, of which the server tells us nothing while it takes events of us (observed); where it means the key, sending says so.
+        if (error instanceof CatsyphonAPIError && error.status === 403) return null;
         throw error;
       });
+      if (count === null) {
+        await sleep(this.#http.clock, BLIND_MS, signal);
+        lane.unsure = false;
+        return;
+      }
       same = count === last ? same + 1 : 1;
       last = count;
       if (same >= STILL) {

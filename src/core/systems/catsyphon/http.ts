@@ -1,30 +1,18 @@
 import { inspect } from 'node:util';
-import type { Dispatcher } from 'undici';
 import type { Clock } from '../../model/context.ts';
 import type { JsonObject, JsonValue } from '../../model/json.ts';
 import { isJsonObject } from '../../model/json.ts';
+import type { ServerOptions } from '../../transport/http.ts';
 import { HttpClient, retryAfter, serverAddress } from '../../transport/http.ts';
-import type { ProxySource } from '../../transport/proxy.ts';
 import { proxyFromEnv } from '../../transport/proxy.ts';
 import { redact } from '../../transport/redact.ts';
 import { systemClock } from '../../transport/clock.ts';
 import { apiError, CatsyphonError, invalid, transportError } from './errors.ts';
 
 /** How a CatSyphon is reached; the same for collectors and for registration. */
-export interface CatsyphonHttpOptions {
+export interface CatsyphonHttpOptions extends ServerOptions {
   /** http or https, with its path (`…/api` behind the project's own nginx). */
   readonly serverUrl: string;
-  /** Plain http beyond loopback shows the key, and all that is shipped, to the network. */
-  readonly allowPlainHttp?: boolean | undefined;
-  /** Connections of a caller, such as a test's. It is not closed by us, and no proxy is looked for. */
-  readonly dispatcher?: Dispatcher | undefined;
-  /** The proxies on the way; those of the environment by default. */
-  readonly proxy?: ProxySource | undefined;
-  /** In place of the process's own. */
-  readonly env?: NodeJS.ProcessEnv | undefined;
-  readonly clock?: Clock | undefined;
-  /** Milliseconds for one request; 30,000 by default. */
-  readonly deadlineMs?: number | undefined;
 }
 interface Credentials {
   readonly collectorId: string;

@@ -1,11 +1,9 @@
 import { inspect } from 'node:util';
-import type { Dispatcher } from 'undici';
 import type { Clock } from '../../model/context.ts';
 import type { JsonValue } from '../../model/json.ts';
 import { isJsonObject } from '../../model/json.ts';
 import { HttpClient, isLoopback, retryAfter, serverAddress } from '../../transport/http.ts';
-import type { HttpMethod } from '../../transport/http.ts';
-import type { ProxySource } from '../../transport/proxy.ts';
+import type { HttpMethod, ServerOptions } from '../../transport/http.ts';
 import { proxyFromEnv } from '../../transport/proxy.ts';
 import { redact } from '../../transport/redact.ts';
 import type { RetryOptions } from '../../transport/retry.ts';
@@ -14,20 +12,9 @@ import { systemClock } from '../../transport/clock.ts';
 import { HebingAPIError, HebingError, HebingTransportError, invalid, transportError } from './errors.ts';
 
 /** How hebing is reached; the same for callers, workers and sign-ins. */
-export interface HebingHttpOptions {
+export interface HebingHttpOptions extends ServerOptions {
   /** http or https, with its path (`…/api/v1`). */
   readonly baseUrl: string;
-  /** Plain http beyond loopback shows the key to the network. */
-  readonly allowPlainHttp?: boolean | undefined;
-  /** Connections of a caller, such as a test's. It is not closed by us, and no proxy is looked for. */
-  readonly dispatcher?: Dispatcher | undefined;
-  /** The proxies on the way; those of the environment by default. */
-  readonly proxy?: ProxySource | undefined;
-  /** In place of the process's own. */
-  readonly env?: NodeJS.ProcessEnv | undefined;
-  readonly clock?: Clock | undefined;
-  /** Milliseconds for one request; 30,000 by default. */
-  readonly deadlineMs?: number | undefined;
   /** How often and how fast failed requests are sent again. */
   readonly retry?: Pick<RetryOptions, 'tries' | 'baseMs' | 'capMs' | 'random'> | undefined;
 }
