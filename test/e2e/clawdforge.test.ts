@@ -63,8 +63,7 @@ describe('a clawdforge server', () => {
     await window.quickInput.waitClosed();
     const connections = await window.openView('Connections');
     await connections.item(/^clawdforge/).waitUntil((row) => row.description.includes(host()) && row.description.includes('2.1.3'));
-    await (await connections.reveal(await connections.item(/^clawdforge/).row())).hover();
-    await window.page.locator('.monaco-hover').filter({ hasText: 'Claude Code 2.1.3' }).waitFor();
+    await connections.item(/^clawdforge/).hover('Claude Code 2.1.3');
     await window.screenshot('clawdforge-connection');
   });
 

@@ -206,6 +206,17 @@ export class TreeItem {
     await this.#toggle(false);
   }
 
+  /** Holds the mouse over the item until its hover shows the text. A view that changes takes a hover back that was about to come: the mouse comes again. */
+  async hover(text: string | RegExp): Promise<Locator> {
+    const hover = this.#page.locator('.monaco-hover').filter({ hasText: text, visible: true });
+    await until(`the hover of ${this.#name}`, async () => {
+      await this.#page.mouse.move(0, 0);
+      await (await this.#element()).hover({ timeout: 2_000 });
+      return hover.first().waitFor({ timeout: 2_500 }).then(() => true, () => false);
+    }, { detail: async () => (await this.#page.locator('.monaco-hover').filter({ visible: true }).allInnerTexts()).join('\n') });
+    return hover.first();
+  }
+
   /** Chooses an item of the context menu; a path of labels leads through submenus. */
   async contextMenu(...path: readonly string[]): Promise<void> {
     await this.#view.menus.choose(async () => (await this.#element()).click({ button: 'right', position: { x: 40, y: 11 } }), ...path);
