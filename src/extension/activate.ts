@@ -14,6 +14,7 @@ import { LostSecrets } from './accounts/lostSecrets.ts';
 import { accountSystems } from './accounts/registry.ts';
 import { SignInPanels } from './accounts/signInPanels.ts';
 import { watchAttention } from './attention.ts';
+import { startAutoArchive } from './autoArchiveStart.ts';
 import { AttachmentFiles } from './chat/attachments.ts';
 import { ReadOnlyDocuments } from './chat/documents.ts';
 import { TranscriptDocuments } from './chat/transcriptDocuments.ts';
@@ -85,7 +86,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   const attachments = new AttachmentFiles(path.join(stateDir, 'attachments'), log);
   const remote = new RemoteFiles(fleet, log.child('remote'));
   const lastEditor = new LastEditor();
-  const tree = new SessionsTree(fleet, settings);
+  const tree = new SessionsTree(fleet, settings, store);
   const contextKeys = new Map<ContextKey, boolean>();
   const setContext = async (name: ContextKey, value: boolean): Promise<void> => {
     if (contextKeys.get(name) === value) return;
@@ -95,6 +96,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   const hebing = startHebing({ accounts, store, log: log.child('hebing'), setContext });
   const work = startWorkers({ fleet, store, boards: hebing.parts.boards, log: log.child('worker'), stateDir });
   ends.push(() => work.close());
+  const autoArchive = startAutoArchive({ fleet, store, settings, log: log.child('auto-archive'), ready: connected.promise });
+  ends.push(() => autoArchive.close());
   const services: Services = {
     extensionUri: context.extensionUri, extensionId: context.extension.id, channel, log, settings, store, fleet, connections, accounts, signIns, lostSecrets, panels, documents, transcripts, search, searchDocuments, retention, attachments, remote, lastEditor, tree,
     ...hebing.parts, ...work.parts,
@@ -103,6 +106,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
       fleet, keep: store.keep('unused'), log: log.child('unused'),
       removed: () => void vscode.window.setStatusBarMessage('Pilothouse: the session was removed, as nothing was said in it', 5_000),
     }),
+    autoArchive: autoArchive.parts,
     ready: connected.promise,
     context: { set: setContext },
   };

@@ -28,6 +28,26 @@ export const COMMANDS = {
   archiveSession: { title: 'Archive Session', icon: 'archive' },
   unarchiveSession: { title: 'Unarchive Session', icon: 'inbox' },
   deleteSession: { title: 'Delete Session…', icon: 'trash' },
+  pinSession: { title: 'Pin Session', icon: 'pin' },
+  unpinSession: { title: 'Unpin Session', icon: 'pinned' },
+  markSessionRead: { title: 'Mark as Read' },
+  markSessionUnread: { title: 'Mark as Unread' },
+  filterSessions: { title: 'Filter Sessions…', icon: 'filter' },
+  changeSessionFilter: { title: 'Change Filter…', icon: 'filter-filled', palette: false },
+  clearSessionFilter: { title: 'Clear Filter', icon: 'clear-all', palette: 'pilothouse.filtered' },
+  groupSessions: { title: 'Group Sessions By…' },
+  groupByMachine: { title: 'Machine', palette: false },
+  groupByFolder: { title: 'Folder', palette: false },
+  groupByStatus: { title: 'Status', palette: false },
+  groupByConnection: { title: 'Connection', palette: false },
+  // VS Code gives extensions no check mark in a menu: what is chosen has an entry of its own.
+  groupedByMachine: { title: 'Machine ✓', palette: false },
+  groupedByFolder: { title: 'Folder ✓', palette: false },
+  groupedByStatus: { title: 'Status ✓', palette: false },
+  groupedByConnection: { title: 'Connection ✓', palette: false },
+  showArchivedSessions: { title: 'Show Archived Sessions', palette: '!config.pilothouse.sessions.showArchived' },
+  hideArchivedSessions: { title: 'Hide Archived Sessions', palette: 'config.pilothouse.sessions.showArchived' },
+  showOlderSessions: { title: 'Show Older Sessions', palette: false },
   openSessionFolder: { title: 'Open Session Folder', icon: 'folder-opened' },
   sendSelection: { title: 'Send Selection to Session…' },
   openTranscript: { title: 'Open Transcript as Document', icon: 'go-to-file' },
@@ -78,7 +98,7 @@ export const commandId = (name: CommandName): string => `pilothouse.${name}`;
 export const VIEWS = { container: 'pilothouse', sessions: 'pilothouse.sessions', jobs: 'pilothouse.jobs', connections: 'pilothouse.connections', chat: 'pilothouse.chat', signIn: 'pilothouse.signIn' } as const;
 
 /** Context keys that the code sets. */
-const CONTEXT_KEYS = ['pilothouse.ready', 'pilothouse.hasConnections', 'pilothouse.hasClawdforge', 'pilothouse.chatFocused', 'pilothouse.noHebing', 'pilothouse.hebingSignedOut', 'pilothouse.noJobs', 'pilothouse.callDraft'] as const;
+const CONTEXT_KEYS = ['pilothouse.ready', 'pilothouse.hasConnections', 'pilothouse.hasClawdforge', 'pilothouse.chatFocused', 'pilothouse.noHebing', 'pilothouse.hebingSignedOut', 'pilothouse.noJobs', 'pilothouse.callDraft', 'pilothouse.filtered'] as const;
 export type ContextKey = (typeof CONTEXT_KEYS)[number];
 
 /** Settings by their part after `pilothouse.`. */
@@ -104,7 +124,8 @@ export const SETTINGS = {
     enumDescriptions: ['By machine, then folder', 'By folder', 'By state', 'By connection, then machine and folder'],
     description: 'How the Sessions view groups sessions.',
   },
-  'sessions.showArchived': { type: 'boolean', scope: 'window', default: false, description: 'Show archived sessions in the Sessions view.' },
+  'sessions.showArchived': { type: 'boolean', scope: 'window', default: false, description: 'Show archived sessions in the Sessions view, in a group of their own.' },
+  'sessions.autoArchiveDays': { type: 'integer', scope: 'window', default: 0, minimum: 0, description: 'Archive sessions that nobody touched for this many days. Never one that works, waits, is pinned or unread, or has prompts that are not delivered. 0 archives none.' },
   'notifications': {
     type: 'string', scope: 'window', default: 'attention', enum: ['all', 'attention', 'none'],
     enumDescriptions: ['When a session needs you, and when a turn ends', 'When a session needs you', 'Never'],
@@ -129,11 +150,21 @@ const connection = (verb: string): string => `view == ${VIEWS.connections} && vi
 
 const job = (kind: string, verb: string): string => `view == ${VIEWS.jobs} && viewItem =~ /^${kind}:.*${verb}(:|$)/`;
 
-interface MenuEntry {
+interface CommandEntry {
   readonly command: CommandName;
   readonly when?: string;
   readonly group?: string;
 }
+type MenuEntry = CommandEntry | (Omit<CommandEntry, 'command'> & { readonly submenu: string });
+
+/** Menus within menus, by id. */
+const SUBMENUS = { 'pilothouse.groupBy': 'Group By' } as const;
+
+/** An entry for each way to group: the one that is chosen is marked. */
+const grouping = (by: string, chosen: CommandName, other: CommandName, place: number): readonly CommandEntry[] => [
+  { command: chosen, when: `config.pilothouse.sessions.groupBy == ${by}`, group: `1_by@${place}` },
+  { command: other, when: `config.pilothouse.sessions.groupBy != ${by}`, group: `1_by@${place}` },
+];
 
 /** True while a chat has the focus. VS Code keeps the id of the active panel also while its own parts have it. */
 const IN_CHAT = `activeWebviewPanelId == '${VIEWS.chat}' && !sideBarFocus && !auxiliaryBarFocus && !panelFocus && !inQuickOpen`;
@@ -170,9 +201,15 @@ const row = (kind: string): string => `webviewId == '${VIEWS.chat}' && ${kind}`;
 const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
   'view/title': [
     { command: 'newSession', when: `view == ${VIEWS.sessions}`, group: 'navigation@1' },
-    { command: 'refresh', when: `view == ${VIEWS.sessions}`, group: 'navigation@2' },
-    { command: 'searchSessions', when: `view == ${VIEWS.sessions}`, group: 'navigation@3' },
-    { command: 'manageTrust', when: `view == ${VIEWS.sessions} && !isWorkspaceTrusted`, group: 'navigation@4' },
+    { command: 'searchSessions', when: `view == ${VIEWS.sessions}`, group: 'navigation@2' },
+    { command: 'filterSessions', when: `view == ${VIEWS.sessions} && !pilothouse.filtered`, group: 'navigation@3' },
+    { command: 'changeSessionFilter', when: `view == ${VIEWS.sessions} && pilothouse.filtered`, group: 'navigation@3' },
+    { command: 'clearSessionFilter', when: `view == ${VIEWS.sessions} && pilothouse.filtered`, group: 'navigation@4' },
+    { command: 'refresh', when: `view == ${VIEWS.sessions}`, group: 'navigation@5' },
+    { command: 'manageTrust', when: `view == ${VIEWS.sessions} && !isWorkspaceTrusted`, group: 'navigation@6' },
+    { submenu: 'pilothouse.groupBy', when: `view == ${VIEWS.sessions}`, group: '1_view@1' },
+    { command: 'showArchivedSessions', when: `view == ${VIEWS.sessions} && !config.pilothouse.sessions.showArchived`, group: '1_view@2' },
+    { command: 'hideArchivedSessions', when: `view == ${VIEWS.sessions} && config.pilothouse.sessions.showArchived`, group: '1_view@2' },
     { command: 'callCapability', when: `view == ${VIEWS.jobs} && !pilothouse.noHebing`, group: 'navigation@1' },
     { command: 'refresh', when: `view == ${VIEWS.jobs} && !pilothouse.noHebing`, group: 'navigation@2' },
     { command: 'showJob', when: `view == ${VIEWS.jobs}`, group: '1_jobs@1' },
@@ -182,11 +219,19 @@ const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
     { command: 'addConnection', when: `view == ${VIEWS.connections}`, group: 'navigation@1' },
     { command: 'showLog', when: `view == ${VIEWS.connections}`, group: '1_log' },
   ],
+  'pilothouse.groupBy': [
+    ...grouping('machine', 'groupedByMachine', 'groupByMachine', 1),
+    ...grouping('folder', 'groupedByFolder', 'groupByFolder', 2),
+    ...grouping('status', 'groupedByStatus', 'groupByStatus', 3),
+    ...grouping('connection', 'groupedByConnection', 'groupByConnection', 4),
+  ],
   'view/item/context': [
     { command: 'allowPermission', when: `view == ${VIEWS.sessions} && viewItem =~ /^permission:.*:allow(:|$)/`, group: 'inline@1' },
     { command: 'denyPermission', when: `view == ${VIEWS.sessions} && viewItem =~ /^permission:.*:deny(:|$)/`, group: 'inline@2' },
     { command: 'newSession', when: `view == ${VIEWS.sessions} && viewItem =~ /^(machine|folder)/`, group: 'inline@1' },
     { command: 'interruptTurn', when: can('interrupt'), group: 'inline@1' },
+    { command: 'pinSession', when: can('pin'), group: 'inline@2' },
+    { command: 'unpinSession', when: can('unpin'), group: 'inline@2' },
     { command: 'openSession', when: can('open'), group: '1_open@1' },
     { command: 'openSessionFolder', when: can('folder'), group: '1_open@2' },
     { command: 'interruptTurn', when: can('interrupt'), group: '2_run@1' },
@@ -197,6 +242,10 @@ const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
     { command: 'openTranscript', when: can('open'), group: '1_open@3' },
     { command: 'exportTranscript', when: can('open'), group: '3_edit@2' },
     { command: 'copySessionLink', when: can('open'), group: '3_edit@3' },
+    { command: 'pinSession', when: can('pin'), group: '3_mark@1' },
+    { command: 'unpinSession', when: can('unpin'), group: '3_mark@1' },
+    { command: 'markSessionRead', when: can('markread'), group: '3_mark@2' },
+    { command: 'markSessionUnread', when: can('markunread'), group: '3_mark@2' },
     { command: 'archiveSession', when: can('archive'), group: '4_end@1' },
     { command: 'unarchiveSession', when: can('unarchive'), group: '4_end@2' },
     { command: 'deleteSession', when: can('delete'), group: '4_end@3' },
@@ -257,7 +306,7 @@ export function contributes(): Record<string, unknown> {
       ],
     },
     viewsWelcome: [
-      { view: VIEWS.sessions, contents: 'No sessions yet. Start one with an agent of this computer.\n[New Session…](command:pilothouse.newSession)', when: 'isWorkspaceTrusted && pilothouse.ready && pilothouse.hasConnections' },
+      { view: VIEWS.sessions, contents: 'No sessions yet. Start one with an agent of this computer.\n[New Session…](command:pilothouse.newSession)', when: 'isWorkspaceTrusted && pilothouse.ready && pilothouse.hasConnections && !pilothouse.filtered' },
       { view: VIEWS.sessions, contents: 'No connections yet.\n[Add Connection…](command:pilothouse.addConnection)', when: 'isWorkspaceTrusted && pilothouse.ready && !pilothouse.hasConnections' },
       { view: VIEWS.sessions, contents: 'This workspace is not trusted: agents do not run here.\n[Manage Trust](command:workbench.trust.manage)', when: '!isWorkspaceTrusted' },
       { view: VIEWS.jobs, contents: 'hebing is a market of jobs: call what others offer (a capability), or work for others. Calls may cost.\n[Sign In to hebing…](command:pilothouse.addConnection?%7B%22system%22%3A%22hebing%22%7D)', when: 'pilothouse.ready && pilothouse.noHebing' },
@@ -266,8 +315,9 @@ export function contributes(): Record<string, unknown> {
     ],
     authentication: [AUTHENTICATION],
     mcpServerDefinitionProviders: [{ id: MCP_PROVIDER, label: 'hebing' }],
+    submenus: Object.entries(SUBMENUS).map(([id, label]) => ({ id, label })),
     menus: {
-      ...Object.fromEntries(Object.entries(MENUS).map(([place, entries]) => [place, entries.map(({ command, ...rest }) => ({ command: commandId(command), ...rest }))])),
+      ...Object.fromEntries(Object.entries(MENUS).map(([place, entries]) => [place, entries.map((entry) => ('command' in entry ? { ...entry, command: commandId(entry.command) } : entry))])),
       commandPalette: Object.entries<CommandSpec>(COMMANDS).filter(([, spec]) => spec.palette !== undefined).map(([name, spec]) => ({
         command: commandId(name as CommandName), when: spec.palette === false ? 'false' : spec.palette,
       })),

@@ -7,6 +7,7 @@ import type { Store } from '../core/session/store-api.ts';
 import type { Accounts } from './accounts/accounts.ts';
 import type { LostSecrets } from './accounts/lostSecrets.ts';
 import type { SignInPanels } from './accounts/signInPanels.ts';
+import type { AutoArchive } from './autoArchive.ts';
 import type { AttachmentFiles } from './chat/attachments.ts';
 import type { LastEditor } from './chat/lastEditor.ts';
 import type { ReadOnlyDocuments } from './chat/documents.ts';
@@ -66,6 +67,7 @@ export interface Services {
   readonly workerFiles: WorkerFiles;
   readonly drafts: Keep;
   readonly unused: UnusedSessions;
+  readonly autoArchive: AutoArchive;
   /** Resolves when the connections of this window were started. */
   readonly ready: Promise<void>;
   readonly context: { set(key: ContextKey, value: boolean): Promise<void> };

@@ -16,6 +16,7 @@ interface SettingTypes {
   'local.codexPath': string;
   'sessions.groupBy': 'machine' | 'folder' | 'status' | 'connection';
   'sessions.showArchived': boolean;
+  'sessions.autoArchiveDays': number;
   'notifications': 'all' | 'attention' | 'none';
   'chat.enterKey': 'send' | 'newline';
   'chat.thinking': 'collapsed' | 'expanded' | 'hidden';

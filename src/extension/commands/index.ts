@@ -11,23 +11,26 @@ import { contentCommands } from './content.ts';
 import { Dismissed } from './dismissed.ts';
 import type { Handler } from './handler.ts';
 import { jobCommands } from './jobs.ts';
+import { markCommands } from './marks.ts';
 import { mcpCommands } from './mcpConfiguration.ts';
 import { NoAccount } from './noAccount.ts';
 import { searchCommands } from './search.ts';
 import { retentionCommands } from './retention.ts';
+import { endCommands } from './sessionEnds.ts';
 import { sessionCommands } from './sessions.ts';
+import { sessionsViewCommands } from './sessionsView.ts';
 import { transcriptCommands } from './transcript.ts';
 import { workerCommands } from './worker.ts';
 
 // One entry for every command of the table: a missing or a surplus one does not compile.
-const HANDLERS: Readonly<Record<CommandName, Handler>> = { ...connectionCommands, ...accountCommands, ...sessionCommands, ...endCommands, ...markCommands, ...sessionsViewCommands, ...contentCommands, ...searchCommands, ...retentionCommands, ...forgeCommands, ...transcriptCommands, ...jobCommands, ...workerCommands, ...worktreeCommands, ...mcpCommands };
+const HANDLERS: Readonly<Record<CommandName, Handler>> = { ...connectionCommands, ...accountCommands, ...sessionCommands, ...endCommands, ...markCommands, ...sessionsViewCommands, ...contentCommands, ...searchCommands, ...retentionCommands, ...forgeCommands, ...transcriptCommands, ...jobCommands, ...workerCommands, ...mcpCommands };
 
 /** Registers every command. A failure is told once, in one line, with a way to the log. */
 export function registerCommands(services: Services): vscode.Disposable {
   const registered = (Object.keys(COMMANDS) as CommandName[]).map((name) =>
-    vscode.commands.registerCommand(commandId(name), async (target: unknown) => {
+    vscode.commands.registerCommand(commandId(name), async (target: unknown, selection: unknown) => {
       try {
-        await HANDLERS[name](services, target);
+        await HANDLERS[name](services, target, selection);
       } catch (error) {
         if (isAbort(error) || error instanceof Dismissed) return;
         if (error instanceof NoAccount) return await error.tell();

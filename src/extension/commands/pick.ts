@@ -39,6 +39,11 @@ export async function sessionFor(services: Services, target: unknown, placeHolde
   return { key: sessionKey(session), session };
 }
 
+/** The connection of a session; null when it is not there (any more). */
+export function connectionOf(services: Services, session: Pick<Session, 'connectionId'>): Connection | null {
+  return services.fleet.connections().find((each) => each.connectionId === session.connectionId) ?? null;
+}
+
 /** Home folders of the machines, for folders to be shown with `~`. */
 export function homesOf(services: Services): readonly string[] {
   return services.fleet.machines().map((machine) => machine.home).filter((home) => home !== null);

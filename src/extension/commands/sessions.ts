@@ -13,11 +13,10 @@ import { goOnFresh } from './goOn.ts';
 import type { Handler } from './handler.ts';
 import { newSession } from './newSession.ts';
 import { runTask } from './runTask.ts';
-import { connectionFor, sessionFor } from './pick.ts';
-import { confirm, progress } from './progress.ts';
+import { connectionFor, connectionOf, sessionFor } from './pick.ts';
+import { progress } from './progress.ts';
 import { withRuntime } from './withRuntime.ts';
 
-const connectionOf = (services: Services, session: Session) => services.fleet.connections().find((each) => each.connectionId === session.connectionId) ?? null;
 const traitsOf = (services: Services, session: Session) => connectionOf(services, session)?.traits ?? null;
 const alive = (services: Services) => (session: Session): boolean => isAlive(session, connectionOf(services, session)?.system ?? 'local');
 
@@ -57,16 +56,6 @@ export const sessionCommands = {
     const report = await withRuntime(services, key, (runtime) => runtime.interrupt());
     vscode.window.setStatusBarMessage(`Pilothouse: ${report.message}`, 5_000);
   },
-  stopSession: async (services, target) => {
-    const { key, session } = await sessionFor(services, target, 'Stop which session?', alive(services));
-    const asked = typeof target === 'object' && target !== null && 'confirmed' in target && target.confirmed === true;
-    if (!asked && (session.state === 'running' || session.state === 'waiting')) {
-      const what = traitsOf(services, session)?.goesOnFresh === true ? 'Its answer is not waited for any more, and the session is closed on the server.' : 'Its turn ends and its agent process is stopped. The session can be resumed.';
-      await confirm(`Stop “${oneLine(session.title, 80)}”?`, what, 'Stop Session');
-    }
-    const report = await progress('Stopping the agent…', () => withRuntime(services, key, (runtime) => runtime.stop()));
-    vscode.window.setStatusBarMessage(`Pilothouse: ${report.message}`, 5_000);
-  },
   resumeSession: async (services, target) => {
     const { key } = await sessionFor(services, target, 'Resume which session?', (session) => !alive(services)(session) && session.owner !== 'foreign');
     await withRuntime(services, key, (runtime) => (runtime.traits.goesOnFresh === true ? goOnFresh(services, runtime) : progress('Starting the agent…', () => runtime.resume())));
@@ -77,28 +66,6 @@ export const sessionCommands = {
     const forked = await progress('Forking the session…', () => withRuntime(services, key, (runtime) => runtime.fork()));
     services.fleet.adopt(forked);
     services.panels.open(sessionKey(forked));
-  },
-  archiveSession: async (services, target) => {
-    const { key } = await sessionFor(services, target, 'Archive which session?', (session) => !session.archived);
-    await services.fleet.archive(key, true);
-  },
-  unarchiveSession: async (services, target) => {
-    const { key } = await sessionFor(services, target, 'Unarchive which session?', (session) => session.archived);
-    await services.fleet.archive(key, false);
-  },
-  deleteSession: async (services, target) => {
-    const { key, session } = await sessionFor(services, target, 'Delete which session?', (each) => each.owner !== 'foreign' && traitsOf(services, each)?.remove === true);
-    const connection = connectionOf(services, session);
-    const remote = connection !== null && connection.system !== 'local';
-    const files = await services.fleet.removalPreview(key);
-    const onlyHere = traitsOf(services, session)?.goesOnFresh === true;
-    const detail = onlyHere ? 'It is closed on the server, which keeps nothing of what was said: that is removed from this computer, for good.' : [
-      alive(services)(session) ? 'Its agent is stopped first.' : '',
-      remote ? `It is deleted from “${oneLine(connection?.name ?? 'its account', 60)}”, on every device, and its stored transcript from this computer.` : files.length === 0 ? 'Its stored transcript is removed from this computer.' : `These files of the agent move to the trash:\n${files.slice(0, 10).map((file) => oneLine(file, 200)).join('\n')}${files.length > 10 ? `\nand ${files.length - 10} more` : ''}`,
-    ].filter((line) => line !== '').join('\n\n');
-    await confirm(`Delete “${oneLine(session.title, 80)}”?`, detail, 'Delete Session');
-    await progress('Deleting the session…', () => services.fleet.remove(key));
-    services.panels.get(key)?.dispose();
   },
   openSessionFolder: async (services, target) => {
     const isHere = (each: Session): boolean => (connectionOf(services, each)?.system ?? 'local') === 'local';

@@ -1,49 +1,80 @@
 import * as vscode from 'vscode';
 import type { FleetChange } from '../../core/fleet/change.ts';
+import type { Connection } from '../../core/fleet/connection.ts';
 import type { Fleet } from '../../core/fleet/fleet.ts';
 import { hostsSessions } from '../../core/fleet/sessionless.ts';
-import type { Session } from '../../core/model/session.ts';
-import { commandId, VIEWS } from '../contributions.ts';
+import { canonicalJson } from '../../core/model/json.ts';
+import type { SessionKey } from '../../core/model/session.ts';
+import type { Store } from '../../core/session/store-api.ts';
+import { VIEWS } from '../contributions.ts';
 import type { Settings } from '../settings.ts';
+import { buildTree, MORE } from './build.ts';
+import { changesBetween } from './changes.ts';
+import { SessionDrag } from './drag.ts';
+import type { SessionFilter } from './filter.ts';
+import { parseFilter } from './filter.ts';
+import { hoverLines, lastPrompt } from './hover.ts';
+import { itemOf, lineOf, OFFLINE } from './items.ts';
+import { titleOf } from './line.ts';
 import type { TreeModel, TreeNode } from './model.ts';
-import { buildTree, contextValue, waitingFor } from './model.ts';
-import { sessionLine, titleOf } from './line.ts';
-import { age, agentName, asOfLine, belowFolder, describeSession, machineAway, oneLine, stateWord } from './text.ts';
+import { waitingFor } from './model.ts';
+import { oneLine } from './text.ts';
 
-/** The Sessions view: VS Code's own tree over the fleet's state. */
+/** What comes in faster than this is shown together. */
+const PAINT_MS = 100;
+
+/** The Sessions view: VS Code's own tree over the fleet's state. It asks VS Code to paint what changed and nothing else, and does nothing while it is hidden. */
 export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Disposable {
   readonly view: vscode.TreeView<string>;
   private readonly fleet: Fleet;
   private readonly settings: Settings;
+  private readonly store: Pick<Store, 'rows'>;
   private readonly changed = new vscode.EventEmitter<string[] | undefined>();
   private readonly disposables: { dispose(): unknown }[] = [];
+  private readonly older = new Map<string, number>();
+  private readonly ranks = new Map<string, number>();
+  /** Groups whose children VS Code has, and what it shows beside sessions. */
+  private readonly fetched = new Set<string>();
+  private readonly lines = new Map<string, string>();
+  private connections: ReadonlyMap<string, Connection> = new Map();
+  private connectionsLook = '';
+  private filter: SessionFilter | null = null;
+  private filterText = '';
   private model: TreeModel;
   private stale = false;
+  private pending: { shape: boolean; readonly keys: Set<SessionKey> } | null = null;
+  private timer: NodeJS.Timeout | null = null;
+  private paintedAt = 0;
 
   readonly onDidChangeTreeData = this.changed.event;
 
-  constructor(fleet: Fleet, settings: Settings) {
+  constructor(fleet: Fleet, settings: Settings, store: Pick<Store, 'rows'>) {
     this.fleet = fleet;
     this.settings = settings;
+    this.store = store;
     this.model = this.build();
-    this.view = vscode.window.createTreeView(VIEWS.sessions, { treeDataProvider: this, showCollapseAll: true });
+    this.view = vscode.window.createTreeView(VIEWS.sessions, { treeDataProvider: this, showCollapseAll: true, canSelectMany: true, dragAndDropController: new SessionDrag((id) => this.node(id)) });
     this.disposables.push(
       vscode.window.registerFileDecorationProvider({ provideFileDecoration: ({ scheme }) => (scheme === OFFLINE ? { color: new vscode.ThemeColor('disabledForeground') } : undefined) }),
       this.view,
       this.changed,
       fleet.onChange((change) => this.onFleetChange(change)),
       settings.onChange((name) => {
-        if (name === 'sessions.groupBy' || name === 'sessions.showArchived') this.rebuild();
+        if (name === 'sessions.groupBy' || name === 'sessions.showArchived') this.sortAnew();
       }),
       this.view.onDidChangeVisibility(() => {
-        if (this.view.visible && this.stale) this.rebuild();
+        if (this.view.visible && this.stale) this.sortAnew();
+      }),
+      // Nobody's mouse is over the tree then.
+      vscode.window.onDidChangeWindowState(({ focused }) => {
+        if (!focused && this.view.visible) this.settle();
       }),
     );
     // Ages grow without any event; a visible tree tells them once a minute.
     const timer = setInterval(() => {
-      if (this.view.visible) this.rebuild();
+      if (this.view.visible) this.tellAges();
     }, 60_000);
-    this.disposables.push({ dispose: () => clearInterval(timer) });
+    this.disposables.push({ dispose: () => clearInterval(timer) }, { dispose: () => clearTimeout(this.timer ?? undefined) });
     this.badge();
     this.tell();
   }
@@ -52,160 +83,171 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
     return this.model.node(id);
   }
 
+  /** What the person filters by, as it was typed; empty for nothing. */
+  get filtered(): string {
+    return this.filterText;
+  }
+
+  /** Shows only sessions that a text matches (filter.ts); all for an empty one. */
+  filterBy(text: string): void {
+    if (text === this.filterText) return;
+    this.filterText = text;
+    this.older.clear();
+    this.sortAnew();
+  }
+
+  /** Shows more rows of the group that a node of the kind `older` stands in. */
+  showOlder(id: string): void {
+    const node = this.model.node(id);
+    if (node?.kind !== 'older') return;
+    this.older.set(node.groupId, (this.older.get(node.groupId) ?? 0) + MORE);
+    this.repaint();
+  }
+
   getParent(id: string): string | null {
     return this.model.parent(id)?.id ?? null;
   }
 
   getChildren(id?: string): string[] {
+    if (id !== undefined) this.fetched.add(id);
     return (id === undefined ? this.model.roots : this.model.children(id)).map((node) => node.id);
   }
 
   getTreeItem(id: string): vscode.TreeItem {
     const node = this.model.node(id);
     if (node === null) return new vscode.TreeItem('');
-    const item = this.item(node);
-    item.id = id;
+    const connection = this.connectionOf(node);
+    const now = Date.now();
+    if (node.kind === 'session') this.lines.set(id, lineOf(node, connection, now).description);
+    return itemOf(node, connection, now);
+  }
+
+  async resolveTreeItem(item: vscode.TreeItem, id: string, token: vscode.CancellationToken): Promise<vscode.TreeItem> {
+    const node = this.model.node(id);
+    if (node?.kind !== 'session') return item;
+    const prompt = await lastPrompt(this.store, node.key);
+    if (token.isCancellationRequested) return item;
+    const session = this.fleet.session(node.key) ?? node.session;
+    const machine = this.fleet.machines().find((each) => each.id === session.machineId);
+    // Untrusted text all of it: nothing in it is read as markdown.
+    const hover = new vscode.MarkdownString();
+    hover.appendText(titleOf(session, 300));
+    hover.appendMarkdown('\n\n');
+    hover.appendText(hoverLines(session, prompt, { connection: this.connectionOf(node), machine, now: Date.now() }).join('\n'));
+    item.tooltip = hover;
     return item;
+  }
+
+  /** Everything where it belongs by now: what is in sight stays in its place else. */
+  settle(): void {
+    this.ranks.clear();
+    this.repaint();
   }
 
   dispose(): void {
     for (const each of this.disposables.reverse()) each.dispose();
   }
 
-  private item(node: TreeNode): vscode.TreeItem {
-    const { Expanded, None } = vscode.TreeItemCollapsibleState;
-    switch (node.kind) {
-      case 'needs': {
-        const item = new vscode.TreeItem('Needs You', Expanded);
-        item.description = String(node.count);
-        item.iconPath = new vscode.ThemeIcon('bell-dot', new vscode.ThemeColor('list.warningForeground'));
-        item.contextValue = 'needs';
-        return item;
-      }
-      case 'group': {
-        const item = new vscode.TreeItem(oneLine(node.label), this.model.children(node.id).length === 0 ? None : Expanded);
-        item.description = oneLine(node.description);
-        const offline = node.group === 'machine-offline';
-        item.iconPath = new vscode.ThemeIcon(GROUP_ICONS[node.group], offline ? new vscode.ThemeColor('disabledForeground') : undefined);
-        item.contextValue = offline ? 'offline' : node.group;
-        if (offline) item.resourceUri = vscode.Uri.from({ scheme: OFFLINE, path: `/${node.machineId ?? ''}` });
-        if (node.folder === '') {
-          item.tooltip = 'The folder of these sessions is not known.';
-          item.accessibilityInformation = { label: 'No folder' };
-        } else if (node.folder !== null) item.tooltip = node.folder;
-        else if (node.detail !== null) item.tooltip = [oneLine(node.label), oneLine(node.detail)].join('\n');
-        return item;
-      }
-      case 'more': {
-        const item = new vscode.TreeItem(node.label, None);
-        item.command = { command: commandId('loadMoreSessions'), title: node.label, arguments: [node.connectionId] };
-        item.iconPath = new vscode.ThemeIcon('ellipsis');
-        return item;
-      }
-      case 'permission': {
-        const asked = oneLine(belowFolder(node.permission.title, node.session.folder), 200);
-        const line = node.inNeeds ? { label: titleOf(node.session), description: asked } : { label: asked, description: PERMISSION_WORDS[node.permission.ask] };
-        const item = new vscode.TreeItem(line.label, None);
-        item.description = line.description;
-        item.iconPath = new vscode.ThemeIcon(node.permission.ask === 'question' ? 'question' : 'shield', new vscode.ThemeColor('list.warningForeground'));
-        item.tooltip = [titleOf(node.session, 300), `${PERMISSION_WORDS[node.permission.ask]}: ${oneLine(node.permission.title, 900)}`, `asked ${age(node.permission.askedAt, Date.now())} ago`].join('\n');
-        const quick = this.fleet.connections().some((each) => each.connectionId === node.session.connectionId && !each.dormant) && node.permission.ask === 'tool' && node.permission.title.length <= 200 && !node.permission.title.includes('\n');
-        item.contextValue = `permission:${node.permission.ask}${quick ? ':allow:deny' : ''}`;
-        item.command = { command: commandId('openSession'), title: 'Open Session', arguments: [node.id] };
-        item.accessibilityInformation = { label: `${PERMISSION_WORDS[node.permission.ask]}: ${asked}, session ${titleOf(node.session)}` };
-        return item;
-      }
-      case 'session':
-        return this.sessionItem(node.session, node.id);
-    }
-  }
-
-  private sessionItem(session: Session, id: string): vscode.TreeItem {
-    const { Collapsed, None } = vscode.TreeItemCollapsibleState;
-    const connection = this.fleet.connections().find((each) => each.connectionId === session.connectionId);
-    const agent = agentName(session, connection);
-    const title = titleOf(session);
-    const now = Date.now();
-    const dormant = connection?.dormant ?? false;
-    const machine = dormant || connection?.system === 'local' ? undefined : this.fleet.machines().find((each) => each.id === session.machineId);
-    const away = connection?.state.status !== 'ready' && session.state === 'unknown' ? asOfLine(connection?.lastContactAt, now) : machine === undefined ? null : machineAway(machine, now);
-    const line = sessionLine(session, { now, dormant, agent: session.agent });
-    // What it asks stands under Needs You already: here it is a child that opens.
-    const item = new vscode.TreeItem(line.label, session.waiting.length > 0 ? Collapsed : None);
-    item.description = line.description;
-    item.iconPath = dormant && session.state === 'unknown' ? new vscode.ThemeIcon('history', new vscode.ThemeColor('disabledForeground')) : sessionIcon(session);
-    item.contextValue = connection === undefined ? 'session' : contextValue(session, connection);
-    item.command = { command: commandId('openSession'), title: 'Open Session', arguments: [id] };
-    const tooltip = new vscode.MarkdownString();
-    tooltip.appendText(title);
-    tooltip.appendMarkdown('\n\n');
-    tooltip.appendText([
-      dormant ? agent : `${agent} · ${stateWord(session)}`, session.folder, session.branch === null ? '' : `branch ${session.branch}`, session.model ?? '', session.error ?? '',
-      away ?? '', `changed ${age(session.updatedAt, now)} ago`,
-    ].filter((line) => line !== '').map((line) => oneLine(line, 300)).join('\n'));
-    item.tooltip = tooltip;
-    item.accessibilityInformation = { label: `${title}, ${describeSession(session, session.agent, now, dormant)}` };
-    return item;
+  private connectionOf(node: TreeNode): Connection | undefined {
+    return node.kind === 'session' || node.kind === 'permission' ? this.connections.get(node.session.connectionId) : undefined;
   }
 
   private onFleetChange(change: FleetChange): void {
+    this.pending ??= { shape: false, keys: new Set() };
+    this.pending.shape ||= change.structure || change.machines || change.connections;
+    for (const key of change.sessions) this.pending.keys.add(key);
+    if (this.timer !== null) return;
+    const wait = this.paintedAt + PAINT_MS - performance.now();
+    if (wait <= 0) this.paint();
+    else this.timer = setTimeout(() => this.paint(), wait);
+  }
+
+  private paint(): void {
+    this.timer = null;
+    this.paintedAt = performance.now();
+    const { pending } = this;
+    this.pending = null;
+    if (pending === null) return;
     this.badge();
-    this.tell();
     if (!this.view.visible) {
       this.stale = true;
       return;
     }
-    const before = this.model;
-    this.model = this.build();
-    if (change.structure || change.machines || change.connections || this.shapeChanged(before)) this.changed.fire(undefined);
-    else {
-      const ids = [...change.sessions].map((key) => this.nodeOf(key)).filter((id) => id !== null);
-      if (ids.length > 0) this.changed.fire(ids);
+    if (pending.shape) this.repaint();
+    else this.repaintSessions(pending.keys);
+  }
+
+  /** One changed session is one painted row. */
+  private repaintSessions(keys: ReadonlySet<SessionKey>): void {
+    const ids: string[] = [];
+    for (const key of keys) {
+      const session = this.fleet.session(key);
+      const changed = session === null ? null : this.model.replace(session);
+      if (changed === null) return this.repaint(ids);
+      ids.push(...changed);
     }
+    this.fire(ids);
   }
 
-  /** Permissions that came or went change the children of "Needs You" and of their sessions; status groups move sessions. */
-  private shapeChanged(before: TreeModel): boolean {
-    const count = (model: TreeModel): string => model.roots.map((root) => `${root.id}:${model.children(root.id).length}`).join('|');
-    if (count(before) !== count(this.model)) return true;
-    const needs = (model: TreeModel): string => model.children('needs').map((node) => node.id).join('|');
-    return needs(before) !== needs(this.model) || this.settings.get('sessions.groupBy') === 'status';
-  }
-
-  private nodeOf(key: string): string | null {
-    const session = this.fleet.session(key);
-    if (session === null) return null;
-    const suffix = `/session/${key}`;
-    const search = (ids: readonly TreeNode[]): string | null => {
-      for (const node of ids) {
-        if (node.id.endsWith(suffix)) return node.id;
-        if (node.kind === 'group') {
-          const inside = search(this.model.children(node.id));
-          if (inside !== null) return inside;
-        }
-      }
-      return null;
-    };
-    return search(this.model.roots);
-  }
-
-  private rebuild(): void {
-    this.stale = false;
+  /** Builds the tree anew, and paints where it differs; `more`: what is to be painted anyway. */
+  private repaint(more: readonly string[] = []): void {
+    const before = this.model;
+    const look = this.connectionsLook;
     this.model = this.build();
+    this.tell();
+    const changed = look === this.connectionsLook ? changesBetween(before, this.model, this.fetched) : null;
+    if (changed === null) this.changed.fire(undefined);
+    else this.fire([...new Set([...more, ...changed])]);
+  }
+
+  private fire(ids: readonly string[]): void {
+    if (ids.length > 0) this.changed.fire([...ids]);
+  }
+
+  private sortAnew(): void {
+    this.stale = false;
+    this.ranks.clear();
+    this.fetched.clear();
+    this.lines.clear();
+    this.model = this.build();
+    this.tell();
     this.changed.fire(undefined);
   }
 
+  private tellAges(): void {
+    const now = Date.now();
+    const grown: string[] = [];
+    for (const [id, line] of this.lines) {
+      const node = this.model.node(id);
+      if (node?.kind !== 'session') this.lines.delete(id);
+      else if (lineOf(node, this.connectionOf(node), now).description !== line) grown.push(id);
+    }
+    this.fire(grown);
+  }
+
   private build(): TreeModel {
+    const connections = this.fleet.connections().filter(({ system }) => hostsSessions(system));
+    this.connections = new Map(connections.map((connection) => [connection.connectionId, connection]));
+    this.connectionsLook = canonicalJson(connections.map(({ connectionId, system, dormant, traits }) => [connectionId, system, dormant, traits]));
+    const machines = this.fleet.machines();
+    const machineNames = new Map(machines.map(({ id, name }) => [id, name]));
+    this.filter = parseFilter(this.filterText, { machine: (id) => machineNames.get(id) ?? '', connection: (id) => this.connections.get(id)?.name ?? '' });
     return buildTree({
-      connections: this.fleet.connections().filter(({ system }) => hostsSessions(system)), machines: this.fleet.machines(), sessions: this.fleet.sessions(),
+      connections, machines, sessions: this.fleet.sessions(), filter: this.filter, older: this.older, ranks: this.ranks,
       groupBy: this.settings.get('sessions.groupBy'), showArchived: this.settings.get('sessions.showArchived'),
     });
   }
 
-  /** One plain line over sessions that are only shown. */
+  /** One plain line over sessions that are filtered, or only shown. */
   private tell(): void {
-    const message = this.fleet.sessions().length > 0 ? (this.fleet.connections().find((each) => each.dormant)?.state.message ?? '') : '';
+    const words = [this.filter === null ? '' : this.filterLine(this.filter), this.fleet.sessions().length > 0 ? ([...this.connections.values()].find((each) => each.dormant)?.state.message ?? '') : ''];
+    const message = words.filter((word) => word !== '').join(' ');
     if ((this.view.message ?? '') !== message) this.view.message = message;
+  }
+
+  private filterLine({ text }: SessionFilter): string {
+    const { listed } = this.model;
+    return `${listed === 0 ? 'No session matches' : listed === 1 ? '1 session matches' : `${listed.toLocaleString()} sessions match`} “${oneLine(text, 60)}”.`;
   }
 
   private badge(): void {
@@ -213,23 +255,5 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
     const before = this.view.badge?.value ?? 0;
     if (before === count) return;
     this.view.badge = count === 0 ? undefined : { value: count, tooltip: count === 1 ? '1 request waits for you' : `${count} requests wait for you` };
-  }
-}
-
-/** Scheme of what is dimmed: a tree takes the colour of a label from a file's decoration only. */
-const OFFLINE = 'pilothouse-offline';
-const GROUP_ICONS = { 'connection': 'plug', 'machine': 'vm', 'machine-offline': 'vm-outline', 'folder': 'folder', 'status': 'list-filter' } as const;
-const PERMISSION_WORDS = { tool: 'Permission', question: 'Question', plan: 'Plan approval' } as const;
-
-function sessionIcon(session: Session): vscode.ThemeIcon {
-  switch (session.state) {
-    case 'starting':
-    case 'running':
-      return session.activity?.phase === 'stalled' ? new vscode.ThemeIcon('watch', new vscode.ThemeColor('list.warningForeground')) : new vscode.ThemeIcon('loading~spin', new vscode.ThemeColor('progressBar.background'));
-    case 'waiting': return new vscode.ThemeIcon('shield', new vscode.ThemeColor('list.warningForeground'));
-    case 'idle': return new vscode.ThemeIcon('circle-small');
-    case 'failed': return new vscode.ThemeIcon('error', new vscode.ThemeColor('list.errorForeground'));
-    case 'stopped': return new vscode.ThemeIcon('circle-slash', new vscode.ThemeColor('disabledForeground'));
-    case 'unknown': return new vscode.ThemeIcon('question', new vscode.ThemeColor('disabledForeground'));
   }
 }

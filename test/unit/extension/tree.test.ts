@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Connection } from '../../../src/core/fleet/connection.ts';
 import type { Machine, Session, Traits } from '../../../src/core/model/session.ts';
-import { buildTree, contextValue, shortFolder, waitingFor } from '../../../src/extension/tree/model.ts';
+import { buildTree } from '../../../src/extension/tree/build.ts';
+import { contextValue, shortFolder, waitingFor } from '../../../src/extension/tree/model.ts';
 import type { TreeModel, TreeNode } from '../../../src/extension/tree/model.ts';
 import { sessionLine, titleOf } from '../../../src/extension/tree/line.ts';
 import { PilothouseError } from '../../../src/core/model/errors.ts';
@@ -21,7 +22,7 @@ function outline(model: TreeModel): string[] {
   const lines: string[] = [];
   const walk = (nodes: readonly TreeNode[], depth: number): void => {
     for (const node of nodes) {
-      const label = node.kind === 'group' || node.kind === 'more' ? node.label : node.kind === 'session' ? node.session.title : node.kind === 'permission' ? `? ${node.permission.title}` : 'Needs You';
+      const label = node.kind === 'group' || node.kind === 'more' || node.kind === 'older' ? node.label : node.kind === 'session' ? node.session.title : node.kind === 'permission' ? `? ${node.permission.title}` : 'Needs You';
       lines.push(`${'  '.repeat(depth)}${label}`);
       walk(model.children(node.id), depth + 1);
     }
@@ -51,7 +52,7 @@ describe('the sessions tree', () => {
   it('hides archived sessions unless they are asked for, and never calls them needing', () => {
     const sessions = [session({ archived: true, waiting: [permission], state: 'waiting' })];
     expect(outline(buildTree({ ...input, sessions }))).toEqual([]);
-    expect(outline(buildTree({ ...input, sessions, showArchived: true }))).toEqual(['This computer', '  ~/web', '    Dark mode', '      ? npm test']);
+    expect(outline(buildTree({ ...input, sessions, showArchived: true }))).toEqual(['Archived', '  Dark mode', '    ? npm test']);
   });
 
   it('gives every node one id, its parent, and a node that leads to more', () => {
@@ -73,20 +74,20 @@ describe('the sessions tree', () => {
 
   it('says in the context value what can be done', () => {
     const runs = { traits: TRAITS, dormant: false, system: 'local' as const };
-    expect(contextValue(session({ state: 'running', owner: 'this' }), runs)).toBe('session:running:open:folder:interrupt:stop:fork:rename:archive:delete');
-    expect(contextValue(session({ state: 'idle' }), runs)).toBe('session:idle:open:folder:resume:fork:rename:archive:delete');
-    expect(contextValue(session({ state: 'running', owner: 'foreign' }), runs)).toBe('session:running:open:folder:fork:rename:archive');
-    expect(contextValue(session({ archived: true }), { ...runs, traits: { ...TRAITS, fork: false, remove: false, resume: false } })).toBe('session:idle:open:folder:rename:unarchive');
-    expect(contextValue(session({ state: 'waiting', owner: 'window' }), { ...runs, dormant: true })).toBe('session:waiting:open:folder');
+    expect(contextValue(session({ state: 'running', owner: 'this' }), runs)).toBe('session:running:open:folder:interrupt:stop:fork:rename:archive:delete:pin:markunread');
+    expect(contextValue(session({ state: 'idle' }), runs)).toBe('session:idle:open:folder:resume:fork:rename:archive:delete:pin:markunread');
+    expect(contextValue(session({ state: 'running', owner: 'foreign' }), runs)).toBe('session:running:open:folder:fork:rename:archive:pin:markunread');
+    expect(contextValue(session({ archived: true }), { ...runs, traits: { ...TRAITS, fork: false, remove: false, resume: false } })).toBe('session:idle:open:folder:rename:unarchive:markunread');
+    expect(contextValue(session({ state: 'waiting', owner: 'window' }), { ...runs, dormant: true })).toBe('session:waiting:open:folder:pin:markunread');
   });
 
   it('knows of a session on another machine that its agent lives there, whoever looks', () => {
     const far = { traits: TRAITS, dormant: false, system: 'happy' as const };
-    expect(contextValue(session({ state: 'running' }), far)).toBe('session:running:open:interrupt:stop:fork:rename:archive:delete');
-    expect(contextValue(session({ state: 'idle' }), far)).toBe('session:idle:open:stop:fork:rename:archive:delete');
-    expect(contextValue(session({ state: 'stopped' }), far)).toBe('session:stopped:open:resume:fork:rename:archive:delete');
-    expect(contextValue(session({ state: 'unknown' }), far)).toBe('session:unknown:open:fork:rename:archive:delete');
-    expect(contextValue(session({ state: 'idle', owner: 'foreign' }), far)).toBe('session:idle:open:fork:rename:archive');
+    expect(contextValue(session({ state: 'running' }), far)).toBe('session:running:open:interrupt:stop:fork:rename:archive:delete:pin:markunread');
+    expect(contextValue(session({ state: 'idle' }), far)).toBe('session:idle:open:stop:fork:rename:archive:delete:pin:markunread');
+    expect(contextValue(session({ state: 'stopped' }), far)).toBe('session:stopped:open:resume:fork:rename:archive:delete:pin:markunread');
+    expect(contextValue(session({ state: 'unknown' }), far)).toBe('session:unknown:open:fork:rename:archive:delete:pin:markunread');
+    expect(contextValue(session({ state: 'idle', owner: 'foreign' }), far)).toBe('session:idle:open:fork:rename:archive:pin:markunread');
   });
 
   const account = (connectionId: string, name: string): Connection => ({ ...connection(connectionId, name), system: 'happy' });

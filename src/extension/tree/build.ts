@@ -1,0 +1,332 @@
+import type { Connection } from '../../core/fleet/connection.ts';
+import type { Machine, Session, SessionKey } from '../../core/model/session.ts';
+import { sessionKey } from '../../core/model/session.ts';
+import type { SessionFilter } from './filter.ts';
+import type { GroupBy, GroupNode, TreeModel, TreeNode } from './model.ts';
+import { byContact, needsNodes, shortFolder, STATUS_GROUPS, STATUS_ORDER } from './model.ts';
+
+interface TreeInput {
+  readonly connections: readonly Connection[];
+  readonly machines: readonly Machine[];
+  /** Newest first. */
+  readonly sessions: readonly Session[];
+  readonly groupBy: GroupBy;
+  /** Archived sessions stand in a group of their own, at the end. */
+  readonly showArchived: boolean;
+  readonly filter?: SessionFilter | null;
+  /** How many rows each group shows beyond the first ones, by its id. */
+  readonly older?: ReadonlyMap<string, number>;
+  /** Where rows and folders stand: by when they changed last as they were first shown, so that nothing that is in sight moves. Written here; empty it to sort anew. */
+  readonly ranks?: Map<string, number>;
+}
+
+/** Rows that a group shows at first, and how many more each time that the person asks. */
+const FIRST = 20;
+export const MORE = 30;
+/** So many groups beside each other are open at first; of more, only the newest. */
+const OPEN = 8;
+
+/** A session where it stands; the record changes, the place does not. */
+interface Placed {
+  readonly group: Group;
+  session: Session;
+}
+
+interface Group {
+  node: GroupNode;
+  readonly parent: Group | null;
+  readonly groups: Group[];
+  readonly sessions: Placed[];
+  /** When the newest session in it changed, milliseconds since the epoch; 0 in an empty one. */
+  newest: number;
+  /** Sessions changed since they were sorted. */
+  stirred: boolean;
+  /** Keys of the sessions that are shown; null before anybody asked. */
+  shown: Set<SessionKey> | null;
+}
+
+/** The whole tree, from the fleet's state. Groups are made at once, rows when a group is opened. */
+export function buildTree(input: TreeInput): TreeModel {
+  return new GroupedTree(input);
+}
+
+class GroupedTree implements TreeModel {
+  readonly roots: readonly TreeNode[];
+  readonly listed: number;
+  private readonly input: TreeInput;
+  private readonly ranks: Map<string, number>;
+  /** Before the ids of all groups: a filtered tree opens and closes by itself. */
+  private readonly base: string;
+  private readonly homes: readonly string[];
+  private readonly machines: ReadonlyMap<string, Machine>;
+  private readonly connections: ReadonlyMap<string, Connection>;
+  private readonly remote: readonly Connection[];
+  private readonly groups = new Map<string, Group>();
+  private readonly tops: Group[] = [];
+  private readonly placed = new Map<SessionKey, Placed>();
+  private readonly nodes = new Map<string, TreeNode>();
+  private readonly parents = new Map<string, string>();
+  private readonly lists = new Map<string, readonly TreeNode[]>();
+  private readonly fixed: TreeNode[] = [];
+  private whole = false;
+
+  constructor(input: TreeInput) {
+    this.input = input;
+    this.ranks = input.ranks ?? new Map<string, number>();
+    this.base = input.filter == null ? '' : 'filter/';
+    this.machines = new Map(input.machines.map((machine) => [machine.id, machine]));
+    this.connections = new Map(input.connections.map((connection) => [connection.connectionId, connection]));
+    this.remote = input.connections.filter((connection) => connection.system !== 'local');
+    this.homes = input.machines.map((machine) => machine.home).filter((home) => home !== null);
+    this.addNeeds();
+    const listed = input.sessions.filter((session) => this.isListed(session));
+    if (input.filter == null) this.addKnownGroups(listed);
+    for (const session of listed) this.put(session);
+    this.listed = listed.length;
+    this.roots = this.rootNodes();
+  }
+
+  children(id: string): readonly TreeNode[] {
+    const known = this.lists.get(id);
+    if (known !== undefined) return known;
+    const group = this.groups.get(id);
+    const made = group === undefined ? [] : this.childrenOf(group);
+    if (group !== undefined) this.lists.set(id, made);
+    return made;
+  }
+
+  node(id: string): TreeNode | null {
+    this.makeRows(id);
+    return this.nodes.get(id) ?? null;
+  }
+
+  parent(id: string): TreeNode | null {
+    this.makeRows(id);
+    return this.nodes.get(this.parents.get(id) ?? '') ?? null;
+  }
+
+  place(key: SessionKey): string | null {
+    const placed = this.placed.get(key);
+    return placed === undefined ? null : `${placed.group.node.id}/session/${key}`;
+  }
+
+  replace(session: Session): readonly string[] | null {
+    const key = sessionKey(session);
+    const placed = this.placed.get(key);
+    if (placed === undefined) return this.isListed(session) ? null : [];
+    const { group, session: before } = placed;
+    if (!this.isListed(session) || !sameRequests(before, session) || this.groupId(session) !== group.node.id) return null;
+    if (group.shown === null) {
+      placed.session = session;
+      group.stirred = true;
+      return [];
+    }
+    // What works, and what is newer than something that is shown, is shown.
+    if (!group.shown.has(key)) return null;
+    placed.session = session;
+    const id = `${group.node.id}/session/${key}`;
+    const node = this.nodes.get(id);
+    const list = this.lists.get(group.node.id);
+    if (node?.kind !== 'session' || list === undefined) return null;
+    const made = this.keep({ ...node, session });
+    this.lists.set(group.node.id, list.map((each) => (each.id === id ? made : each)));
+    this.lists.set(id, this.children(id).map((each) => (each.kind === 'permission' ? this.keep({ ...each, session }) : each)));
+    return [id];
+  }
+
+  /** VS Code asks by ids that an earlier tree gave it: every group makes its rows then, once. */
+  private makeRows(id: string): void {
+    if (this.whole || this.nodes.has(id) || !id.startsWith(this.base)) return;
+    this.whole = true;
+    for (const group of this.groups.keys()) this.children(group);
+  }
+
+  private isListed(session: Session): boolean {
+    const { filter, showArchived } = this.input;
+    if (session.archived && !showArchived && filter?.archived !== true) return false;
+    return filter == null || filter.matches(session);
+  }
+
+  private addNeeds(): void {
+    const { filter } = this.input;
+    const [needs, ...requests] = needsNodes(filter == null ? this.input.sessions : this.input.sessions.filter((session) => filter.matches(session)));
+    if (needs === undefined) return;
+    this.fixed.push(needs);
+    for (const node of [needs, ...requests]) this.nodes.set(node.id, node);
+    for (const node of requests) this.parents.set(node.id, needs.id);
+    this.lists.set(needs.id, requests);
+  }
+
+  /** Groups that are known beforehand stand in a fixed order: this computer, machines that answer, those that do not, and machines of accounts before they have sessions. */
+  private addKnownGroups(listed: readonly Session[]): void {
+    const { groupBy, connections } = this.input;
+    const own = listed.find((session) => !session.archived && this.connections.get(session.connectionId)?.system === 'local');
+    const used = new Set(listed.map(({ machineId }) => machineId));
+    const uses = (connectionId: string): boolean => listed.some((session) => session.connectionId === connectionId);
+    if (groupBy === 'machine') {
+      if (own !== undefined) this.machineGroup(null, own.machineId, own.connectionId);
+    } else if (groupBy === 'connection') {
+      for (const { connectionId, system } of connections) if (system !== 'local' || uses(connectionId)) this.connectionGroup(connectionId);
+    } else return;
+    const hosts = [...this.input.machines].sort(byContact).filter(({ connectionId }) => this.remote.some((each) => each.connectionId === connectionId));
+    const unused = new Set(hosts.filter(({ id }) => !used.has(id)));
+    for (const machine of hosts) {
+      // Of many machines, one that is away and has nothing is nothing to look at.
+      if (unused.size > OPEN && machine.state !== 'online' && unused.has(machine)) continue;
+      this.machineGroup(groupBy === 'machine' ? null : this.connectionGroup(machine.connectionId), machine.id, machine.connectionId);
+    }
+  }
+
+  private put(session: Session): void {
+    const group = this.groups.get(this.groupId(session)) ?? this.groupOf(session);
+    const placed: Placed = { group, session };
+    group.sessions.push(placed);
+    this.placed.set(sessionKey(session), placed);
+    for (let each: Group | null = group; each !== null && each.newest < session.updatedAt; each = each.parent) each.newest = session.updatedAt;
+  }
+
+  /** Id of the group in which a session stands. */
+  private groupId({ archived, pinned, connectionId, machineId, folder, state }: Session): string {
+    if (archived) return `${this.base}archived`;
+    if (pinned === true) return `${this.base}pinned`;
+    switch (this.input.groupBy) {
+      case 'machine': return `${this.base}machine/${machineId}/folder/${machineId}/${folder}`;
+      case 'connection': return `${this.base}connection/${connectionId}/machine/${machineId}/folder/${machineId}/${folder}`;
+      case 'folder': return `${this.base}folder/${machineId}/${folder}`;
+      case 'status': return `${this.base}status/${STATUS_GROUPS[state]}`;
+    }
+  }
+
+  private groupOf(session: Session): Group {
+    const { archived, pinned, connectionId, machineId } = session;
+    if (archived) return this.group(null, 'archived', { group: 'archived', label: 'Archived' });
+    if (pinned === true) return this.group(null, 'pinned', { group: 'pinned', label: 'Pinned' });
+    switch (this.input.groupBy) {
+      case 'machine': return this.folderGroup(this.machineGroup(null, machineId, connectionId), session);
+      case 'connection': return this.folderGroup(this.machineGroup(this.connectionGroup(connectionId), machineId, connectionId), session);
+      case 'folder': return this.folderGroup(null, session);
+      case 'status': return this.group(null, `status/${STATUS_GROUPS[session.state]}`, { group: 'status', label: STATUS_GROUPS[session.state] });
+    }
+  }
+
+  private connectionGroup(connectionId: string): Group {
+    return this.group(null, `connection/${connectionId}`, { group: 'connection', label: this.connections.get(connectionId)?.name ?? connectionId, connectionId });
+  }
+
+  private machineGroup(parent: Group | null, machineId: string, connectionId: string): Group {
+    const machine = this.machines.get(machineId);
+    const account = parent === null && this.remote.length > 1 ? (this.remote.find((connection) => connection.connectionId === machine?.connectionId)?.name ?? '') : '';
+    return this.group(parent, `machine/${machineId}`, {
+      group: machine?.state === 'offline' ? 'machine-offline' : 'machine',
+      label: machine?.name ?? (machineId === '' ? 'Unknown machine' : machineId),
+      description: [machine === undefined || machine.state === 'online' ? '' : machine.state === 'offline' ? 'offline' : 'no contact', account].filter((word) => word !== '').join(' · '),
+      connectionId: parent === null ? null : connectionId, machineId, detail: machine?.detail ?? null,
+    });
+  }
+
+  private folderGroup(parent: Group | null, { folder, machineId, connectionId }: Session): Group {
+    return this.group(parent, `folder/${machineId}/${folder}`, {
+      group: 'folder', label: shortFolder(folder, this.homes), description: parent === null && this.machines.size > 1 ? (this.machines.get(machineId)?.name ?? '') : '', connectionId: this.input.groupBy === 'connection' ? connectionId : null, machineId, folder,
+    });
+  }
+
+  private group(parent: Group | null, name: string, look: Pick<GroupNode, 'group' | 'label'> & Partial<GroupNode>): Group {
+    const id = `${parent === null ? this.base : `${parent.node.id}/`}${name}`;
+    const known = this.groups.get(id);
+    if (known !== undefined) return known;
+    const node: GroupNode = { kind: 'group', description: '', connectionId: null, machineId: null, folder: null, detail: null, open: true, empty: false, ...look, id };
+    const made: Group = { node, parent, groups: [], sessions: [], newest: 0, stirred: false, shown: null };
+    this.groups.set(id, made);
+    if (parent === null) this.tops.push(made);
+    else {
+      parent.groups.push(made);
+      this.parents.set(id, parent.node.id);
+    }
+    return made;
+  }
+
+  private rootNodes(): readonly TreeNode[] {
+    const { groupBy, connections } = this.input;
+    const is = (kind: GroupNode['group']) => (group: Group): boolean => group.node.group === kind;
+    const own = this.tops.filter((group) => group.node.group !== 'pinned' && group.node.group !== 'archived');
+    if (groupBy === 'status') own.sort((a, b) => STATUS_ORDER.indexOf(a.node.label) - STATUS_ORDER.indexOf(b.node.label));
+    const more = connections.filter((connection) => connection.more).map(({ connectionId, name }) => this.keep({ kind: 'more', id: `more/${connectionId}`, connectionId, label: `Show more of ${name}` }));
+    return [...this.fixed, ...this.seal(null, this.tops.filter(is('pinned'))), ...this.seal(null, own), ...this.seal(null, this.tops.filter(is('archived'))), ...more];
+  }
+
+  /** The nodes of groups that stand beside each other: the folders of a machine newest first, which of them are open at first, and a way to those that are not shown. */
+  private seal(parent: Group | null, groups: readonly Group[]): TreeNode[] {
+    const folders = groups.length > 0 && groups.every(({ node }) => node.group === 'folder');
+    const shown = folders ? this.limited(parent?.node.id ?? this.base, groups) : groups;
+    const newest = groups.length > OPEN ? new Set([...groups].sort((a, b) => b.newest - a.newest).slice(0, OPEN)) : null;
+    const nodes = shown.map((group): TreeNode => {
+      const empty = group.groups.length === 0 && group.sessions.length === 0;
+      const open = this.base !== '' || (group.node.group !== 'archived' && (newest === null || newest.has(group)));
+      group.node = { ...group.node, open, empty, ...(group.node.group === 'archived' ? { description: String(group.sessions.length) } : {}) };
+      return this.keep(group.node);
+    });
+    if (shown.length < groups.length) nodes.push(this.older(parent?.node.id ?? this.base, groups.length - shown.length, 'folders'));
+    return nodes;
+  }
+
+  private limited(id: string, groups: readonly Group[]): readonly Group[] {
+    const newest = [...groups].sort((a, b) => b.newest - a.newest).slice(0, this.limit(id));
+    return newest.sort((a, b) => this.rank(b.node.id, b.newest) - this.rank(a.node.id, a.newest) || (a.node.id < b.node.id ? -1 : 1));
+  }
+
+  private childrenOf(group: Group): readonly TreeNode[] {
+    if (group.groups.length > 0) return this.seal(group, group.groups);
+    const { id } = group.node;
+    const limit = this.limit(id);
+    if (group.stirred) group.sessions.sort((a, b) => b.session.updatedAt - a.session.updatedAt);
+    const shown = group.sessions.filter(({ session: { state } }, index) => index < limit || state === 'running' || state === 'waiting' || state === 'starting');
+    group.shown = new Set(shown.map(({ session }) => sessionKey(session)));
+    // Who comes into sight again stands where it belongs by then.
+    for (const { session } of group.sessions) if (!group.shown.has(sessionKey(session))) this.ranks.delete(`${id}/${sessionKey(session)}`);
+    const ranked = shown.map(({ session }) => ({ session, rank: this.rank(`${id}/${sessionKey(session)}`, session.updatedAt) })).sort((a, b) => b.rank - a.rank || (a.session.id < b.session.id ? -1 : 1));
+    const nodes = ranked.map(({ session }) => this.sessionNode(group, session));
+    const hidden = group.sessions.length - shown.length;
+    return hidden > 0 ? [...nodes, this.older(id, hidden, 'sessions')] : nodes;
+  }
+
+  private sessionNode(group: Group, session: Session): TreeNode {
+    const key = sessionKey(session);
+    const id = `${group.node.id}/session/${key}`;
+    const node = this.keep<TreeNode>({ kind: 'session', id, key, session, place: group.node.folder === null ? shortFolder(session.folder, this.homes) : null });
+    this.parents.set(id, group.node.id);
+    this.lists.set(id, session.waiting.map((permission): TreeNode => {
+      const request = this.keep<TreeNode>({ kind: 'permission', id: `${id}/${permission.requestId}`, key, session, permission, inNeeds: false });
+      this.parents.set(request.id, id);
+      return request;
+    }));
+    return node;
+  }
+
+  private older(groupId: string, hidden: number, what: 'sessions' | 'folders'): TreeNode {
+    const count = Math.min(MORE, hidden);
+    const label = what === 'sessions' ? `Show ${count} older…` : `Show ${count} more folder${count === 1 ? '' : 's'}…`;
+    const node = this.keep<TreeNode>({ kind: 'older', id: `${groupId}/older`, groupId, label, description: hidden > count ? `of ${hidden}` : '' });
+    if (this.groups.has(groupId)) this.parents.set(node.id, groupId);
+    return node;
+  }
+
+  private keep<N extends TreeNode>(node: N): N {
+    this.nodes.set(node.id, node);
+    return node;
+  }
+
+  private limit(id: string): number {
+    return FIRST + (this.input.older?.get(id) ?? 0);
+  }
+
+  private rank(id: string, at: number): number {
+    const known = this.ranks.get(id);
+    if (known !== undefined) return known;
+    this.ranks.set(id, at);
+    return at;
+  }
+}
+
+function sameRequests(a: Session, b: Session): boolean {
+  return a.waiting === b.waiting || (a.waiting.length === b.waiting.length && a.waiting.every((request, index) => request.requestId === b.waiting[index]?.requestId));
+}
