@@ -106,6 +106,8 @@ export interface WaitingPermission {
   readonly title: string;
   readonly ask: 'tool' | 'question' | 'plan';
   readonly askedAt: number;
+  /** All that would be done, in one line below 200 characters: it can be allowed and denied where that line stands. Absent: it has to be looked at first. */
+  readonly whole?: string;
 }
 
 /** What one system or agent can do; what is absent is hidden, never faked. */
@@ -132,12 +134,12 @@ export interface Traits {
   readonly choosesFolder?: true;
   /** Prompts are text alone: nothing can be attached. Absent: files can, pictures as `images` says. */
   readonly textOnly?: true;
+  /** What was said may be stored here alone, since the system keeps none of it, or may not: it is not forgotten by age. Absent: the system tells it again. */
+  readonly onlyHere?: true;
   /** A session that is stopped goes on in a fresh one, which is told what was said along with the next prompt: nothing is sent before the person agreed and it was resumed. Absent: it goes on as it was. */
   readonly goesOnFresh?: true;
 }
 
-  /** What was said may be stored here alone, since the system keeps none of it, or may not: it is not forgotten by age. Absent: the system tells it again. */
-  readonly onlyHere?: true;
 /** `${connectionId}\u0000${sessionId}`: one string for maps and for the store. */
 export type SessionKey = string;
 export function sessionKey(ref: { readonly connectionId: string; readonly id: string }): SessionKey {

@@ -193,7 +193,7 @@ describe('silence', () => {
     const clock = new ManualClock();
     const entries: Entry[] = [];
     let unreachable = 0;
-    const live = new LiveThread({ clock, respond: () => Promise.resolve(), events: { entries: (some) => entries.push(...some), changed: () => undefined, turnBegan: () => undefined, turnEnded: () => undefined, unreachable: () => (unreachable += 1) } });
+    const live = new LiveThread({ clock, folder: () => '', respond: () => Promise.resolve(), events: { entries: (some) => entries.push(...some), changed: () => undefined, turnBegan: () => undefined, turnEnded: () => undefined, unreachable: () => (unreachable += 1) } });
     live.onNotification('turn/started', { turn: { id: 't' } });
     return { clock, live, entries, gaveUp: () => unreachable };
   }

@@ -37,7 +37,7 @@ export async function entriesOfWire(name: string): Promise<Entry[]> {
   let now = began;
   const events: ThreadEvents = { entries: (some) => entries.push(...some), changed: () => undefined, turnBegan: () => undefined, turnEnded: () => undefined, unreachable: () => undefined };
   const clock = { now: () => now, monotonic: () => now, setTimeout: () => ({ cancel: () => undefined }) };
-  const thread = new LiveThread({ clock, events, respond: () => Promise.resolve() });
+  const thread = new LiveThread({ clock, events, folder: () => '', respond: () => Promise.resolve() });
   const asked = new Map<JsonValue, string>();
   for (const { t, dir, line: message } of lines) {
     const { method, params, id, emittedAtMs } = message;

@@ -3,7 +3,8 @@ import type { JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { Activity, Machine, Session, SessionState } from '../../../model/session.ts';
 import { UNTITLED } from '../../../model/session.ts';
-import { askTitle, requestIdOf } from './asks.ts';
+import { waitingOf } from '../../../model/whole.ts';
+import { askTitle, permissionEntry } from './asks.ts';
 import { controlsOf, flavourOf } from './controls.ts';
 import type { MachineRowInput, NormaliseContext, PresenceInput, SessionRowInput } from './input.ts';
 import { plainContext } from './input.ts';
@@ -71,7 +72,7 @@ export function sessionOf(input: SessionInput): Session {
   const context: NormaliseContext = { ...plainContext, folder: str(metadata, 'path') ?? '', agent: flavour };
   const own = localSessionOf(metadata);
   const limit = reachedLimit(obj(agentState, 'usageLimits'));
-  const waiting = terminal || state === 'stopped' ? [] : openAsks(agentState).map((ask) => ({ requestId: requestIdOf(ask), tool: ask.tool, title: askTitle(ask, context), ask: ask.ask, askedAt: ask.createdAt ?? row.updatedAt }));
+  const waiting = terminal || state === 'stopped' ? [] : openAsks(agentState).map((ask) => ({ ...waitingOf(permissionEntry(ask, null, context), context.folder, ask.createdAt ?? row.updatedAt), title: askTitle(ask, context) }));
   return {
     id: row.id, connectionId: input.connectionId, machineId: said(metadata, 'machineId') ?? '', folder: context.folder, agent: flavour ?? 'claude', title: titleOf(metadata), state,
     createdAt: row.createdAt, updatedAt: Math.max(row.updatedAt, turn?.at ?? 0), archived: isArchived(metadata), owner: terminal ? 'foreign' : 'nobody',

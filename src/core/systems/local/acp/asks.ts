@@ -3,6 +3,7 @@ import type { AnswerEntry, DecisionScope, Entry, PermissionOption, PermissionOut
 import { PilothouseError } from '../../../model/errors.ts';
 import type { JsonObject } from '../../../model/json.ts';
 import type { WaitingPermission } from '../../../model/session.ts';
+import { waitingOf } from '../../../model/whole.ts';
 import type { RpcId } from '../rpc.ts';
 import type { Form } from './elicit.ts';
 import type { Link } from './link.ts';
@@ -44,11 +45,14 @@ function optionFor(options: readonly PermissionOption[], decision: Decision): Pe
 /** Requests of one session's agent that wait for the person. Each is answered once, whoever comes first. */
 export class Asks {
   private readonly log: SessionLog;
+  private readonly folder: () => string;
   private readonly open = new Map<string, Ask>();
   private readonly closed = new Set<string>();
 
-  constructor(log: SessionLog) {
+  /** `folder`: that of the session. */
+  constructor(log: SessionLog, folder: () => string) {
     this.log = log;
+    this.folder = folder;
   }
 
   get waiting(): readonly WaitingPermission[] {
@@ -104,7 +108,7 @@ export class Asks {
   private add(ask: Omit<Ask, 'waiting'>, entries: readonly Entry[], now: number): void {
     const entry = entries.find((one) => one.kind === 'permission');
     if (entry === undefined) return;
-    this.open.set(ask.requestId, { ...ask, waiting: { requestId: ask.requestId, tool: entry.tool, title: entry.title, ask: entry.ask, askedAt: now } });
+    this.open.set(ask.requestId, { ...ask, waiting: waitingOf(entry, this.folder(), now) });
   }
 
   private decide(ask: Ask, decision: Decision): Said {

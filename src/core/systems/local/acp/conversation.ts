@@ -65,7 +65,7 @@ export class Conversation {
     this.events = events;
     // Names of a later run of this program must not meet those of this one.
     this.log = new SessionLog({ scope: `run:${host.context.clock.now().toString(36)}` });
-    this.asks = new Asks(this.log);
+    this.asks = new Asks(this.log, folder);
     this.unfinished = new Unfinished(id, host.context.keep, host.context.clock, host.context.log);
     this.methods = new ClientMethods(host, folder, {
       output: (terminalId, text) => this.heard(this.log.terminalOutput(terminalId, text)),

@@ -2,8 +2,9 @@ import type { CallOptions, Decision, Disposable, ForkPoint, InterruptOptions, Li
 import type { Entry } from '../../../model/entry.ts';
 import { describeError, isAbort, PilothouseError } from '../../../model/errors.ts';
 import type { JsonObject } from '../../../model/json.ts';
-import type { Session, SessionControls, WaitingPermission } from '../../../model/session.ts';
+import type { Session, SessionControls } from '../../../model/session.ts';
 import { UNTITLED } from '../../../model/session.ts';
+import { waitingOf } from '../../../model/whole.ts';
 import { sleep } from '../../../transport/clock.ts';
 import { Emitter } from '../../../transport/emitter.ts';
 import { thisComputerId } from '../machine.ts';
@@ -115,7 +116,7 @@ export class ClaudeSession implements SessionHandle {
     this.#seen = await this.#presence.look(this.life.alive, known.file, known.runners);
     const agent = this.life.agent;
     const reader = agent?.reader ?? null;
-    const waiting = (reader?.asks ?? []).map((ask): WaitingPermission => ({ requestId: ask.requestId, tool: ask.tool, title: ask.title, ask: ask.ask, askedAt: ask.askedAt }));
+    const waiting = (reader?.asks ?? []).map((ask) => waitingOf(ask.entry, ask.entry.cwd ?? '', ask.askedAt));
     const state = stateOf(this.life, this.#seen, facts?.turnOpen === true);
     const createdAt = facts?.createdAt ?? record?.createdAt ?? 0;
     const kept = facts === null ? null : { ...noFigures, contextTokens: facts.contextTokens, costUsd: facts.costUsd };

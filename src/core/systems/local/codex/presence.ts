@@ -272,7 +272,7 @@ export class Presence {
   #made(parent?: string): LiveThread {
     const changed = (): void => this.#host.changed(this.#id);
     return new LiveThread({
-      clock: this.#host.context.clock, respond: (id, result) => this.#host.server.respond(id, result), ...(parent === undefined ? {} : { parent }),
+      clock: this.#host.context.clock, folder: () => this.#folder, respond: (id, result) => this.#host.server.respond(id, result), ...(parent === undefined ? {} : { parent }),
       events: {
         entries: (entries) => {
           for (const entry of entries) if (entry.kind === 'notice' && entry.code === 'login_failed') this.#host.needsSignIn(entry.text);

@@ -76,7 +76,7 @@ function command(params: JsonValue, item: CodexItem | null, place: Place, serial
   const requestId = `${request.itemId}:${request.approvalId ?? serial}`;
   const network = isJsonObject(request.networkApprovalContext) && typeof request.networkApprovalContext['host'] === 'string' ? request.networkApprovalContext['host'] : null;
   const entry = permission(requestId, {
-    tool: 'shell', title: network === null ? facts.title : oneLine(`Network access to ${network}`), callId: request.itemId, reason: request.reason, input: facts.input,
+    tool: 'shell', title: network === null ? facts.title : oneLine(`Network access to ${network}`), callId: request.itemId, reason: request.reason, input: network === null ? facts.input : { command: facts.command ?? null, network },
     command: facts.command ?? null, cwd: facts.cwd ?? null, options,
   }, place);
   return {

@@ -5,6 +5,7 @@ import { PilothouseError } from '../../../model/errors.ts';
 import type { JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { WaitingPermission } from '../../../model/session.ts';
+import { waitingOf } from '../../../model/whole.ts';
 import type { ProcessExit } from '../process.ts';
 import type { RpcId } from '../rpc.ts';
 import { stallWords } from '../stall.ts';
@@ -37,6 +38,8 @@ interface ThreadOptions {
   readonly clock: Clock;
   readonly events: ThreadEvents;
   readonly respond: (id: RpcId, result: JsonValue) => Promise<void>;
+  /** Of its session. */
+  readonly folder: () => string;
   /** Row within which all of it happens: a subagent's. */
   readonly parent?: string;
 }
@@ -63,7 +66,7 @@ export class LiveThread {
   }
 
   get waiting(): readonly WaitingPermission[] {
-    return [...this.#open.values()].map(({ asked: { entry }, at }) => ({ requestId: entry.requestId, tool: entry.tool, title: entry.title, ask: entry.ask, askedAt: at }));
+    return [...this.#open.values()].map(({ asked: { entry }, at }) => waitingOf(entry, this.#options.folder(), at));
   }
 
   onNotification(method: string, params: JsonValue): void {
