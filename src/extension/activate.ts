@@ -118,6 +118,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
     new ConnectionsTree(fleet, accounts, (id) => connections.agentOf(id) !== null || id === 'local-claude' || id === 'local-codex' || accounts.record(id) !== null),
     new Notifications(services),
     registerCommands(services),
+    settings.onChange((name) => name === 'store.keepDays' && retention.settingChanged()),
     fleet.onChange((change) => {
       if (change.connections) void setContext('pilothouse.hasConnections', fleet.connections().some(({ system }) => hostsSessions(system)));
       if (change.connections) void setContext('pilothouse.hasClawdforge', fleet.connections().some(({ system }) => system === 'clawdforge'));
@@ -130,7 +131,6 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   tellHealth(store.health);
   context.subscriptions.push(store.onHealth(tellHealth));
   const activationMs = performance.now() - started;
-    settings.onChange((name) => name === 'store.keepDays' && retention.settingChanged()),
   // Secrets may take their time (a keyring that asks); connections that have none yet say so, and the others do not wait.
   const ready = Promise.race([accounts.load(), new Promise((resolve) => setTimeout(resolve, SECRETS_MS))])
     .then(() => connections.apply())
