@@ -3,7 +3,7 @@ import type { Machine, Session, SessionKey } from '../../core/model/session.ts';
 import { sessionKey } from '../../core/model/session.ts';
 import type { SessionFilter } from './filter.ts';
 import type { GroupBy, GroupNode, TreeModel, TreeNode } from './model.ts';
-import { byContact, needsNodes, shortFolder, STATUS_GROUPS, STATUS_ORDER } from './model.ts';
+import { byContact, needsNodes, folderOf, shortFolder, STATUS_GROUPS, STATUS_ORDER } from './model.ts';
 
 interface TreeInput {
   readonly connections: readonly Connection[];
@@ -20,9 +20,11 @@ interface TreeInput {
   readonly ranks?: Map<string, number>;
 }
 
-/** Rows that a group shows at first, and how many more each time that the person asks. */
-const FIRST = 20;
+/** Rows that a group shows at first: sessions of a folder, folders, and sessions of what stands at the top; and how many more each time that the person asks. */
+const FIRST = { sessions: 10, folders: 20, top: 30 } as const;
 export const MORE = 30;
+/** So few are shown rather than a way to them. */
+const SLACK = 3;
 /** So many groups beside each other are open at first; of more, only the newest. */
 const OPEN = 8;
 
@@ -186,7 +188,9 @@ class GroupedTree implements TreeModel {
   }
 
   /** Id of the group in which a session stands. */
-  private groupId({ archived, pinned, connectionId, machineId, folder, state }: Session): string {
+  private groupId(session: Session): string {
+    const { archived, pinned, connectionId, machineId, state } = session;
+    const folder = folderOf(session);
     if (archived) return `${this.base}archived`;
     if (pinned === true) return `${this.base}pinned`;
     switch (this.input.groupBy) {
@@ -224,7 +228,9 @@ class GroupedTree implements TreeModel {
     });
   }
 
-  private folderGroup(parent: Group | null, { folder, machineId, connectionId }: Session): Group {
+  private folderGroup(parent: Group | null, session: Session): Group {
+    const { machineId, connectionId } = session;
+    const folder = folderOf(session);
     return this.group(parent, `folder/${machineId}/${folder}`, {
       group: 'folder', label: shortFolder(folder, this.homes), description: parent === null && this.machines.size > 1 ? (this.machines.get(machineId)?.name ?? '') : '', connectionId: this.input.groupBy === 'connection' ? connectionId : null, machineId, folder,
     });
@@ -270,14 +276,14 @@ class GroupedTree implements TreeModel {
   }
 
   private limited(id: string, groups: readonly Group[]): readonly Group[] {
-    const newest = [...groups].sort((a, b) => b.newest - a.newest).slice(0, this.limit(id));
+    const newest = [...groups].sort((a, b) => b.newest - a.newest).slice(0, this.limit(id, FIRST.folders, groups.length));
     return newest.sort((a, b) => this.rank(b.node.id, b.newest) - this.rank(a.node.id, a.newest) || (a.node.id < b.node.id ? -1 : 1));
   }
 
   private childrenOf(group: Group): readonly TreeNode[] {
     if (group.groups.length > 0) return this.seal(group, group.groups);
     const { id } = group.node;
-    const limit = this.limit(id);
+    const limit = this.limit(id, group.node.group === 'folder' ? FIRST.sessions : FIRST.top, group.sessions.length);
     if (group.stirred) group.sessions.sort((a, b) => b.session.updatedAt - a.session.updatedAt);
     const shown = group.sessions.filter(({ session: { state } }, index) => index < limit || state === 'running' || state === 'waiting' || state === 'starting');
     group.shown = new Set(shown.map(({ session }) => sessionKey(session)));
@@ -292,7 +298,7 @@ class GroupedTree implements TreeModel {
   private sessionNode(group: Group, session: Session): TreeNode {
     const key = sessionKey(session);
     const id = `${group.node.id}/session/${key}`;
-    const node = this.keep<TreeNode>({ kind: 'session', id, key, session, place: group.node.folder === null ? shortFolder(session.folder, this.homes) : null });
+    const node = this.keep<TreeNode>({ kind: 'session', id, key, session, place: group.node.folder === null ? shortFolder(folderOf(session), this.homes) : null });
     this.parents.set(id, group.node.id);
     this.lists.set(id, session.waiting.map((permission): TreeNode => {
       const request = this.keep<TreeNode>({ kind: 'permission', id: `${id}/${permission.requestId}`, key, session, permission, inNeeds: false });
@@ -315,8 +321,9 @@ class GroupedTree implements TreeModel {
     return node;
   }
 
-  private limit(id: string): number {
-    return FIRST + (this.input.older?.get(id) ?? 0);
+  private limit(id: string, first: number, all: number): number {
+    const limit = first + (this.input.older?.get(id) ?? 0);
+    return all <= limit + SLACK ? all : limit;
   }
 
   private rank(id: string, at: number): number {

@@ -23,11 +23,12 @@ describe('long groups', () => {
 
   it('show the newest, and lead to the others thirty at a time', () => {
     const first = buildTree({ ...input, sessions: many });
-    expect(titles(first.children(FOLDER))).toEqual([...many.slice(0, 20).map(({ title }) => title), 'Show 30 older…']);
-    expect(first.children(FOLDER).at(-1)).toMatchObject({ kind: 'older', groupId: FOLDER, description: 'of 55' });
+    expect(titles(first.children(FOLDER))).toEqual([...many.slice(0, 10).map(({ title }) => title), 'Show 30 older…']);
+    expect(first.children(FOLDER).at(-1)).toMatchObject({ kind: 'older', groupId: FOLDER, description: 'of 65' });
     const more = buildTree({ ...input, sessions: many, older: new Map([[FOLDER, 30]]) });
-    expect(titles(more.children(FOLDER)).slice(-2)).toEqual(['T26', 'Show 25 older…']);
-    expect(titles(buildTree({ ...input, sessions: many, older: new Map([[FOLDER, 60]]) }).children(FOLDER))).toHaveLength(75);
+    expect(titles(more.children(FOLDER)).slice(-2)).toEqual(['T36', 'Show 30 older…']);
+    expect(titles(buildTree({ ...input, sessions: many, older: new Map([[FOLDER, 60]]) }).children(FOLDER))).toEqual([...many.slice(0, 70).map(({ title }) => title), 'Show 5 older…']);
+    expect(titles(buildTree({ ...input, sessions: many.slice(0, 13) }).children(FOLDER))).toHaveLength(13);
   });
 
   it('always show what works', () => {
