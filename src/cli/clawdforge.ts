@@ -1,17 +1,11 @@
-import { describeError, isAbort, PilothouseError } from '../core/model/errors.ts';
-import { asksForHelp } from './args.ts';
+import { describeError } from '../core/model/errors.ts';
 import { chat } from './clawdforge/chat.ts';
 import { close, health, run, sessions, tokens, upload } from './clawdforge/verbs.ts';
 import type { CliIo } from './io.ts';
-import { asCalled, exitFailed, exitOk, exitUsage, plainLine, UsageError } from './io.ts';
+import { runVerbs, usageOfAll } from './verbs.ts';
+import type { Verbs } from './verbs.ts';
 
-interface Verb {
-  readonly usage: string;
-  readonly about: string;
-  readonly run: (args: readonly string[], io: CliIo) => Promise<number>;
-}
-
-const verbs: Readonly<Record<string, Verb>> = {
+const verbs: Verbs['verbs'] = {
   health: { run: health, usage: 'health', about: 'Whether the server answers, and which Claude Code it has.' },
   run: {
     run, usage: 'run PROMPT [--model M] [--system TEXT] [--file ff_TOKEN …] [--upload PATH …] [--timeout S]',
@@ -30,37 +24,11 @@ const verbs: Readonly<Record<string, Verb>> = {
 const shared = `Every verb takes [--json] (one JSON value on stdout; chat prints one a turn) and [--server URL].
 Address and token: CLAWDFORGE_URL and CLAWDFORGE_TOKEN.
 `;
-const usageOf = ({ usage, about }: Verb): string => `pilothouse clawdforge ${usage}\n  ${about}\n`;
+const all: Verbs = {
+  system: 'clawdforge', verbs, shared,
+  words: describeError,
+};
+export const clawdforgeUsage = usageOfAll(all);
 
-export const clawdforgeUsage = `${Object.values(verbs).map(usageOf).join('')}${shared}`;
-
-/** `pilothouse clawdforge …`. Gives the exit code: 0, 1 (failed, with `code: message` on stderr) or 2 (usage). Never rejects. */
-export async function runClawdforge(argv: readonly string[], io: CliIo): Promise<number> {
-  const [word, ...rest] = argv;
-  if (word === undefined) {
-    io.err(asCalled(clawdforgeUsage, io));
-    return exitUsage;
-  }
-  if (word === 'help' || word === '--help' || word === '-h') {
-    io.out(asCalled(clawdforgeUsage, io));
-    return exitOk;
-  }
-  try {
-    const verb = Object.hasOwn(verbs, word) ? verbs[word] : undefined;
-    if (verb === undefined) throw new UsageError(`There is no "clawdforge ${plainLine(word)}": use ${Object.keys(verbs).join(', ')}.`);
-    if (asksForHelp(rest)) {
-      io.out(asCalled(`${usageOf(verb)}${shared}`, io));
-      return exitOk;
-    }
-    return await verb.run(rest, io);
-  } catch (error) {
-    io.err(`${plainLine(lineOf(error))}\n`);
-    return error instanceof UsageError || (error instanceof PilothouseError && error.code === 'invalid_argument') ? exitUsage : exitFailed;
-  }
-}
-
-function lineOf(error: unknown): string {
-  if (isAbort(error)) return 'Cancelled.';
-  if (error instanceof UsageError) return `invalid_argument: ${error.message}`;
-  return error instanceof PilothouseError ? `${error.code}: ${describeError(error)}` : describeError(error);
-}
+/** `pilothouse clawdforge …`, as `runVerbs`. */
+export const runClawdforge = (argv: readonly string[], io: CliIo): Promise<number> => runVerbs(all, argv, io);

@@ -1,19 +1,13 @@
-import { describeError, isAbort, PilothouseError } from '../core/model/errors.ts';
-import { asksForHelp } from './args.ts';
+import { describeError, type PilothouseError } from '../core/model/errors.ts';
 import { interrupt, metadata, remove, rename, runTask, send, spawn, stop, wait } from './happy/act.ts';
 import { answer } from './happy/answer.ts';
 import { login } from './happy/login.ts';
 import { alive, get, machines, messages, sessions } from './happy/look.ts';
 import type { CliIo } from './io.ts';
-import { asCalled, exitFailed, exitOk, exitUsage, plainLine, UsageError } from './io.ts';
+import { runVerbs, usageOfAll } from './verbs.ts';
+import type { Verbs } from './verbs.ts';
 
-interface Verb {
-  readonly usage: string;
-  readonly about: string;
-  readonly run: (args: readonly string[], io: CliIo) => Promise<number>;
-}
-
-const verbs: Readonly<Record<string, Verb>> = {
+const verbs: Verbs['verbs'] = {
   login: { run: login, usage: 'login [--timeout S]', about: 'Signs in by a link and a QR code, which the Happy app confirms, and keeps the key in agent.key of ~/.happy (HAPPY_HOME_DIR).' },
   machines: { run: machines, usage: 'machines [--active]', about: 'The machines of the account.' },
   sessions: { run: sessions, usage: 'sessions [--active]', about: 'All sessions of the account, newest first.' },
@@ -38,45 +32,18 @@ const verbs: Readonly<Record<string, Verb>> = {
 const shared = `Every verb takes [--json] (one JSON value on stdout), [--server URL] and [--allow-http] (plain http beyond this computer). An ID may be the beginning of one; -- goes before a text that begins with -.
 Credentials: HAPPY_TOKEN, HAPPY_SECRET and HAPPY_SERVER_URL, else access.key and agent.key of ~/.happy (HAPPY_HOME_DIR).
 `;
-const usageOf = ({ usage, about }: Verb): string => `pilothouse happy ${usage}\n  ${about}\n`;
-
-export const happyUsage = `${Object.values(verbs).map(usageOf).join('')}${shared}`;
-
-/** `pilothouse happy …`. Gives the exit code: 0, 1 (failed, with `code: message` on stderr) or 2 (usage). Never rejects. */
-export async function runHappy(argv: readonly string[], io: CliIo): Promise<number> {
-  const [word, ...rest] = argv;
-  if (word === undefined) {
-    io.err(asCalled(happyUsage, io));
-    return exitUsage;
-  }
-  if (word === 'help' || word === '--help' || word === '-h') {
-    io.out(asCalled(happyUsage, io));
-    return exitOk;
-  }
-  try {
-    const verb = Object.hasOwn(verbs, word) ? verbs[word] : undefined;
-    if (verb === undefined) throw new UsageError(`There is no "happy ${plainLine(word)}": use ${Object.keys(verbs).join(', ')}.`);
-    if (asksForHelp(rest)) {
-      io.out(asCalled(`${usageOf(verb)}${shared}`, io));
-      return exitOk;
-    }
-    return await verb.run(rest, io);
-  } catch (error) {
-    io.err(`${plainLine(lineOf(error, io))}\n`);
-    return isUsage(error) ? exitUsage : exitFailed;
-  }
-}
-
-function isUsage(error: unknown): boolean {
-  return error instanceof UsageError || (error instanceof PilothouseError && (error.code === 'invalid_argument' || error.code === 'ambiguous_id'));
-}
-
-function lineOf(error: unknown, io: CliIo): string {
-  if (isAbort(error)) return 'Cancelled.';
-  if (error instanceof UsageError) return `invalid_argument: ${error.message}`;
-  if (!(error instanceof PilothouseError)) return describeError(error);
-  // What the core says is for an editor too: here one of its ways is this command.
+/** What the core says is for an editor too: here one of its ways is this command. */
+function words(error: PilothouseError): string {
   const said = describeError(error).replaceAll('Sign in by link, or run: happy auth login', 'Run: pilothouse happy login');
   const told = said.includes('pilothouse happy login') || (error.code !== 'credentials_missing' && error.code !== 'authentication_failed');
-  return `${error.code}: ${asCalled(told ? said : `${said} (here: pilothouse happy login)`, io)}`;
+  return told ? said : `${said} (here: pilothouse happy login)`;
 }
+
+const all: Verbs = {
+  system: 'happy', verbs, shared,
+  words, usageCodes: ['ambiguous_id'],
+};
+export const happyUsage = usageOfAll(all);
+
+/** `pilothouse happy …`, as `runVerbs`. */
+export const runHappy = (argv: readonly string[], io: CliIo): Promise<number> => runVerbs(all, argv, io);

@@ -1,21 +1,16 @@
-import { describeError, isAbort, PilothouseError } from '../core/model/errors.ts';
-import { asksForHelp, parsed } from './args.ts';
+import { parsed } from './args.ts';
 import { common } from './hebing/common.ts';
 import { connect, disconnect } from './hebing/connect.ts';
 import { call, capabilities, status } from './hebing/jobs.ts';
 import { mcpServer } from './hebing/mcpServer.ts';
 import { worker } from './hebing/worker.ts';
 import type { CliIo } from './io.ts';
-import { asCalled, exitFailed, exitOk, exitUsage, plainLine, UsageError } from './io.ts';
+import { exitOk } from './io.ts';
+import { runVerbs, usageOfAll } from './verbs.ts';
+import type { Verbs } from './verbs.ts';
 import { ownVersion } from './version.ts';
 
-interface Verb {
-  readonly usage: string;
-  readonly about: string;
-  readonly run: (args: readonly string[], io: CliIo) => Promise<number>;
-}
-
-const verbs: Readonly<Record<string, Verb>> = {
+const verbs: Verbs['verbs'] = {
   connect: {
     run: connect, usage: 'connect [--api-key K] [--yes] [--dry-run] [--target PATH] [--base-url URL]',
     about: 'Keeps a key in ~/.chaojiyuyan/credentials, K (- reads it from stdin) or one of a sign-in in the browser, and writes mcpServers.chaojiyuyan into ~/.claude/mcp.json, or into PATH such as ~/.claude.json, which Claude Code reads. Shows the change and asks, unless --yes; --dry-run only shows it.',
@@ -38,44 +33,18 @@ const verbs: Readonly<Record<string, Verb>> = {
 const shared = `Every verb takes [--json] (one JSON value on stdout) and [--allow-http] (plain http beyond this computer).
 Key: CHAOJIYUYAN_API_KEY, HEBING_API_KEY or NEXUS_API_KEY, else ~/.chaojiyuyan/credentials. Address: HEBING_BASE_URL, else that of the file.
 `;
-const usageOf = ({ usage, about }: Verb): string => `pilothouse hebing ${usage}\n  ${about}\n`;
+const all: Verbs = {
+  system: 'hebing', verbs, shared,
+  // Without the causes: they say the same in the words of HTTP.
+  words: (error) => error.message,
+};
+export const hebingUsage = usageOfAll(all);
 
-export const hebingUsage = `${Object.values(verbs).map(usageOf).join('')}${shared}`;
-
-/** `pilothouse hebing …`. Gives the exit code: 0, 1 (failed, with `code: message` on stderr) or 2 (usage). Never rejects. */
-export async function runHebing(argv: readonly string[], io: CliIo): Promise<number> {
-  const [word, ...rest] = argv;
-  if (word === undefined) {
-    io.err(asCalled(hebingUsage, io));
-    return exitUsage;
-  }
-  if (word === 'help' || word === '--help' || word === '-h') {
-    io.out(asCalled(hebingUsage, io));
-    return exitOk;
-  }
-  try {
-    const verb = Object.hasOwn(verbs, word) ? verbs[word] : undefined;
-    if (verb === undefined) throw new UsageError(`There is no "hebing ${plainLine(word)}": use ${Object.keys(verbs).join(', ')}.`);
-    if (asksForHelp(rest)) {
-      io.out(asCalled(`${usageOf(verb)}${shared}`, io));
-      return exitOk;
-    }
-    return await verb.run(rest, io);
-  } catch (error) {
-    io.err(`${plainLine(asCalled(lineOf(error), io))}\n`);
-    return error instanceof UsageError || (error instanceof PilothouseError && error.code === 'invalid_argument') ? exitUsage : exitFailed;
-  }
-}
+/** `pilothouse hebing …`, as `runVerbs`. */
+export const runHebing = (argv: readonly string[], io: CliIo): Promise<number> => runVerbs(all, argv, io);
 
 function version(args: readonly string[], io: CliIo): Promise<number> {
   const { values } = parsed(args, common, 0);
   io.out(values.json === true ? `${JSON.stringify({ version: ownVersion() })}\n` : `${ownVersion()}\n`);
   return Promise.resolve(exitOk);
-}
-
-function lineOf(error: unknown): string {
-  if (isAbort(error)) return 'Cancelled.';
-  if (error instanceof UsageError) return `invalid_argument: ${error.message}`;
-  // Without the causes: they say the same in the words of HTTP.
-  return error instanceof PilothouseError ? `${error.code}: ${error.message}` : describeError(error);
 }
