@@ -3,7 +3,7 @@ import { asksForHelp } from './args.ts';
 import type { CliIo } from './io.ts';
 import { asCalled, exitFailed, exitOk, exitUsage, plainLine, UsageError } from './io.ts';
 
-export interface Verb {
+interface Verb {
   /** What follows `pilothouse <system>`. */
   readonly usage: string;
   readonly about: string;
