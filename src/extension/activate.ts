@@ -36,6 +36,8 @@ import { offerKey, usableKey } from './storeKey.ts';
 import { ConnectionsTree } from './tree/connections.ts';
 import { SessionsTree } from './tree/sessions.ts';
 import { UnusedSessions } from './unused.ts';
+import { tellRefused } from './shipping/refused.ts';
+import { Shipping } from './shipping/shipping.ts';
 import { startWorkers } from './worker/start.ts';
 
 let closing: (() => Promise<void>) | null = null;
@@ -61,7 +63,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
     workerUrl: path.join(context.extensionPath, 'dist', 'store-worker.cjs'),
   });
   const search = new SessionSearch({ directory, key, log: log.child('search'), workerUrl: path.join(context.extensionPath, 'dist', 'search-worker.cjs') });
-  const fleet = new Fleet({ store, log, clock: systemClock, stateDir: path.join(stateDir, 'connections') });
+  const fleet = new Fleet({ store, log, clock: systemClock, stateDir: path.join(stateDir, 'connections'), dress: (session) => shipping.dress(session) });
   const ends: (() => Promise<void>)[] = [];
   closing = async () => {
     await Promise.all([...ends.map((end) => end()), retention[Symbol.asyncDispose]()]);
@@ -72,12 +74,15 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   const connected = Promise.withResolvers<void>();
   const settings = new Settings();
   const accounts = new Accounts({ folder: path.join(stateDir, 'accounts'), secrets: context.secrets, systems: accountSystems(vscodeProxy), log: log.child('accounts') });
+  const shipping = new Shipping({ store, clock: systemClock, log: log.child('shipping'), accounts, folder: path.join(stateDir, 'shipping'), refused: tellRefused });
+  shipping.start(fleet);
+  ends.push(() => shipping.close());
   const connections = new Connections(fleet, settings, accounts, path.join(stateDir, 'removed'), log);
   const signIns = new SignInPanels(context.extensionUri, log);
   const lostSecrets = new LostSecrets(context.globalState);
   const retention = new Retention({
     store, clock: systemClock, log: log.child('retention'), days: () => settings.get('store.keepDays'), forgotten: () => search.trim(),
-    spare: () => fleet.connections().filter(({ traits, dormant }) => traits.onlyHere === true || dormant).map(({ connectionId }) => connectionId),
+    spare: () => fleet.connections().filter(({ connectionId, traits, dormant }) => traits.onlyHere === true || dormant || shipping.keeps(connectionId)).map(({ connectionId }) => connectionId),
   });
   const panels = new ChatPanels();
   const documents = new ReadOnlyDocuments();
@@ -106,6 +111,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
       fleet, keep: store.keep('unused'), log: log.child('unused'),
       removed: () => void vscode.window.setStatusBarMessage('Pilothouse: the session was removed, as nothing was said in it', 5_000),
     }),
+    shipping,
     autoArchive: autoArchive.parts,
     ready: connected.promise,
     context: { set: setContext },
@@ -114,8 +120,9 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   context.subscriptions.push(
     settings, accounts, connections, signIns, panels, documents, transcripts, searchDocuments, openLinks(services), attachments, remote, lastEditor, tree,
     hebing, hebing.offer(services, context.extension), work, work.offer(services),
+    shipping,
     watchAttention(fleet, [tree.view], panels),
-    new ConnectionsTree(fleet, accounts, (id) => connections.agentOf(id) !== null || id === 'local-claude' || id === 'local-codex' || accounts.record(id) !== null),
+    new ConnectionsTree(fleet, accounts, shipping, (id) => connections.agentOf(id) !== null || id === 'local-claude' || id === 'local-codex' || accounts.record(id) !== null),
     new Notifications(services),
     registerCommands(services),
     settings.onChange((name) => name === 'store.keepDays' && retention.settingChanged()),

@@ -24,6 +24,7 @@ import type { RemoteFiles } from './remote/remoteFiles.ts';
 import type { SearchDocuments } from './search/documents.ts';
 import type { Settings } from './settings.ts';
 import type { SessionsTree } from './tree/sessions.ts';
+import type { Shipping } from './shipping/shipping.ts';
 import type { UnusedSessions } from './unused.ts';
 import type { Answers } from './worker/answers.ts';
 import type { WorkerFiles } from './worker/files.ts';
@@ -69,6 +70,8 @@ export interface Services {
   readonly unused: UnusedSessions;
   readonly autoArchive: AutoArchive;
   /** Resolves when the connections of this window were started. */
+  /** What is shipped to CatSyphon, and where to. */
+  readonly shipping: Shipping;
   readonly ready: Promise<void>;
   readonly context: { set(key: ContextKey, value: boolean): Promise<void> };
 }

@@ -30,6 +30,8 @@ export interface ChatState {
   /** Present where the session's files are on another machine: `fetched` ones open read-only, `none` means that paths lead nowhere from here. */
   readonly files?: 'fetched' | 'none';
   readonly branch: string | null;
+  /** What is said here goes to a CatSyphon, or went there. */
+  readonly shipped?: boolean;
   readonly state: SessionState;
   readonly activity: Activity | null;
   /** When the running turn started, ms since the epoch; null when none runs. */

@@ -48,7 +48,7 @@ export class Fleet implements AsyncDisposable {
     this.changed = new Emitter((error) => options.log.error('a listener of the fleet failed', { error: describeError(error) }));
     this.marks = new Marks({ store: options.store, clock: options.clock, log: options.log.child('marks'), changed: (key) => this.table.redress(key) });
     this.table = new SessionTable({
-      store: options.store, clock: options.clock, log: options.log.child('table'), dress: (key, session) => this.marks.dress(key, session),
+      store: options.store, clock: options.clock, log: options.log.child('table'), dress: (key, session) => this.marks.dress(key, options.dress?.(session) ?? session),
       changed: (key, structure) => {
         this.touch({ session: key, structure });
         this.onSessionChanged(key);

@@ -56,6 +56,11 @@ export class Marks {
     return made;
   }
 
+  /** What else is known of it here, and never stored, changed. */
+  redress(key: SessionKey): void {
+    this.options.changed(key);
+  }
+
   /** When the turn ended that the person has not looked at, milliseconds since the epoch; null for a session that is read. */
   unreadSince(key: SessionKey): number | null {
     return this.ended.get(key) ?? null;

@@ -26,7 +26,7 @@ export class SessionlessBackend extends DormantBackend {
   private readonly presence: Presence;
 
   constructor(spec: Pick<ConnectionSpec, 'connectionId' | 'name' | 'system'>, presence: Presence, clock: Clock) {
-    super(spec, { code: 'unsupported', message: `${spec.name} has jobs, not sessions. Look at the Jobs view.` }, clock);
+    super(spec, { code: 'unsupported', message: spec.system === 'catsyphon' ? `${spec.name} takes sessions and has none to open.` : `${spec.name} has jobs, not sessions. Look at the Jobs view.` }, clock);
     this.presence = presence;
   }
 

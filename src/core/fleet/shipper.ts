@@ -44,7 +44,7 @@ interface ShipperOptions {
 }
 
 /** How the shipping of one connection stands. */
-interface ShipStanding {
+export interface ShipStanding {
   readonly account: string;
   /** Events known to wait, and sessions that are still to be looked at. */
   readonly waiting: number;

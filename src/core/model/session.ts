@@ -99,6 +99,8 @@ export interface Session {
   readonly unread?: true;
   /** The agent's own session behind one that a system hosts, and the name of the computer that it is on: where that is this one, it is listed once. Absent: it is the agent's own. */
   readonly agentSession?: { readonly agent: string; readonly id: string; readonly host: string };
+  /** What is said in it goes to a CatSyphon, or went there. Absent: nothing of it left. */
+  readonly shipped?: true;
 }
 export interface WaitingPermission {
   readonly requestId: string;

@@ -1,4 +1,5 @@
 import type { ProxySource } from '../../core/transport/proxy.ts';
+import { catsyphonAccounts } from './catsyphon.ts';
 import { forgeAccounts } from './clawdforge.ts';
 import { happyAccounts } from './happy.ts';
 import { hebingAccounts } from './hebing.ts';
@@ -10,5 +11,6 @@ export function accountSystems(proxy?: ProxySource): readonly AccountSystem[] {
     happyAccounts(process.env, proxy),
     forgeAccounts(process.env, proxy),
     hebingAccounts(process.env, proxy),
+    catsyphonAccounts(process.env, proxy),
   ];
 }

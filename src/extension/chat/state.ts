@@ -28,6 +28,7 @@ export function chatState(fleet: Fleet, runtime: SessionRuntime): ChatState {
     ...(session === null ? {} : { root: session.folder }),
     ...(runtime.system === 'local' ? {} : { files: runtime.reach.readsFiles ? 'fetched' : 'none' }),
     branch: session?.branch ?? null,
+    ...(session?.shipped === true ? { shipped: true } : {}),
     state: session?.state ?? 'unknown',
     activity: session?.activity ?? null,
     turnStartedAt: runtime.turnStartedAt,

@@ -18,12 +18,13 @@ import { searchCommands } from './search.ts';
 import { retentionCommands } from './retention.ts';
 import { endCommands } from './sessionEnds.ts';
 import { sessionCommands } from './sessions.ts';
+import { shippingCommands } from './shipping.ts';
 import { sessionsViewCommands } from './sessionsView.ts';
 import { transcriptCommands } from './transcript.ts';
 import { workerCommands } from './worker.ts';
 
 // One entry for every command of the table: a missing or a surplus one does not compile.
-const HANDLERS: Readonly<Record<CommandName, Handler>> = { ...connectionCommands, ...accountCommands, ...sessionCommands, ...endCommands, ...markCommands, ...sessionsViewCommands, ...contentCommands, ...searchCommands, ...retentionCommands, ...forgeCommands, ...transcriptCommands, ...jobCommands, ...workerCommands, ...mcpCommands };
+const HANDLERS: Readonly<Record<CommandName, Handler>> = { ...connectionCommands, ...accountCommands, ...sessionCommands, ...endCommands, ...markCommands, ...sessionsViewCommands, ...contentCommands, ...searchCommands, ...retentionCommands, ...forgeCommands, ...transcriptCommands, ...jobCommands, ...workerCommands, ...mcpCommands, ...shippingCommands };
 
 /** Registers every command. A failure is told once, in one line, with a way to the log. */
 export function registerCommands(services: Services): vscode.Disposable {

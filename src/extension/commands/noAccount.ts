@@ -3,6 +3,11 @@ import { PilothouseError } from '../../core/model/errors.ts';
 import type { AccountRecord, RemoteSystem } from '../accounts/record.ts';
 import { commandId } from '../contributions.ts';
 
+const WITHOUT: Readonly<Record<RemoteSystem, string>> = {
+  happy: 'This needs an account of Happy.', hebing: 'This needs an account of hebing, a market of jobs.', clawdforge: 'This needs a clawdforge server, which runs Claude Code.',
+  catsyphon: 'This needs a CatSyphon, a place that sessions are shipped to.',
+};
+
 /** A command needs an account that is not there, or that nobody is signed in to: `needs_sign_in`. No failure: the person is told what to do first, with a button for it. */
 export class NoAccount extends PilothouseError {
   private readonly system: RemoteSystem;
@@ -10,7 +15,7 @@ export class NoAccount extends PilothouseError {
 
   /** `records`: the accounts that there are, nobody signed in to any of them. */
   constructor(system: RemoteSystem, records: readonly AccountRecord[]) {
-    super('needs_sign_in', records.length > 0 ? `Nobody is signed in to ${system}.` : system === 'hebing' ? 'This needs an account of hebing, a market of jobs.' : 'This needs a clawdforge server, which runs Claude Code.', { personMustAct: true });
+    super('needs_sign_in', records.length > 0 ? `Nobody is signed in to ${system}.` : WITHOUT[system], { personMustAct: true });
     this.system = system;
     this.records = records;
   }

@@ -19,7 +19,7 @@ export function hoverLines(session: Session, prompt: string | null, { connection
   const remote = connection !== undefined && connection.system !== 'local';
   const out = connection?.state.status !== 'ready' && session.state === 'unknown';
   const away = out ? asOfLine(connection?.lastContactAt, now) : machine === undefined || dormant || !remote ? null : machineAway(machine, now);
-  const marks = [session.pinned === true ? 'pinned' : '', session.unread === true ? 'unread' : '', session.archived ? 'archived' : ''].filter((word) => word !== '');
+  const marks = [session.pinned === true ? 'pinned' : '', session.unread === true ? 'unread' : '', session.archived ? 'archived' : '', session.shipped === true ? 'shipped to CatSyphon' : ''].filter((word) => word !== '');
   return [
     [dormant ? agent : `${agent} · ${stateWord(session)}`, `changed ${agoOf(session.updatedAt, now)}`, ...marks].join(' · '),
     prompt === null ? '' : `“${oneLine(prompt, 280)}”`,

@@ -88,7 +88,7 @@ function sessionItem(node: Extract<TreeNode, { kind: 'session' }>, connection: C
   item.iconPath = dormant && session.state === 'unknown' ? new vscode.ThemeIcon('history', new vscode.ThemeColor('disabledForeground')) : sessionIcon(session);
   item.contextValue = connection === undefined ? 'session' : contextValue(session, connection);
   item.command = { command: commandId('openSession'), title: 'Open Session', arguments: [node.id] };
-  const marks = [session.unread === true ? 'unread' : '', session.pinned === true ? 'pinned' : ''].filter((word) => word !== '');
+  const marks = [session.unread === true ? 'unread' : '', session.pinned === true ? 'pinned' : '', session.shipped === true ? 'shipped' : ''].filter((word) => word !== '');
   item.accessibilityInformation = { label: [titleOf(session), ...marks, describeSession(session, session.agent, now, dormant), ...(node.place === null ? [] : [node.place])].join(', ') };
   return item;
 }

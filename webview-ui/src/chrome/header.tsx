@@ -15,6 +15,7 @@ export function Header({ page }: { readonly page: ChatPage }): JSX.Element | nul
       {state.machine === '' ? null : <span class="header-part machine" title={`Machine: ${state.machine}`}><Icon name="device-desktop" /><span class="sr-only">Machine </span><span class="cut">{state.machine}</span></span>}
       {state.folder === '' ? null : state.files !== undefined ? <span class="header-part folder mono" title={state.folder}><span class="sr-only">Folder </span><span class="cut-start"><bdi>{state.folder}</bdi></span></span> : <button type="button" class="header-part folder mono" title={`Open ${state.folder}`} aria-label={`Folder ${state.folder}`} onClick={() => void page.ask({ ask: 'run', command: 'openFolder' })}><span class="cut-start"><bdi>{state.folder}</bdi></span></button>}
       {state.branch === null ? null : <span class="header-part branch" title={`Branch: ${state.branch}`}><Icon name="git-branch" /><span class="sr-only">Branch </span><span class="cut">{state.branch}</span></span>}
+      {state.shipped === true ? <span class="header-part shipped" title="Shipped: what is said here goes to CatSyphon"><Icon name="cloud-upload" /><span class="cut">shipped</span></span> : null}
       <span class="header-space" />
       {state.canRun || state.state !== 'unknown' ? <ActivityWords state={state} /> : null}
       {turns === null ? null : <span class="header-part turns" title={plural(turns, 'turn')}><Icon name="list-tree" />{plural(turns, 'turn')}</span>}

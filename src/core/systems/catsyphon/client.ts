@@ -18,7 +18,7 @@ import type { RetryConfig, RetryPlan } from './retry.ts';
 import { classify, retryPlan } from './retry.ts';
 import type { CompleteOptions } from './session.ts';
 import { CollectorSession } from './session.ts';
-import type { Completion, SessionStatus } from './wire.ts';
+import type { Completion, Registration, SessionStatus } from './wire.ts';
 import { readCompletion, readRegistration, readStatus } from './wire.ts';
 
 interface SharedOptions extends CatsyphonHttpOptions {
@@ -37,7 +37,9 @@ export interface StoredOptions extends SharedOptions {
   /** `~/.catsyphon/credentials.json` by default. */
   readonly store?: CredentialStore | undefined;
 }
-export interface RegisterOptions extends StoredOptions, CallOptions {
+/** What makes a collector. */
+interface NewCollector extends CatsyphonHttpOptions, CallOptions {
+  readonly workspaceId: string;
   /** What ships, such as `pilothouse`. */
   readonly collectorType: string;
   /** `1.0.0` by default. */
@@ -46,6 +48,7 @@ export interface RegisterOptions extends StoredOptions, CallOptions {
   readonly hostname?: string | undefined;
   readonly metadata?: JsonObject | undefined;
 }
+export interface RegisterOptions extends NewCollector, StoredOptions {}
 
 /** What came of `sendEvents`. */
 export interface SentReport extends DeliveryReport {
@@ -168,17 +171,29 @@ export class CollectorClient implements AsyncDisposable {
 }
 
 async function register(options: RegisterOptions): Promise<CollectorClient> {
-  const { workspaceId, profile, collectorType, collectorVersion = '1.0.0', hostname = os.hostname(), metadata, signal } = options;
-  for (const [name, value] of Object.entries({ workspaceId, collectorType, collectorVersion, hostname })) if (typeof value !== 'string' || value.trim() === '') throw invalid(`${name} is empty.`);
+  const { workspaceId, profile } = options;
+  checkCollector(options);
   const serverUrl = catsyphonAddress(options.serverUrl, options);
   const store = options.store ?? new CredentialStore(undefined, options.env);
   await store.ready(serverUrl, workspaceId, { profile });
-  await using http = new CatsyphonHttp(null, { ...options, serverUrl });
-  const json = { collector_type: collectorType, collector_version: collectorVersion, hostname, workspace_id: workspaceId, ...(metadata === undefined ? {} : { metadata }) };
-  const made = await http.request({ method: 'POST', path: paths.collectors, json, signal }).then(readRegistration, (error: unknown) => {
-    if (!(error instanceof CatsyphonTransportError) || error.unsent) throw error;
-    throw new CatsyphonTransportError(error.code, `${error.message} A collector may have been made whose key is lost: it does no harm. Register again when the server can be reached.`, { cause: error });
-  });
+  const made = await newCollector({ ...options, serverUrl });
   await store.store({ serverUrl, workspaceId, collectorId: made.collectorId, apiKey: made.apiKey, apiKeyPrefix: made.apiKeyPrefix ?? undefined, createdAt: made.createdAt ?? undefined, profile });
   return new CollectorClient({ ...options, serverUrl, collectorId: made.collectorId, apiKey: made.apiKey });
+}
+
+function checkCollector({ workspaceId, collectorType, collectorVersion = '1.0.0', hostname = os.hostname() }: NewCollector): void {
+  for (const [name, value] of Object.entries({ workspaceId, collectorType, collectorVersion, hostname })) if (typeof value !== 'string' || value.trim() === '') throw invalid(`${name} is empty.`);
+}
+
+/** Makes a collector; its key is told once, and kept by whoever asked. Rejects as `CollectorClient.register` does, but for the store. */
+export async function newCollector(options: NewCollector): Promise<Registration> {
+  checkCollector(options);
+  const { workspaceId, collectorType, collectorVersion = '1.0.0', hostname = os.hostname(), metadata, signal } = options;
+  const serverUrl = catsyphonAddress(options.serverUrl, options);
+  await using http = new CatsyphonHttp(null, { ...options, serverUrl });
+  const json = { collector_type: collectorType, collector_version: collectorVersion, hostname, workspace_id: workspaceId, ...(metadata === undefined ? {} : { metadata }) };
+  return keepAlive(http.request({ method: 'POST', path: paths.collectors, json, signal }).then(readRegistration, (error: unknown) => {
+    if (!(error instanceof CatsyphonTransportError) || error.unsent) throw error;
+    throw new CatsyphonTransportError(error.code, `${error.message} A collector may have been made whose key is lost: it does no harm. Register again when the server can be reached.`, { cause: error });
+  }));
 }

@@ -1,6 +1,6 @@
 export { BatchWriter } from './batchWriter.ts';
 export type { BatchWriterOptions } from './batchWriter.ts';
-export { CollectorClient } from './client.ts';
+export { CollectorClient, newCollector } from './client.ts';
 export type { CollectorClientOptions, RegisterOptions, SentReport, StoredOptions } from './client.ts';
 export { CredentialStore, StoredCredentials } from './credentials.ts';
 export type { DeliveryReport, ParkedEvent } from './delivery.ts';

@@ -29,7 +29,7 @@ export interface Completion {
   readonly totalEvents: number | null;
 }
 /** Answer to a registration. The key is told once. */
-interface Registration {
+export interface Registration {
   readonly collectorId: string;
   readonly apiKey: string;
   readonly apiKeyPrefix: string | null;
