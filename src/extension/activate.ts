@@ -39,6 +39,7 @@ import { UnusedSessions } from './unused.ts';
 import { tellRefused } from './shipping/refused.ts';
 import { Shipping } from './shipping/shipping.ts';
 import { startWorkers } from './worker/start.ts';
+import { SessionWorktrees } from './worktrees.ts';
 
 let closing: (() => Promise<void>) | null = null;
 
@@ -63,7 +64,9 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
     workerUrl: path.join(context.extensionPath, 'dist', 'store-worker.cjs'),
   });
   const search = new SessionSearch({ directory, key, log: log.child('search'), workerUrl: path.join(context.extensionPath, 'dist', 'search-worker.cjs') });
-  const fleet = new Fleet({ store, log, clock: systemClock, stateDir: path.join(stateDir, 'connections'), dress: (session) => shipping.dress(session) });
+  const worktrees = new SessionWorktrees({ env: process.env, leases: store.leases, log: log.child('worktrees') });
+  const fleet = new Fleet({ store, log, clock: systemClock, stateDir: path.join(stateDir, 'connections'), dress: (session) => shipping.dress(worktrees.dress(session)) });
+  worktrees.showIn(fleet);
   const ends: (() => Promise<void>)[] = [];
   closing = async () => {
     await Promise.all([...ends.map((end) => end()), retention[Symbol.asyncDispose]()]);
@@ -109,8 +112,12 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
     drafts: store.keep('drafts'),
     unused: new UnusedSessions({
       fleet, keep: store.keep('unused'), log: log.child('unused'),
-      removed: () => void vscode.window.setStatusBarMessage('Pilothouse: the session was removed, as nothing was said in it', 5_000),
+      removed: (session) => {
+        void worktrees.leftBy(session);
+        void vscode.window.setStatusBarMessage('Pilothouse: the session was removed, as nothing was said in it', 5_000);
+      },
     }),
+    worktrees,
     shipping,
     autoArchive: autoArchive.parts,
     ready: connected.promise,
@@ -121,6 +128,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
     settings, accounts, connections, signIns, panels, documents, transcripts, searchDocuments, openLinks(services), attachments, remote, lastEditor, tree,
     hebing, hebing.offer(services, context.extension), work, work.offer(services),
     shipping,
+    worktrees,
     watchAttention(fleet, [tree.view], panels),
     new ConnectionsTree(fleet, accounts, shipping, (id) => connections.agentOf(id) !== null || id === 'local-claude' || id === 'local-codex' || accounts.record(id) !== null),
     new Notifications(services),
@@ -147,7 +155,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
     .then(() => {
       tellLost(services);
       retention.start();
-      return attachments.sweep(Date.now());
+      return Promise.all([attachments.sweep(Date.now()), worktrees.sweep()]);
     })
     .then(() => undefined);
   log.info('active', { ms: Math.round(activationMs) });

@@ -27,6 +27,7 @@ import type { SessionsTree } from './tree/sessions.ts';
 import type { Shipping } from './shipping/shipping.ts';
 import type { UnusedSessions } from './unused.ts';
 import type { Answers } from './worker/answers.ts';
+import type { SessionWorktrees } from './worktrees.ts';
 import type { WorkerFiles } from './worker/files.ts';
 import type { Workers } from './worker/workers.ts';
 
@@ -68,6 +69,8 @@ export interface Services {
   readonly workerFiles: WorkerFiles;
   readonly drafts: Keep;
   readonly unused: UnusedSessions;
+  /** Git worktrees that sessions of this computer have of their own. */
+  readonly worktrees: SessionWorktrees;
   readonly autoArchive: AutoArchive;
   /** Resolves when the connections of this window were started. */
   /** What is shipped to CatSyphon, and where to. */

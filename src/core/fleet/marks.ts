@@ -28,6 +28,8 @@ export class Marks {
   private readonly ended = new Map<SessionKey, number>();
   /** What each session did last, as far as we were in touch. */
   private readonly did = new Map<SessionKey, SessionState>();
+  /** Sessions whose turn the person is breaking off. */
+  private readonly breaking = new Set<SessionKey>();
   private readonly dressed = new WeakMap<Session, Session>();
   /** Chats that the person looks at. */
   private looked: ReadonlySet<SessionKey> = new Set();
@@ -97,6 +99,12 @@ export class Marks {
     for (const key of chats) if (!before.has(key)) this.readSoon(key);
   }
 
+  /** The person breaks the session's turn off: they know that it ends. */
+  breakOff(key: SessionKey): void {
+    const did = this.did.get(key);
+    if (did === 'running' || did === 'waiting') this.breaking.add(key);
+  }
+
   /** What the store has of sessions that no backend has told of yet: who worked when nobody looked, and rests when there is contact again, has ended a turn. What a window ran ended with it. */
   recall(key: SessionKey, stored: Session): void {
     if (stored.owner === 'nobody' && !this.did.has(key)) this.did.set(key, stored.state);
@@ -106,6 +114,7 @@ export class Marks {
   observe(key: SessionKey, session: Session | null): void {
     if (session === null) {
       this.did.delete(key);
+      this.breaking.delete(key);
       return;
     }
     const { state, owner } = session;
@@ -114,7 +123,8 @@ export class Marks {
     // Who works at a terminal reads there; what another window runs, that window tells of.
     const elsewhere = owner === 'foreign' || owner === 'window';
     this.did.set(key, elsewhere ? 'idle' : state);
-    if (elsewhere || this.closed || this.looked.has(key) || !endsTurn(before, state)) return;
+    const brokenOff = state !== 'running' && state !== 'waiting' && this.breaking.delete(key);
+    if (elsewhere || this.closed || brokenOff || this.looked.has(key) || !endsTurn(before, state)) return;
     const now = this.options.clock.now();
     this.keep(this.markUnread(key, session.updatedAt > 0 ? Math.min(session.updatedAt, now) : now));
   }

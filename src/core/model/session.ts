@@ -92,6 +92,8 @@ export interface Session {
   readonly error: string | null;
   /** Absent: none is known to be reached. */
   readonly limit?: UsageLimit;
+  /** The git worktree that was made for it: its branch, the folder that it was made of, and whether it is finished and gone. Absent: it works in a folder of the person's. */
+  readonly worktree?: { readonly branch: string; readonly source: string; readonly finished?: true };
   /** Why nothing of it can be read here, in one line: no key of its connection opens it. Absent: it can be read. */
   readonly locked?: string;
   /** The person's own marks, of our store and not of the system: pinned, and a turn ended that was not looked at since. Absent: it is not. */

@@ -2,7 +2,7 @@ import type { Fleet } from '../../core/fleet/fleet.ts';
 import type { SessionRuntime } from '../../core/fleet/runtime.ts';
 import type { OutboxItem } from '../../core/session/store-api.ts';
 import type { ChatState } from '../../protocol/chat.ts';
-import { shortFolder } from '../tree/model.ts';
+import { folderOf, shortFolder } from '../tree/model.ts';
 import { agentName } from '../tree/text.ts';
 import { contactOf, problemOf } from './contact.ts';
 
@@ -24,7 +24,7 @@ export function chatState(fleet: Fleet, runtime: SessionRuntime): ChatState {
     agent: session?.agent ?? '',
     agentName: session === null ? (connection?.name ?? '') : agentName(session, connection),
     machine: machine?.name ?? '',
-    folder: session === null ? '' : shortFolder(session.folder, homes),
+    folder: session === null ? '' : shortFolder(folderOf(session), homes),
     ...(session === null ? {} : { root: session.folder }),
     ...(runtime.system === 'local' ? {} : { files: runtime.reach.readsFiles ? 'fetched' : 'none' }),
     branch: session?.branch ?? null,

@@ -22,9 +22,10 @@ import { shippingCommands } from './shipping.ts';
 import { sessionsViewCommands } from './sessionsView.ts';
 import { transcriptCommands } from './transcript.ts';
 import { workerCommands } from './worker.ts';
+import { worktreeCommands } from './worktree.ts';
 
 // One entry for every command of the table: a missing or a surplus one does not compile.
-const HANDLERS: Readonly<Record<CommandName, Handler>> = { ...connectionCommands, ...accountCommands, ...sessionCommands, ...endCommands, ...markCommands, ...sessionsViewCommands, ...contentCommands, ...searchCommands, ...retentionCommands, ...forgeCommands, ...transcriptCommands, ...jobCommands, ...workerCommands, ...mcpCommands, ...shippingCommands };
+const HANDLERS: Readonly<Record<CommandName, Handler>> = { ...connectionCommands, ...accountCommands, ...sessionCommands, ...endCommands, ...markCommands, ...sessionsViewCommands, ...contentCommands, ...searchCommands, ...retentionCommands, ...forgeCommands, ...transcriptCommands, ...jobCommands, ...workerCommands, ...worktreeCommands, ...mcpCommands, ...shippingCommands };
 
 /** Registers every command. A failure is told once, in one line, with a way to the log. */
 export function registerCommands(services: Services): vscode.Disposable {

@@ -13,7 +13,7 @@ import { shortFolder } from '../tree/model.ts';
 import { oneLine, pickText } from '../tree/text.ts';
 import { givenOf } from './accounts.ts';
 import { pickRemoteFolder } from './folderPicker.ts';
-import { foldersHere, onlyFolder, pickLocalFolder } from './localFolder.ts';
+import { foldersHere, nameWorktree, onlyFolder, pickLocalFolder } from './localFolder.ts';
 import { confirm, progress } from './progress.ts';
 import { defaultMode, recentFolders } from './remotePlaces.ts';
 import type { Beginning } from './review.ts';
@@ -22,18 +22,25 @@ import type { StartChoice, StartWish } from './startChoices.ts';
 import { choiceLine, requireOnline, startChoices } from './startChoices.ts';
 import type { Step } from './steps.ts';
 import { BACK, pickStep } from './steps.ts';
+import { startInWorktree } from './worktree.ts';
 
 type Group = Extract<TreeNode, { kind: 'group' }>;
 interface Start {
   readonly connection: Connection;
   readonly options: SpawnOptions;
+  /** What the worktree that it gets is named after, empty for nothing; null where it works in the folder itself. */
+  readonly worktree: string | null;
 }
 
-/** New Session…: where, with which agent, in which folder. Arguments `{connectionId, machineId, folder, agent, title, mode, model, prompt}` answer the questions that they name. */
+/**
+ * New Session…: where, with which agent, in which folder. Arguments `{connectionId, machineId, folder, agent, title, mode, model, prompt}` answer the questions that they name; with `worktree: true` it
+ * works in a worktree of that folder, named after the title.
+ */
 export async function newSession(services: Services, target: unknown): Promise<void> {
   const given = givenOf(target);
-  const { connection, options } = await chooseStart(services, target);
-  const session = await startSession(services, connection, options);
+  const { connection, options, worktree } = await chooseStart(services, target, 'New Session', true);
+  const start = (at: Connection, how: SpawnOptions): Promise<Session> => startSession(services, at, how);
+  const session = await (worktree === null ? start(connection, options) : startInWorktree(services, { connection, options, name: worktree }, start));
   const key = sessionKey(session);
   const { prompt } = given;
   const asks = typeof prompt === 'string' && prompt !== '';
@@ -50,9 +57,9 @@ export async function newSession(services: Services, target: unknown): Promise<v
 
 /**
  * Asks what the arguments leave open, a box each: where and with which agent, in which folder, and, on other machines, what the session begins with. Nothing is made before
- * the last one is answered; each goes back to the one before.
+ * the last one is answered; each goes back to the one before. `worktrees`: one may be given to it.
  */
-export async function chooseStart(services: Services, target: unknown, title = 'New Session'): Promise<Start> {
+export async function chooseStart(services: Services, target: unknown, title: string, worktrees = false): Promise<Start> {
   const given = givenOf(target);
   const node = typeof target === 'string' ? services.tree.node(target) : null;
   const group = node?.kind === 'group' ? node : null;
@@ -63,7 +70,7 @@ export async function chooseStart(services: Services, target: unknown, title = '
   for (;;) {
     const choice = await pickChoice(choices, title);
     requireOnline(choice);
-    const start = await startOf(services, choice, { title, first: choices.length > 1, given, group });
+    const start = await startOf(services, choice, { title, first: choices.length > 1, given, group, worktrees });
     if (start !== BACK) return start;
   }
 }
@@ -113,12 +120,14 @@ interface Asking {
   readonly first: boolean;
   readonly given: Given;
   readonly group: Group | null;
+  readonly worktrees: boolean;
 }
 
 async function startOf(services: Services, choice: StartChoice, asking: Asking): Promise<Start | typeof BACK> {
   const { connection, machine, places } = choice;
-  const options = places === null || machine === null ? await localOptions(services, connection, asking) : await remoteOptions(services, { ...choice, machine, places }, asking);
-  return options === BACK ? BACK : { connection, options };
+  if (places === null || machine === null) return await localStart(services, connection, asking);
+  const options = await remoteOptions(services, { ...choice, machine, places }, asking);
+  return options === BACK ? BACK : { connection, options, worktree: null };
 }
 
 async function askedFor(connection: Connection, folder: string, mode: string): Promise<void> {
@@ -126,14 +135,33 @@ async function askedFor(connection: Connection, folder: string, mode: string): P
   await confirm(`Start ${oneLine(connection.name, 60)} in the permission mode “${oneLine(mode, 60)}”?`, `In ${oneLine(folder, 200)}.`, 'Start');
 }
 
-async function localOptions(services: Services, connection: Connection, { title, first, given, group }: Asking): Promise<SpawnOptions | typeof BACK> {
-  const folders = foldersHere(services, connection.connectionId);
-  const folder = textOf(given['folder']) ?? group?.folder ?? onlyFolder(folders) ?? (await pickLocalFolder(services, folders, { title, step: first ? 2 : 1, total: first ? 2 : 1, back: first }));
-  if (typeof folder === 'symbol') return folder;
+async function localStart(services: Services, connection: Connection, asking: Asking): Promise<Start | typeof BACK> {
+  const { given } = asking;
+  const place = await localPlace(services, connection, asking);
+  if (typeof place === 'symbol') return place;
+  const { folder, worktree } = place;
   const [name, model, mode] = [textOf(given['title']), textOf(given['model']), textOf(given['mode'])];
   if (mode !== undefined) await askedFor(connection, folder, mode);
   const [machine] = services.fleet.machinesOf(connection.connectionId);
-  return { machineId: machine?.id ?? '', folder, ...(name === undefined ? {} : { title: name }), ...(model === undefined ? {} : { model }), ...(mode === undefined ? {} : { mode }) };
+  const options = { machineId: machine?.id ?? '', folder, ...(name === undefined ? {} : { title: name }), ...(model === undefined ? {} : { model }), ...(mode === undefined ? {} : { mode }) };
+  return { connection, options, worktree };
+}
+
+/** The folder, and what its worktree is named after: null for none. */
+async function localPlace(services: Services, connection: Connection, { title, first, given, group, worktrees }: Asking): Promise<Pick<Start, 'worktree'> & { readonly folder: string } | typeof BACK> {
+  const known = textOf(given['folder']) ?? group?.folder ?? null;
+  const named = textOf(given['title']) ?? '';
+  if (known !== null) return { folder: known, worktree: worktrees && given['worktree'] === true ? named : null };
+  for (;;) {
+    const folders = await foldersHere(services, connection.connectionId, worktrees);
+    const only = onlyFolder(folders);
+    const place = only === null ? await pickLocalFolder(services, folders, { title, step: first ? 2 : 1, total: first ? 2 : 1, back: first }) : { folder: only, worktree: false };
+    if (typeof place === 'symbol') return place;
+    if (!place.worktree) return { folder: place.folder, worktree: null };
+    if (named !== '') return { folder: place.folder, worktree: named };
+    const name = await nameWorktree(services, place.folder, { title: `${title}: worktree`, step: first ? 3 : 2, total: first ? 3 : 2, back: true });
+    if (typeof name !== 'symbol') return { folder: place.folder, worktree: name };
+  }
 }
 
 async function remoteOptions(services: Services, choice: StartChoice & { readonly machine: Machine; readonly places: Places }, { title, first, given, group }: Asking): Promise<SpawnOptions | typeof BACK> {

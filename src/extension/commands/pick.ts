@@ -11,7 +11,7 @@ import { statusWord } from '../tree/connections.ts';
 import { Dismissed } from './dismissed.ts';
 
 /** The key that a command was called with: a tree item's id, `{key}` or `{connectionId, sessionId}`; null when with none. */
-function keyOf(services: Services, target: unknown): SessionKey | null {
+export function keyOf(services: Services, target: unknown): SessionKey | null {
   if (typeof target === 'string') {
     const node = services.tree.node(target);
     return node !== null && (node.kind === 'session' || node.kind === 'permission') ? node.key : null;

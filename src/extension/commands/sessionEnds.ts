@@ -9,6 +9,7 @@ import { countOf, manyOf, toEach } from './manySessions.ts';
 import { connectionOf, sessionFor } from './pick.ts';
 import { confirm, progress } from './progress.ts';
 import { withRuntime } from './withRuntime.ts';
+import { worktreeEnd } from './worktree.ts';
 
 const traitsOf = (services: Services, session: Session) => connectionOf(services, session)?.traits ?? null;
 const alive = (services: Services) => (session: Session): boolean => isAlive(session, connectionOf(services, session)?.system ?? 'local');
@@ -66,7 +67,9 @@ async function deleteOne(services: Services, target: unknown): Promise<void> {
     alive(services)(session) ? 'Its agent is stopped first.' : '',
     remote ? `It is deleted from “${oneLine(connection?.name ?? 'its account', 60)}”, on every device, and its stored transcript from this computer.` : files.length === 0 ? 'Its stored transcript is removed from this computer.' : `These files of the agent move to the trash:\n${files.slice(0, 10).map((file) => oneLine(file, 200)).join('\n')}${files.length > 10 ? `\nand ${files.length - 10} more` : ''}`,
   ].filter((line) => line !== '').join('\n\n');
+  const endWorktree = await worktreeEnd(services, session);
   await confirm(`Delete “${oneLine(session.title, 80)}”?`, detail, 'Delete Session');
+  await endWorktree?.();
   await progress('Deleting the session…', () => services.fleet.remove(key));
   services.panels.get(key)?.dispose();
 }

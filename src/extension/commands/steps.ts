@@ -14,7 +14,7 @@ export interface Step {
 }
 
 /** Sets what boxes that follow each other have in common. */
-export function dress(box: vscode.QuickPick<vscode.QuickPickItem>, { title, step, total, back }: Step): void {
+export function dress(box: vscode.QuickPick<vscode.QuickPickItem> | vscode.InputBox, { title, step, total, back }: Step): void {
   box.title = title;
   if (total > 1) [box.step, box.totalSteps] = [step, total];
   box.ignoreFocusOut = true;
@@ -44,6 +44,39 @@ export function pickStep<T extends vscode.QuickPickItem>(step: Step, placeholder
       box.dispose();
       if (chosen === null) reject(new Dismissed());
       else resolve(chosen);
+    });
+    box.show();
+  });
+}
+
+/** Asks for a line of text; `tell` says beneath the box what comes of it, or why it can't be. Throws Dismissed when the box is closed. */
+export function inputStep(step: Step, placeholder: string, tell: (text: string) => { readonly prompt: string; readonly problem: string | null }, value = ''): Promise<string | typeof BACK> {
+  return new Promise((resolve, reject) => {
+    const box = vscode.window.createInputBox();
+    let given: string | typeof BACK | null = null;
+    const look = (): boolean => {
+      const { prompt, problem } = tell(box.value);
+      box.prompt = prompt;
+      box.validationMessage = problem ?? '';
+      return problem === null;
+    };
+    const end = (text: string | typeof BACK): void => {
+      given = text;
+      box.hide();
+    };
+    dress(box, step);
+    box.placeholder = placeholder;
+    box.value = value;
+    look();
+    box.onDidChangeValue(look);
+    box.onDidAccept(() => {
+      if (look()) end(box.value.trim());
+    });
+    box.onDidTriggerButton(() => end(BACK));
+    box.onDidHide(() => {
+      box.dispose();
+      if (given === null) reject(new Dismissed());
+      else resolve(given);
     });
     box.show();
   });

@@ -3,7 +3,7 @@ import type { Machine, Session, SessionKey } from '../../core/model/session.ts';
 import { sessionKey } from '../../core/model/session.ts';
 import type { SessionFilter } from './filter.ts';
 import type { GroupBy, GroupNode, TreeModel, TreeNode } from './model.ts';
-import { byContact, needsNodes, shortFolder, STATUS_GROUPS, STATUS_ORDER } from './model.ts';
+import { byContact, needsNodes, folderOf, shortFolder, STATUS_GROUPS, STATUS_ORDER } from './model.ts';
 
 interface TreeInput {
   readonly connections: readonly Connection[];
@@ -188,7 +188,9 @@ class GroupedTree implements TreeModel {
   }
 
   /** Id of the group in which a session stands. */
-  private groupId({ archived, pinned, connectionId, machineId, folder, state }: Session): string {
+  private groupId(session: Session): string {
+    const { archived, pinned, connectionId, machineId, state } = session;
+    const folder = folderOf(session);
     if (archived) return `${this.base}archived`;
     if (pinned === true) return `${this.base}pinned`;
     switch (this.input.groupBy) {
@@ -226,7 +228,9 @@ class GroupedTree implements TreeModel {
     });
   }
 
-  private folderGroup(parent: Group | null, { folder, machineId, connectionId }: Session): Group {
+  private folderGroup(parent: Group | null, session: Session): Group {
+    const { machineId, connectionId } = session;
+    const folder = folderOf(session);
     return this.group(parent, `folder/${machineId}/${folder}`, {
       group: 'folder', label: shortFolder(folder, this.homes), description: parent === null && this.machines.size > 1 ? (this.machines.get(machineId)?.name ?? '') : '', connectionId: this.input.groupBy === 'connection' ? connectionId : null, machineId, folder,
     });
@@ -294,7 +298,7 @@ class GroupedTree implements TreeModel {
   private sessionNode(group: Group, session: Session): TreeNode {
     const key = sessionKey(session);
     const id = `${group.node.id}/session/${key}`;
-    const node = this.keep<TreeNode>({ kind: 'session', id, key, session, place: group.node.folder === null ? shortFolder(session.folder, this.homes) : null });
+    const node = this.keep<TreeNode>({ kind: 'session', id, key, session, place: group.node.folder === null ? shortFolder(folderOf(session), this.homes) : null });
     this.parents.set(id, group.node.id);
     this.lists.set(id, session.waiting.map((permission): TreeNode => {
       const request = this.keep<TreeNode>({ kind: 'permission', id: `${id}/${permission.requestId}`, key, session, permission, inNeeds: false });

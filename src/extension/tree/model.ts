@@ -71,6 +71,11 @@ export const STATUS_GROUPS: Readonly<Record<SessionState, string>> = {
 };
 export const STATUS_ORDER = ['Waiting', 'Running', 'Failed', 'Idle', 'Stopped', 'No Contact'];
 
+/** The folder that a session is for: of one in a worktree of its own, that which the worktree was made of. */
+export function folderOf({ folder, worktree }: Pick<Session, 'folder' | 'worktree'>): string {
+  return worktree?.source ?? folder;
+}
+
 /** `~/web` for `/home/ada/web`; an unknown folder is said so. */
 export function shortFolder(folder: string, homes: readonly string[]): string {
   if (folder === '') return '(no folder)';
@@ -106,8 +111,9 @@ export function contextValue(session: Session, { traits, dormant, system }: Pick
   const active = session.state === 'running' || session.state === 'waiting';
   if (traits.interrupt && active && alive) verbs.push('interrupt');
   if (traits.stop && alive) verbs.push('stop');
-  if (traits.resume && !alive && session.owner !== 'foreign' && (system === 'local' || session.state !== 'unknown')) verbs.push('resume');
+  if (traits.resume && !alive && session.owner !== 'foreign' && session.worktree?.finished === undefined && (system === 'local' || session.state !== 'unknown')) verbs.push('resume');
   if (traits.fork) verbs.push('fork');
+  if (session.worktree !== undefined && session.worktree.finished === undefined) verbs.push('worktree');
   verbs.push('rename', session.archived ? 'unarchive' : 'archive');
   if (isRemovable(session, traits)) verbs.push('delete');
   return `session:${session.state}:${[...verbs, ...marks].join(':')}`;

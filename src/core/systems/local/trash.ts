@@ -5,9 +5,9 @@ const keptMs = 30 * 24 * 3_600_000;
 
 /**
  * Moves files and folders to `<stateDir>/trash/<time>-<id>`, also over the borders of file systems: there each is copied with its times and modes, and
- * removed once its copy is whole. What cannot be moved stays where it is, and rejects with the system's error. `move` stands for `rename`.
+ * removed once its copy is whole. Gives that folder. What cannot be moved stays where it is, and rejects with the system's error. `move` stands for `rename`.
  */
-export async function moveToTrash(files: readonly string[], stateDir: string, id: string, now: number, move: (from: string, to: string) => Promise<void> = rename): Promise<void> {
+export async function moveToTrash(files: readonly string[], stateDir: string, id: string, now: number, move: (from: string, to: string) => Promise<void> = rename): Promise<string> {
   const folder = path.join(stateDir, 'trash', `${new Date(now).toISOString().replaceAll(/[:.]/g, '-')}-${id}`);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   for (const file of files) {
@@ -20,6 +20,7 @@ export async function moveToTrash(files: readonly string[], stateDir: string, id
     }
   }
   await utimes(folder, now / 1000, now / 1000);
+  return folder;
 }
 
 /** Files of one name from several folders do not take each other's place. */
