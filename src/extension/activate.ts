@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { AttentionQueue } from '../core/fleet/attentionQueue.ts';
 import { Fleet } from '../core/fleet/fleet.ts';
 import { Retention } from '../core/fleet/retention.ts';
 import { hostsSessions } from '../core/fleet/sessionless.ts';
@@ -14,6 +15,7 @@ import { LostSecrets } from './accounts/lostSecrets.ts';
 import { accountSystems } from './accounts/registry.ts';
 import { SignInPanels } from './accounts/signInPanels.ts';
 import { watchAttention } from './attention.ts';
+import { AttentionBar } from './attentionBar.ts';
 import { startAutoArchive } from './autoArchiveStart.ts';
 import { AttachmentFiles } from './chat/attachments.ts';
 import { ReadOnlyDocuments } from './chat/documents.ts';
@@ -36,6 +38,7 @@ import { offerKey, usableKey } from './storeKey.ts';
 import { ConnectionsTree } from './tree/connections.ts';
 import { SessionsTree } from './tree/sessions.ts';
 import { UnusedSessions } from './unused.ts';
+import { Usage } from './usage/usage.ts';
 import { tellRefused } from './shipping/refused.ts';
 import { Shipping } from './shipping/shipping.ts';
 import { startWorkers } from './worker/start.ts';
@@ -76,6 +79,10 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   };
   const connected = Promise.withResolvers<void>();
   const settings = new Settings();
+  const retention = new Retention({
+    store, clock: systemClock, log: log.child('retention'), days: () => settings.get('store.keepDays'), forgotten: () => search.trim(),
+    spare: () => fleet.connections().filter(({ connectionId, traits, dormant }) => traits.onlyHere === true || dormant || shipping.keeps(connectionId)).map(({ connectionId }) => connectionId),
+  });
   const accounts = new Accounts({ folder: path.join(stateDir, 'accounts'), secrets: context.secrets, systems: accountSystems(vscodeProxy), log: log.child('accounts') });
   const shipping = new Shipping({ store, clock: systemClock, log: log.child('shipping'), accounts, folder: path.join(stateDir, 'shipping'), refused: tellRefused });
   shipping.start(fleet);
@@ -83,10 +90,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   const connections = new Connections(fleet, settings, accounts, path.join(stateDir, 'removed'), log);
   const signIns = new SignInPanels(context.extensionUri, log);
   const lostSecrets = new LostSecrets(context.globalState);
-  const retention = new Retention({
-    store, clock: systemClock, log: log.child('retention'), days: () => settings.get('store.keepDays'), forgotten: () => search.trim(),
-    spare: () => fleet.connections().filter(({ connectionId, traits, dormant }) => traits.onlyHere === true || dormant || shipping.keeps(connectionId)).map(({ connectionId }) => connectionId),
-  });
+  const usage = new Usage(fleet, store);
   const panels = new ChatPanels();
   const documents = new ReadOnlyDocuments();
   const transcripts = new TranscriptDocuments(fleet, log.child('transcripts'));
@@ -94,7 +98,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   const attachments = new AttachmentFiles(path.join(stateDir, 'attachments'), log);
   const remote = new RemoteFiles(fleet, log.child('remote'));
   const lastEditor = new LastEditor();
-  const tree = new SessionsTree(fleet, settings, store);
+  const attention = new AttentionQueue(fleet, systemClock.now(), (error) => log.error('a listener of what waits failed', { error: describeError(error) }));
+  const tree = new SessionsTree(fleet, attention, settings, store);
   const contextKeys = new Map<ContextKey, boolean>();
   const setContext = async (name: ContextKey, value: boolean): Promise<void> => {
     if (contextKeys.get(name) === value) return;
@@ -107,7 +112,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   const autoArchive = startAutoArchive({ fleet, store, settings, log: log.child('auto-archive'), ready: connected.promise });
   ends.push(() => autoArchive.close());
   const services: Services = {
-    extensionUri: context.extensionUri, extensionId: context.extension.id, channel, log, settings, store, fleet, connections, accounts, signIns, lostSecrets, panels, documents, transcripts, search, searchDocuments, retention, attachments, remote, lastEditor, tree,
+    extensionUri: context.extensionUri, extensionId: context.extension.id, channel, log, settings, store, fleet, attention, connections, accounts, signIns, lostSecrets, panels, documents, transcripts, search, searchDocuments, retention, usage, attachments, remote, lastEditor, tree,
     ...hebing.parts, ...work.parts,
     drafts: store.keep('drafts'),
     unused: new UnusedSessions({
@@ -117,8 +122,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
         void vscode.window.setStatusBarMessage('Pilothouse: the session was removed, as nothing was said in it', 5_000);
       },
     }),
-    worktrees,
     shipping,
+    worktrees,
     autoArchive: autoArchive.parts,
     ready: connected.promise,
     context: { set: setContext },
@@ -127,11 +132,10 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   context.subscriptions.push(
     settings, accounts, connections, signIns, panels, documents, transcripts, searchDocuments, openLinks(services), attachments, remote, lastEditor, tree,
     hebing, hebing.offer(services, context.extension), work, work.offer(services),
-    shipping,
-    worktrees,
+    worktrees, shipping,
     watchAttention(fleet, [tree.view], panels),
     new ConnectionsTree(fleet, accounts, shipping, (id) => connections.agentOf(id) !== null || id === 'local-claude' || id === 'local-codex' || accounts.record(id) !== null),
-    new Notifications(services),
+    attention, new AttentionBar(attention, fleet), new Notifications(services),
     registerCommands(services),
     settings.onChange((name) => name === 'store.keepDays' && retention.settingChanged()),
     fleet.onChange((change) => {

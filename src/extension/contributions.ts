@@ -20,6 +20,7 @@ export const COMMANDS = {
   newSession: { title: 'New Session…', icon: 'add' },
   runTask: { title: 'Run Task…', icon: 'run' },
   openSession: { title: 'Open Session…', icon: 'comment-discussion' },
+  nextSessionThatNeedsYou: { title: 'Next Session That Needs You', icon: 'bell-dot' },
   renameSession: { title: 'Rename Session…', icon: 'edit' },
   interruptTurn: { title: 'Interrupt Turn', icon: 'debug-stop' },
   stopSession: { title: 'Stop Session', icon: 'stop-circle' },
@@ -55,6 +56,9 @@ export const COMMANDS = {
   showEarlierRows: { title: 'Show Earlier Rows', palette: 'resourceScheme == pilothouse-transcript' },
   exportTranscript: { title: 'Export Transcript…', icon: 'export' },
   searchSessions: { title: 'Search Sessions…', icon: 'search' },
+  showUsage: { title: 'Show Usage', icon: 'graph' },
+  exportUsage: { title: 'Export Usage as CSV…', icon: 'export' },
+  clearTranscripts: { title: 'Clear Stored Transcripts…', icon: 'clear-all' },
   copySessionLink: { title: 'Copy Session Link', icon: 'link' },
   findInChat: { title: 'Find in Chat', icon: 'search' },
   findNext: { title: 'Find Next in Chat', palette: 'pilothouse.chatFocused' },
@@ -76,17 +80,16 @@ export const COMMANDS = {
   startWorker: { title: 'Start Worker…', icon: 'briefcase' },
   stopWorker: { title: 'Stop Worker', icon: 'debug-stop' },
   reviewAnswer: { title: 'Review Answer…', icon: 'eye' },
-  clearTranscripts: { title: 'Clear Stored Transcripts…', icon: 'clear-all' },
   writeMcpConfiguration: { title: 'Write MCP Configuration…' },
   runPromptOnClawdforge: { title: 'Run Prompt on clawdforge…', icon: 'run' },
   uploadFileToClawdforge: { title: 'Upload File to clawdforge…', icon: 'cloud-upload' },
-  manageClawdforgeTokens: { title: 'Manage clawdforge Tokens…', icon: 'key' },
-  showLog: { title: 'Show Log', icon: 'output' },
   shipSessions: { title: 'Ship Sessions to CatSyphon…', icon: 'cloud-upload' },
   stopShipping: { title: 'Stop Shipping to CatSyphon' },
   shipSession: { title: 'Ship Session to CatSyphon…', icon: 'cloud-upload' },
   showParked: { title: 'Show What CatSyphon Did Not Take…' },
   registerWithCatsyphon: { title: 'Register with CatSyphon…' },
+  manageClawdforgeTokens: { title: 'Manage clawdforge Tokens…', icon: 'key' },
+  showLog: { title: 'Show Log', icon: 'output' },
   manageTrust: { title: 'Manage Workspace Trust', icon: 'workspace-untrusted', palette: '!isWorkspaceTrusted' },
   allowPermission: { title: 'Allow', icon: 'check', palette: false },
   denyPermission: { title: 'Deny', icon: 'close', palette: false },
@@ -101,7 +104,7 @@ export const COMMANDS = {
 export type CommandName = keyof typeof COMMANDS;
 export const commandId = (name: CommandName): string => `pilothouse.${name}`;
 
-export const VIEWS = { container: 'pilothouse', sessions: 'pilothouse.sessions', jobs: 'pilothouse.jobs', connections: 'pilothouse.connections', chat: 'pilothouse.chat', signIn: 'pilothouse.signIn' } as const;
+export const VIEWS = { container: 'pilothouse', sessions: 'pilothouse.sessions', jobs: 'pilothouse.jobs', connections: 'pilothouse.connections', chat: 'pilothouse.chat', signIn: 'pilothouse.signIn', usage: 'pilothouse.usage' } as const;
 
 /** Context keys that the code sets. */
 const CONTEXT_KEYS = ['pilothouse.ready', 'pilothouse.hasConnections', 'pilothouse.hasClawdforge', 'pilothouse.chatFocused', 'pilothouse.noHebing', 'pilothouse.hebingSignedOut', 'pilothouse.noJobs', 'pilothouse.callDraft', 'pilothouse.filtered'] as const;
@@ -197,6 +200,7 @@ const KEYS: readonly { readonly command: CommandName; readonly key: string; read
   { command: 'previousPrompt', key: 'ctrl+alt+up', mac: 'cmd+alt+up' },
   { command: 'nextPrompt', key: 'ctrl+alt+down', mac: 'cmd+alt+down' },
   { command: 'interruptTurn', key: 'ctrl+escape', mac: 'cmd+escape', win: 'alt+backspace' },
+  { command: 'nextSessionThatNeedsYou', key: 'ctrl+k a', mac: 'cmd+k a', when: 'pilothouse.ready' },
   { command: 'openTranscript', key: 'alt+f2' },
   { command: 'openTranscript', key: 'alt+f2', when: `editorTextFocus && resourceScheme == ${TRANSCRIPT_SCHEME}` },
 ];
@@ -249,11 +253,11 @@ const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
     { command: 'openTranscript', when: can('open'), group: '1_open@3' },
     { command: 'exportTranscript', when: can('open'), group: '3_edit@2' },
     { command: 'copySessionLink', when: can('open'), group: '3_edit@3' },
+    { command: 'shipSession', when: can('open'), group: '3_edit@4' },
     { command: 'pinSession', when: can('pin'), group: '3_mark@1' },
     { command: 'unpinSession', when: can('unpin'), group: '3_mark@1' },
     { command: 'markSessionRead', when: can('markread'), group: '3_mark@2' },
     { command: 'markSessionUnread', when: can('markunread'), group: '3_mark@2' },
-    { command: 'shipSession', when: can('open'), group: '3_edit@4' },
     { command: 'archiveSession', when: can('archive'), group: '4_end@1' },
     { command: 'unarchiveSession', when: can('unarchive'), group: '4_end@2' },
     { command: 'deleteSession', when: can('delete'), group: '4_end@3' },
@@ -276,14 +280,14 @@ const MENUS: Readonly<Record<string, readonly MenuEntry[]>> = {
     { command: 'refresh', when: connection('refresh'), group: '1_open@2' },
     { command: 'runPromptOnClawdforge', when: connection('forge'), group: '1_open@3' },
     { command: 'uploadFileToClawdforge', when: connection('forge'), group: '1_open@4' },
-    { command: 'manageClawdforgeTokens', when: connection('forge'), group: '2_edit@0' },
-    { command: 'editConnection', when: connection('edit'), group: '2_edit@1' },
-    { command: 'signOut', when: connection('signout'), group: '2_edit@2' },
-    { command: 'removeConnection', when: connection('remove'), group: '2_edit@3' },
     { command: 'shipSessions', when: connection('ship'), group: '3_ship@1' },
     { command: 'stopShipping', when: connection('unship'), group: '3_ship@2' },
     { command: 'showParked', when: connection('parked'), group: '3_ship@3' },
     { command: 'registerWithCatsyphon', when: connection('collector'), group: '3_ship@4' },
+    { command: 'manageClawdforgeTokens', when: connection('forge'), group: '2_edit@0' },
+    { command: 'editConnection', when: connection('edit'), group: '2_edit@1' },
+    { command: 'signOut', when: connection('signout'), group: '2_edit@2' },
+    { command: 'removeConnection', when: connection('remove'), group: '2_edit@3' },
   ],
   'webview/context': [
     { command: 'copyRow', when: row('pilothouseRow'), group: '9_markdown@1' },

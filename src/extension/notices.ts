@@ -1,48 +1,140 @@
-import type { Session, SessionKey } from '../core/model/session.ts';
+import type { AttentionItem } from '../core/fleet/attention.ts';
+import { compareAttention } from '../core/fleet/attention.ts';
+import type { Clock } from '../core/model/context.ts';
+import type { Session } from '../core/model/session.ts';
+import { titleOf } from './tree/line.ts';
 import { belowFolder, noticeText } from './tree/text.ts';
 
-/** A notification for a session, and what its button does: both open the chat. */
-export interface Notice {
+export type NoticeAction = 'Allow' | 'Deny' | 'Review…' | 'Open' | 'Sign In…';
+
+/** A notification for one thing that waits. */
+interface Notice {
   readonly text: string;
-  readonly action: 'Review…' | 'Open';
+  readonly actions: readonly NoticeAction[];
 }
 
-const WORKS: readonly Session['state'][] = ['starting', 'running', 'waiting'];
+/** What there is to say of it. What has Allow and Deny is said whole. */
+export function noticeOf(item: AttentionItem, session: Pick<Session, 'title' | 'folder'> | null): Notice {
+  const title = `“${noticeText(session === null ? item.name : titleOf(session), 60)}”`;
+  const text = noticeText(belowFolder(item.text, session?.folder ?? ''), 200);
+  const because = text === '' ? '.' : `: ${text}`;
+  switch (item.kind) {
+    case 'permission': return item.can.includes('allow') ? { text: `${title} asks: ${noticeText(item.text, 400)}`, actions: ['Allow', 'Deny', 'Review…'] } : { text: `${title} asks${because}`, actions: ['Review…'] };
+    case 'question': return { text: `${title} asks you${because}`, actions: ['Review…'] };
+    case 'plan': return { text: `${title} has a plan for you to approve.`, actions: ['Review…'] };
+    case 'sign-in': return { text: `${title} needs you to sign in again${because}`, actions: ['Sign In…'] };
+    case 'undelivered': return { text: `What you wrote to ${title} was not delivered${because}`, actions: ['Open'] };
+    case 'failed': return { text: `${title} failed: ${text === '' ? 'the turn ended with an error' : text}`, actions: ['Open'] };
+    case 'finished': return { text: `${title} is done.`, actions: ['Open'] };
+  }
+}
 
-/** What there is to tell of sessions as they change: that one asks, that one failed, that one is done. Each thing once. */
+interface NoticesOptions {
+  readonly clock: Clock;
+  /** Whether the person wants to be told of such a thing. */
+  readonly wanted: (item: AttentionItem) => boolean;
+  /** Whether it waits still. */
+  readonly waits: (item: AttentionItem) => boolean;
+  /** Whether they see it without being told. */
+  readonly seen: (item: AttentionItem) => boolean;
+  readonly focused: () => boolean;
+  /** False where another window of ours has it. Held until `release`. */
+  readonly claim: (name: string) => Promise<boolean>;
+  readonly release: (name: string) => void;
+  /** Settles when the notification is gone. */
+  readonly show: (item: AttentionItem) => Promise<void>;
+  /** One notification for all that wait. */
+  readonly showMany: () => Promise<void>;
+}
+
+/** What begins to wait together is told together. */
+const GATHER_MS = 400;
+/** A window that the person is not at lets the one that they are at tell it: that hears of it through the store within two seconds. */
+const AWAY_MS = 2_400;
+const PACE_MS = 2_000;
+/** So many are told one by one, and so many notifications of ours stand at once; of more, one tells. */
+const SINGLY = 2;
+const STANDING = 3;
+/** One that nobody closed lies in VS Code's list by then. */
+const STANDS_MS = 60_000;
+const CLAIM_MS = 60_000;
+
+/** Tells of what begins to wait: one notification a session, never many at once, and in one window only. */
 export class Notices {
-  /** The request of each session that was told or seen last, by its id. */
-  private readonly told = new Map<SessionKey, string>();
-  private readonly since: number;
-  /** What each session did last, as far as we were in touch: a turn that failed while we were not is told when we are again. */
-  private readonly did = new Map<SessionKey, Session['state']>();
+  private readonly options: NoticesOptions;
+  /** By session, the most urgent of it. */
+  private readonly pending = new Map<string, AttentionItem>();
+  private readonly timers = new Set<{ cancel(): void }>();
+  private timer: { cancel(): void } | null = null;
+  private toldAt = Number.NEGATIVE_INFINITY;
+  private standing = 0;
 
-  /** `since`: when this window began to look, milliseconds since the epoch. What was asked before stands in the tree and on the badge; a list of it all at once would be a flood. */
-  constructor(since: number) {
-    this.since = since;
+  constructor(options: NoticesOptions) {
+    this.options = options;
   }
 
-  /** Takes the session as it is now; null when it is gone. What comes of it is told unless `quiet`: the person sees the chat, or wants none. */
-  take(key: SessionKey, session: Session | null, how: { readonly quiet: boolean; readonly done: boolean }): Notice | null {
-    if (session === null) {
-      this.told.delete(key);
-      this.did.delete(key);
-      return null;
+  add(items: readonly AttentionItem[]): void {
+    const { clock, wanted, focused } = this.options;
+    for (const item of items) {
+      if (!wanted(item)) continue;
+      const place = item.key ?? item.connectionId;
+      const known = this.pending.get(place);
+      if (known === undefined || !this.options.waits(known) || compareAttention(item, known) < 0) this.pending.set(place, item);
     }
-    const before = this.did.get(key);
-    if (session.state !== 'unknown') this.did.set(key, session.state);
-    const [first] = session.waiting;
-    const asks = first !== undefined && this.told.get(key) !== first.requestId && (before !== undefined || first.askedAt >= this.since);
-    // Seen counts as told: what the person saw in its chat is not told when they leave that.
-    if (first === undefined) this.told.delete(key);
-    else this.told.set(key, first.requestId);
-    if (how.quiet || session.owner === 'window') return null;
-    const title = noticeText(session.title, 60);
-    if (asks) return { text: `“${title}” asks: ${noticeText(belowFolder(first.title, session.folder), 200)}`, action: 'Review…' };
-    if (before === undefined || !WORKS.includes(before)) return null;
-    if (session.state === 'failed') return { text: `“${title}” failed: ${noticeText(session.error ?? 'the turn ended with an error', 200)}`, action: 'Open' };
-    // One that was only starting has done nothing yet.
-    if (session.state === 'idle' && before !== 'starting' && how.done) return { text: `“${title}” is done.`, action: 'Open' };
-    return null;
+    if (this.pending.size === 0 || this.timer !== null) return;
+    const wait = Math.max(focused() ? GATHER_MS : AWAY_MS, this.toldAt + PACE_MS - clock.monotonic());
+    this.timer = clock.setTimeout(() => void this.tell(), wait);
+  }
+
+  dispose(): void {
+    this.timer?.cancel();
+    for (const timer of this.timers) timer.cancel();
+    this.timers.clear();
+    this.pending.clear();
+  }
+
+  private async tell(): Promise<void> {
+    const { clock, waits, seen, claim, show, showMany } = this.options;
+    const items = [...this.pending.values()].sort(compareAttention);
+    this.pending.clear();
+    const mine: AttentionItem[] = [];
+    for (const item of items) {
+      // What is seen here is claimed too: no other window need tell it.
+      if (!waits(item) || !(await claim(item.id))) continue;
+      this.later(CLAIM_MS, () => this.options.release(item.id));
+      if (!seen(item)) mine.push(item);
+    }
+    this.timer = null;
+    const told = mine.filter(waits);
+    if (told.length > 0) this.toldAt = clock.monotonic();
+    if (told.length > SINGLY || (told.length > 0 && this.standing + told.length > STANDING)) this.stand(showMany());
+    else for (const item of told) this.stand(show(item));
+    this.add([]);
+  }
+
+  private stand(shown: Promise<void>): void {
+    this.standing += 1;
+    let stands = true;
+    const gone = (): void => {
+      if (stands) this.standing -= 1;
+      stands = false;
+    };
+    const timer = this.later(STANDS_MS, gone);
+    void shown.finally(() => {
+      timer.cancel();
+      gone();
+    });
+  }
+
+  private later(ms: number, what: () => void): { cancel(): void } {
+    const timer = this.options.clock.setTimeout(() => {
+      this.timers.delete(timer);
+      what();
+    }, ms);
+    this.timers.add(timer);
+    return { cancel: () => {
+      timer.cancel();
+      this.timers.delete(timer);
+    } };
   }
 }

@@ -1,38 +1,75 @@
 import * as vscode from 'vscode';
-import type { FleetChange } from '../core/fleet/change.ts';
-import type { SessionKey } from '../core/model/session.ts';
-import type { Notice } from './notices.ts';
-import { Notices } from './notices.ts';
+import type { AttentionItem } from '../core/fleet/attention.ts';
+import { needsPerson } from '../core/fleet/attention.ts';
+import { describeError, PilothouseError } from '../core/model/errors.ts';
+import { systemClock } from '../core/transport/clock.ts';
+import { answerRequest } from './commands/answer.ts';
+import { showWaiting } from './commands/attention.ts';
+import { commandId } from './contributions.ts';
+import type { NoticeAction } from './notices.ts';
+import { noticeOf, Notices } from './notices.ts';
 import type { Services } from './services.ts';
+import { failureText } from './tree/text.ts';
 
-/** Shows what there is to tell of sessions whose chat is not visible. */
+/** Shows what begins to wait in sessions whose chat is not visible. */
 export class Notifications implements vscode.Disposable {
   private readonly services: Services;
   private readonly watch: { dispose(): void };
-  private readonly notices = new Notices(Date.now());
+  private readonly notices: Notices;
 
   constructor(services: Services) {
     this.services = services;
-    this.watch = services.fleet.onChange((change) => this.onChange(change));
+    const { attention, settings, panels, store, log } = services;
+    const leaseOf = (id: string): string => `told:${id}`;
+    this.notices = new Notices({
+      clock: systemClock,
+      wanted: (item) => settings.get('notifications') === 'all' || (settings.get('notifications') === 'attention' && needsPerson(item)),
+      waits: (item) => attention.has(item),
+      seen: (item) => item.key !== null && panels.isVisible(item.key),
+      focused: () => vscode.window.state.focused,
+      // Told twice is better than not at all.
+      claim: (id) => store.leases.acquire(leaseOf(id)).catch(() => true),
+      release: (id) => void store.leases.release(leaseOf(id)).catch((error: unknown) => log.debug('a notification is still claimed', { error: describeError(error) })),
+      show: (item) => this.show(item),
+      showMany: async () => {
+        // Always the same words: VS Code then puts it in the place of the one before.
+        if ((await vscode.window.showInformationMessage('Several sessions need you.', 'Show Next')) !== undefined) await vscode.commands.executeCommand(commandId('nextSessionThatNeedsYou'));
+      },
+    });
+    this.watch = attention.onChange(({ added }) => this.notices.add(added));
   }
 
   dispose(): void {
     this.watch.dispose();
+    this.notices.dispose();
   }
 
-  private onChange(change: FleetChange): void {
-    const { settings, fleet, panels } = this.services;
-    const setting = settings.get('notifications');
-    for (const key of change.sessions) {
-      const notice = this.notices.take(key, fleet.session(key), { quiet: setting === 'none' || panels.isVisible(key), done: setting === 'all' });
-      if (notice !== null) void this.tell(key, notice);
+  /**
+   * VS Code can withdraw a notification of a progress alone, which has no buttons and a bar that moves as if something were under way. This one has real buttons, and leaves the screen by itself after ten
+   * seconds; what was answered elsewhere meanwhile is said to be when one is pressed.
+   */
+  private async show(item: AttentionItem): Promise<void> {
+    const { fleet } = this.services;
+    const session = item.key === null ? null : fleet.session(item.key);
+    const { text, actions } = noticeOf(item, session);
+    const action = await vscode.window.showInformationMessage(text, ...actions);
+    if (action === undefined) return;
+    try {
+      await this.act(item, action);
+    } catch (error) {
+      await this.tellFailure(item, error);
     }
   }
 
-  private async tell(key: SessionKey, { text, action }: Notice): Promise<void> {
-    if ((await vscode.window.showInformationMessage(text, action)) !== action) return;
-    const chat = this.services.panels.open(key);
-    const [asked] = action === 'Review…' ? (this.services.fleet.session(key)?.waiting ?? []) : [];
-    if (asked !== undefined) chat.tell({ type: 'review', requestId: asked.requestId });
+  private async act(item: AttentionItem, action: NoticeAction): Promise<void> {
+    if ((action === 'Allow' || action === 'Deny') && item.key !== null && item.request !== null) await answerRequest(this.services, item.key, item.request.requestId, action === 'Allow' ? 'allow' : 'deny');
+    else await showWaiting(this.services, item);
+  }
+
+  private async tellFailure(item: AttentionItem, error: unknown): Promise<void> {
+    const late = error instanceof PilothouseError && error.code === 'already_answered';
+    this.services.log[late ? 'info' : 'warn']('a notification came to nothing', { code: error instanceof PilothouseError ? error.code : 'unexpected', error: describeError(error) });
+    const choice = late ? await vscode.window.showInformationMessage('That was answered already.', 'Open') : await vscode.window.showErrorMessage(failureText(error), 'Open');
+    if (choice === 'Open' && item.key !== null) this.services.panels.open(item.key);
   }
 }

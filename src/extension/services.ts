@@ -1,4 +1,5 @@
 import type * as vscode from 'vscode';
+import type { AttentionQueue } from '../core/fleet/attentionQueue.ts';
 import type { Fleet } from '../core/fleet/fleet.ts';
 import type { Retention } from '../core/fleet/retention.ts';
 import type { Keep, Logger } from '../core/model/context.ts';
@@ -23,8 +24,9 @@ import type { PendingCalls } from './hebing/pendingCalls.ts';
 import type { RemoteFiles } from './remote/remoteFiles.ts';
 import type { SearchDocuments } from './search/documents.ts';
 import type { Settings } from './settings.ts';
-import type { SessionsTree } from './tree/sessions.ts';
 import type { Shipping } from './shipping/shipping.ts';
+import type { SessionsTree } from './tree/sessions.ts';
+import type { Usage } from './usage/usage.ts';
 import type { UnusedSessions } from './unused.ts';
 import type { Answers } from './worker/answers.ts';
 import type { SessionWorktrees } from './worktrees.ts';
@@ -41,6 +43,8 @@ export interface Services {
   readonly settings: Settings;
   readonly store: Store;
   readonly fleet: Fleet;
+  /** All that waits for the person. */
+  readonly attention: AttentionQueue;
   readonly connections: Connections;
   readonly accounts: Accounts;
   readonly signIns: SignInPanels;
@@ -51,10 +55,11 @@ export interface Services {
   /** Searching all sessions, and what was found as documents. */
   readonly search: SessionSearch;
   readonly searchDocuments: SearchDocuments;
-  readonly attachments: AttachmentFiles;
-  readonly remote: RemoteFiles;
   /** Forgetting stored transcripts, by age and when asked. */
   readonly retention: Retention;
+  readonly usage: Usage;
+  readonly attachments: AttachmentFiles;
+  readonly remote: RemoteFiles;
   readonly lastEditor: LastEditor;
   readonly tree: SessionsTree;
   /** Accounts of hebing with their jobs, the view that shows them, artifacts as files, inputs in editors, and calls whose outcome is not known. */
@@ -67,14 +72,14 @@ export interface Services {
   readonly workers: Workers;
   readonly answers: Answers;
   readonly workerFiles: WorkerFiles;
+  /** What is shipped to CatSyphon, and where to. */
+  readonly shipping: Shipping;
   readonly drafts: Keep;
   readonly unused: UnusedSessions;
   /** Git worktrees that sessions of this computer have of their own. */
   readonly worktrees: SessionWorktrees;
   readonly autoArchive: AutoArchive;
   /** Resolves when the connections of this window were started. */
-  /** What is shipped to CatSyphon, and where to. */
-  readonly shipping: Shipping;
   readonly ready: Promise<void>;
   readonly context: { set(key: ContextKey, value: boolean): Promise<void> };
 }

@@ -13,7 +13,9 @@ import type { Connection, ConnectionSpec } from './connection.ts';
 import { sameSpec } from './connection.ts';
 import { DormantBackend, refusalOf } from './dormant.ts';
 import { LiveConnection } from './live.ts';
+import { eachMachineOnce } from './machines.ts';
 import { Marks } from './marks.ts';
+import { Outboxes } from './outboxes.ts';
 import type { RuntimeOptions, SessionRuntime } from './runtime.ts';
 import { Runtimes } from './runtimes.ts';
 import { scopedLeases } from './scopedLeases.ts';
@@ -29,6 +31,8 @@ const KNOWN_DEADLINE_MS = 30_000;
 export class Fleet implements AsyncDisposable {
   /** Pins and read marks. */
   readonly marks: Marks;
+  /** What waits to be sent. */
+  readonly outboxes: Outboxes;
   private readonly options: FleetOptions;
   private readonly live = new Map<string, LiveConnection>();
   private readonly runtimes: Runtimes;
@@ -60,7 +64,8 @@ export class Fleet implements AsyncDisposable {
       leases: (connectionId) => this.live.get(connectionId)?.leases ?? null,
       returned: (connectionId) => this.live.get(connectionId)?.relistSoon(),
     });
-    this.runtimes = new Runtimes((key) => this.parts(key), options.log.child('runtimes'));
+    this.outboxes = new Outboxes({ store: options.store, log: options.log.child('outboxes'), changed: (key) => this.touch({ session: key }) });
+    this.runtimes = new Runtimes((key) => this.parts(key), options.log.child('runtimes'), (runtime) => this.outboxes.follow(runtime));
     this.storeWatch = options.store.watch((change) => this.onStoreChange(change));
   }
 
@@ -85,14 +90,7 @@ export class Fleet implements AsyncDisposable {
 
   /** Every machine once; one that several connections reach, as one of them that has contact knows it. */
   machines(): readonly Machine[] {
-    const byId = new Map<string, Machine>();
-    for (const live of this.live.values()) {
-      for (const machine of live.machines) {
-        const known = byId.get(machine.id);
-        if (known === undefined || (known.state !== 'online' && machine.state === 'online')) byId.set(machine.id, machine);
-      }
-    }
-    return [...byId.values()];
+    return eachMachineOnce([...this.live.values()].map((live) => live.machines));
   }
 
   /** Newest first. */
@@ -310,6 +308,7 @@ export class Fleet implements AsyncDisposable {
 
   private onStoreChange(change: StoreChange): void {
     if (change.kind === 'marks') return this.marks.onStoreChange(change.session);
+    if (change.kind === 'outbox') this.outboxes.onStoreChange(change.session);
     const parsed = parseSessionKey(change.session);
     const live = parsed === null ? undefined : this.live.get(parsed.connectionId);
     if (parsed === null || live === undefined) return;

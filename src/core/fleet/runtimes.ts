@@ -11,13 +11,15 @@ import { SessionRuntime } from './runtime.ts';
 export class Runtimes {
   private readonly describe: (key: SessionKey) => Omit<RuntimeOptions, 'onClosing'>;
   private readonly log: Logger;
+  private readonly opened: (runtime: SessionRuntime) => void;
   private readonly made = new Map<SessionKey, Promise<SessionRuntime>>();
   private readonly closing = new Map<SessionKey, Promise<void>>();
 
-  /** `describe` gives what a runtime is made of; it throws when the session's connection is not there (any more). */
-  constructor(describe: (key: SessionKey) => Omit<RuntimeOptions, 'onClosing'>, log: Logger) {
+  /** `describe` gives what a runtime is made of; it throws when the session's connection is not there (any more). `opened` is told of every one that is made. */
+  constructor(describe: (key: SessionKey) => Omit<RuntimeOptions, 'onClosing'>, log: Logger, opened: (runtime: SessionRuntime) => void) {
     this.describe = describe;
     this.log = log;
+    this.opened = opened;
   }
 
   has(key: SessionKey): boolean {
@@ -96,7 +98,9 @@ export class Runtimes {
     await parts.leases.acquire(use).catch((error: unknown) => this.log.warn('a session is not known to be open', { error: describeError(error) }));
     const leave = (): Promise<void> => parts.leases.release(use).catch(() => undefined);
     try {
-      return await SessionRuntime.create({ ...parts, onClosing: (closed) => this.onClosing(key, closed.finally(leave)) });
+      const runtime = await SessionRuntime.create({ ...parts, onClosing: (closed) => this.onClosing(key, closed.finally(leave)) });
+      this.opened(runtime);
+      return runtime;
     } catch (error) {
       await leave();
       throw error;

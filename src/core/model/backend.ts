@@ -18,6 +18,8 @@ export interface ConnectionState {
   readonly remedy: Remedy | null;
   /** Version of the program or server, where known. */
   readonly version: string | null;
+  /** It needs a sign-in because the person signed out of it. Absent: nobody did. */
+  readonly signedOut?: true;
 }
 
 /** A way to sign in. */

@@ -1,5 +1,5 @@
 import type { PermissionRequest } from './entry.ts';
-import type { JsonObject, JsonValue } from './json.ts';
+import type { JsonValue } from './json.ts';
 import { isJsonObject } from './json.ts';
 import type { WaitingPermission } from './session.ts';
 
@@ -47,8 +47,8 @@ function toolLine({ tool, input }: PermissionRequest, folder: string): string | 
   return [tool, given.map((each) => `${each[0]}: ${shown(each, folder)}`).join(', ')].filter((part) => part !== '').join(' ');
 }
 
-function shown([name, value]: readonly [keyof JsonObject, JsonValue], folder: string): string {
-  const text = String(value);
+function shown([name, value]: readonly [string, JsonValue], folder: string): string {
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
   const base = folder.endsWith('/') ? folder : `${folder}/`;
-  return PATHS.has(String(name)) && folder !== '' && text.startsWith(base) && text.length > base.length ? text.slice(base.length) : text;
+  return PATHS.has(name) && folder !== '' && text.startsWith(base) && text.length > base.length ? text.slice(base.length) : text;
 }

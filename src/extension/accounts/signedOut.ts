@@ -20,7 +20,7 @@ export function signedOutConnection(record: AccountRecord, why: Absence): Connec
   const message = MESSAGES[why];
   const state: ConnectionState = why === 'unread'
     ? { status: 'offline', message, remedy: null, version: null }
-    : { status: 'needs-sign-in', message, remedy: { text: 'Use Sign In… on this connection. Its sessions and what waits to be sent are kept.', command: null }, version: null };
+    : { status: 'needs-sign-in', message, remedy: { text: 'Use Sign In… on this connection. Its sessions and what waits to be sent are kept.', command: null }, version: null, ...(why === 'signed-out' ? { signedOut: true } : {}) };
   return {
     connectionId, name, system,
     revision: createHash('sha256').update(JSON.stringify(['signed out', name, why])).digest('hex').slice(0, 16),

@@ -5,6 +5,7 @@ import { COMMANDS, commandId } from '../contributions.ts';
 import type { Services } from '../services.ts';
 import { failureText } from '../tree/text.ts';
 import { accountCommands } from './accounts.ts';
+import { attentionCommands } from './attention.ts';
 import { forgeCommands } from './clawdforge.ts';
 import { connectionCommands } from './connections.ts';
 import { contentCommands } from './content.ts';
@@ -14,18 +15,19 @@ import { jobCommands } from './jobs.ts';
 import { markCommands } from './marks.ts';
 import { mcpCommands } from './mcpConfiguration.ts';
 import { NoAccount } from './noAccount.ts';
-import { searchCommands } from './search.ts';
 import { retentionCommands } from './retention.ts';
-import { endCommands } from './sessionEnds.ts';
+import { searchCommands } from './search.ts';
 import { sessionCommands } from './sessions.ts';
 import { shippingCommands } from './shipping.ts';
+import { endCommands } from './sessionEnds.ts';
 import { sessionsViewCommands } from './sessionsView.ts';
+import { usageCommands } from './usage.ts';
 import { transcriptCommands } from './transcript.ts';
 import { workerCommands } from './worker.ts';
 import { worktreeCommands } from './worktree.ts';
 
 // One entry for every command of the table: a missing or a surplus one does not compile.
-const HANDLERS: Readonly<Record<CommandName, Handler>> = { ...connectionCommands, ...accountCommands, ...sessionCommands, ...endCommands, ...markCommands, ...sessionsViewCommands, ...contentCommands, ...searchCommands, ...retentionCommands, ...forgeCommands, ...transcriptCommands, ...jobCommands, ...workerCommands, ...worktreeCommands, ...mcpCommands, ...shippingCommands };
+const HANDLERS: Readonly<Record<CommandName, Handler>> = { ...connectionCommands, ...accountCommands, ...sessionCommands, ...attentionCommands, ...endCommands, ...markCommands, ...sessionsViewCommands, ...contentCommands, ...searchCommands, ...retentionCommands, ...usageCommands, ...forgeCommands, ...transcriptCommands, ...jobCommands, ...workerCommands, ...worktreeCommands, ...mcpCommands, ...shippingCommands };
 
 /** Registers every command. A failure is told once, in one line, with a way to the log. */
 export function registerCommands(services: Services): vscode.Disposable {

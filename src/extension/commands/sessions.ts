@@ -8,6 +8,7 @@ import { isAlive } from '../tree/model.ts';
 import { oneLine } from '../tree/text.ts';
 import { placeOf } from '../chat/place.ts';
 import { openRow } from '../search/openRow.ts';
+import { answerRequest } from './answer.ts';
 import { Dismissed } from './dismissed.ts';
 import { goOnFresh } from './goOn.ts';
 import type { Handler } from './handler.ts';
@@ -23,7 +24,7 @@ const alive = (services: Services) => (session: Session): boolean => isAlive(ses
 async function answerFromTree(services: Services, target: unknown, outcome: 'allow' | 'deny'): Promise<void> {
   const node = typeof target === 'string' ? services.tree.node(target) : null;
   if (node === null || node.kind !== 'permission') throw new PilothouseError('already_answered', 'This request was answered or withdrawn already.');
-  await withRuntime(services, node.key, (runtime) => runtime.answer(node.permission.requestId, { outcome }));
+  await answerRequest(services, node.key, node.permission.requestId, outcome);
 }
 
 export const sessionCommands = {
@@ -53,6 +54,7 @@ export const sessionCommands = {
       return;
     }
     const { key } = await sessionFor(services, target, 'Interrupt which session?', (session) => session.state === 'running' || session.state === 'waiting');
+    services.fleet.marks.breakOff(key);
     const report = await withRuntime(services, key, (runtime) => runtime.interrupt());
     vscode.window.setStatusBarMessage(`Pilothouse: ${report.message}`, 5_000);
   },

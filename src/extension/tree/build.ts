@@ -1,3 +1,5 @@
+import type { AttentionItem } from '../../core/fleet/attention.ts';
+import { compareAttention, sessionAttention } from '../../core/fleet/attention.ts';
 import type { Connection } from '../../core/fleet/connection.ts';
 import type { Machine, Session, SessionKey } from '../../core/model/session.ts';
 import { sessionKey } from '../../core/model/session.ts';
@@ -10,6 +12,8 @@ interface TreeInput {
   readonly machines: readonly Machine[];
   /** Newest first. */
   readonly sessions: readonly Session[];
+  /** What needs the person, in its order. Absent: what sessions tell of it by themselves. */
+  readonly needs?: readonly AttentionItem[];
   readonly groupBy: GroupBy;
   /** Archived sessions stand in a group of their own, at the end. */
   readonly showArchived: boolean;
@@ -151,7 +155,11 @@ class GroupedTree implements TreeModel {
 
   private addNeeds(): void {
     const { filter } = this.input;
-    const [needs, ...requests] = needsNodes(filter == null ? this.input.sessions : this.input.sessions.filter((session) => filter.matches(session)));
+    const facts = { connection: null, unreadSince: null, undelivered: null };
+    const items = this.input.needs ?? this.input.sessions.flatMap((session) => sessionAttention(session, facts)).sort(compareAttention);
+    if (items.length === 0) return;
+    const sessions = new Map(this.input.sessions.flatMap((session) => (filter == null || filter.matches(session) ? [[sessionKey(session), session]] : [])));
+    const [needs, ...requests] = needsNodes(filter == null ? items : items.filter(({ key }) => key !== null), sessions);
     if (needs === undefined) return;
     this.fixed.push(needs);
     for (const node of [needs, ...requests]) this.nodes.set(node.id, node);

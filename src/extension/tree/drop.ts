@@ -16,6 +16,6 @@ function placeOf(target: TreeNode | null): 'pinned' | 'archived' | 'elsewhere' |
   switch (target?.kind) {
     case 'group': return target.group === 'pinned' || target.group === 'archived' ? target.group : 'elsewhere';
     case 'session': return target.session.archived ? 'archived' : target.session.pinned === true ? 'pinned' : 'elsewhere';
-    case 'needs': case 'permission': case 'older': case 'more': case undefined: return 'nowhere';
+    case 'needs': case 'permission': case 'attention': case 'older': case 'more': case undefined: return 'nowhere';
   }
 }

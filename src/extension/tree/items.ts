@@ -1,7 +1,10 @@
 import * as vscode from 'vscode';
+import type { AttentionKind } from '../../core/fleet/attention.ts';
+import { answersAtOnce } from '../../core/fleet/attention.ts';
 import type { Connection } from '../../core/fleet/connection.ts';
 import type { Session } from '../../core/model/session.ts';
 import { commandId } from '../contributions.ts';
+import { noticeOf } from '../notices.ts';
 import { sessionLine, titleOf } from './line.ts';
 import type { GroupNode, TreeNode } from './model.ts';
 import { contextValue } from './model.ts';
@@ -11,6 +14,10 @@ import { age, belowFolder, describeSession, oneLine } from './text.ts';
 export const OFFLINE = 'pilothouse-offline';
 const GROUP_ICONS = { 'connection': 'plug', 'machine': 'vm', 'machine-offline': 'vm-outline', 'folder': 'folder', 'status': 'list-filter', 'pinned': 'pinned', 'archived': 'archive' } as const;
 const PERMISSION_WORDS = { tool: 'Permission', question: 'Question', plan: 'Plan approval' } as const;
+const ATTENTION_WORDS: Readonly<Record<AttentionKind, { readonly text: string; readonly icon: string }>> = {
+  permission: { text: 'asks', icon: 'shield' }, question: { text: 'asks', icon: 'question' }, plan: { text: 'plan', icon: 'checklist' }, 'sign-in': { text: 'signed out', icon: 'key' },
+  undelivered: { text: 'not delivered', icon: 'mail' }, failed: { text: 'failed', icon: 'error' }, finished: { text: 'done', icon: 'circle-filled' },
+};
 const { Collapsed, Expanded, None } = vscode.TreeItemCollapsibleState;
 
 /** What a node looks like; `connection` is that of its session. Tooltips of sessions are made when they are asked for (hover.ts). */
@@ -44,6 +51,7 @@ function made(node: TreeNode, connection: Connection | undefined, now: number): 
       return item;
     }
     case 'permission': return permissionItem(node, connection, now);
+    case 'attention': return attentionItem(node, now);
     case 'session': return sessionItem(node, connection, now);
   }
 }
@@ -65,16 +73,36 @@ function groupItem(node: GroupNode): vscode.TreeItem {
 
 function permissionItem(node: Extract<TreeNode, { kind: 'permission' }>, connection: Connection | undefined, now: number): vscode.TreeItem {
   const { permission, session } = node;
-  const asked = oneLine(belowFolder(permission.title, session.folder), 200);
-  const line = node.inNeeds ? { label: titleOf(session), description: asked } : { label: asked, description: PERMISSION_WORDS[permission.ask] };
+  const quick = answersAtOnce(permission, connection ?? null);
+  // What can be allowed here is shown as it will be done.
+  const asked = oneLine(quick ? (permission.whole ?? '') : belowFolder(permission.title, session.folder), 200);
+  const since = age(permission.askedAt, now);
+  const line = node.inNeeds ? { label: titleOf(session), description: `${since} · ${asked}` } : { label: asked, description: `${PERMISSION_WORDS[permission.ask]} · ${since}` };
   const item = new vscode.TreeItem(line.label, None);
   item.description = line.description;
   item.iconPath = new vscode.ThemeIcon(permission.ask === 'question' ? 'question' : 'shield', new vscode.ThemeColor('list.warningForeground'));
-  item.tooltip = [titleOf(session, 300), `${PERMISSION_WORDS[permission.ask]}: ${oneLine(permission.title, 900)}`, `asked ${age(permission.askedAt, now)} ago`].join('\n');
-  const quick = connection?.dormant === false && permission.ask === 'tool' && permission.title.length <= 200 && !permission.title.includes('\n');
+  item.tooltip = [titleOf(session, 300), `${PERMISSION_WORDS[permission.ask]}: ${oneLine(permission.whole ?? permission.title, 900)}`, `asked ${since} ago`].join('\n');
   item.contextValue = `permission:${permission.ask}${quick ? ':allow:deny' : ''}`;
   item.command = { command: commandId('openSession'), title: 'Open Session', arguments: [node.id] };
   item.accessibilityInformation = { label: `${PERMISSION_WORDS[permission.ask]}: ${asked}, session ${titleOf(session)}` };
+  return item;
+}
+
+/** A failed turn, prompts that were not delivered, a lost sign-in. */
+function attentionItem({ item: waiting, session }: Extract<TreeNode, { kind: 'attention' }>, now: number): vscode.TreeItem {
+  const { text, actions } = noticeOf(waiting, session);
+  const label = session === null ? oneLine(waiting.name) : titleOf(session);
+  const words = ATTENTION_WORDS[waiting.kind];
+  const item = new vscode.TreeItem(label, None);
+  const since = waiting.since === null ? [] : [age(waiting.since, now)];
+  item.description = [...since, words.text, ...(waiting.text === '' ? [] : [oneLine(waiting.text, 200)])].join(' · ');
+  item.iconPath = new vscode.ThemeIcon(words.icon, new vscode.ThemeColor(waiting.kind === 'failed' ? 'list.errorForeground' : 'list.warningForeground'));
+  item.tooltip = oneLine(text, 900);
+  item.contextValue = `attention:${waiting.kind}`;
+  item.command = waiting.key === null
+    ? { command: commandId('signIn'), title: 'Sign In…', arguments: [{ connectionId: waiting.connectionId }] }
+    : { command: commandId('openSession'), title: 'Open Session', arguments: [{ key: waiting.key }] };
+  item.accessibilityInformation = { label: `${words.text}: ${label}, ${[...since, ...actions].join(', ')}` };
   return item;
 }
 

@@ -1,6 +1,6 @@
+import type { AttentionItem } from '../../core/fleet/attention.ts';
 import type { Connection } from '../../core/fleet/connection.ts';
 import type { Machine, Session, SessionKey, SessionState, SystemId, Traits, WaitingPermission } from '../../core/model/session.ts';
-import { sessionKey } from '../../core/model/session.ts';
 
 export type GroupBy = 'machine' | 'folder' | 'status' | 'connection';
 
@@ -8,6 +8,8 @@ export type GroupBy = 'machine' | 'folder' | 'status' | 'connection';
 export type TreeNode =
   | { readonly kind: 'needs'; readonly id: string; readonly count: number }
   | { readonly kind: 'permission'; readonly id: string; readonly key: SessionKey; readonly session: Session; readonly permission: WaitingPermission; readonly inNeeds: boolean }
+  /** What needs the person and is no request; `session` null: it is of a connection. */
+  | { readonly kind: 'attention'; readonly id: string; readonly item: AttentionItem; readonly session: Session | null }
   | GroupNode
   /** `place`: its folder, where no group above tells it. */
   | { readonly kind: 'session'; readonly id: string; readonly key: SessionKey; readonly session: Session; readonly place: string | null }
@@ -43,27 +45,17 @@ export interface TreeModel {
   replace(session: Session): readonly string[] | null;
 }
 
-/** Whether a session waits for the person: a permission, a question or a plan is open. */
-function needsPerson(session: Session): boolean {
-  return !session.archived && session.waiting.length > 0;
-}
-
-/** How many requests wait for the person: each once, wherever it stands in the tree. */
-export function waitingFor(sessions: readonly Session[]): number {
-  return sessions.reduce((sum, session) => sum + (needsPerson(session) ? session.waiting.length : 0), 0);
-}
-
-/** What needs the person: the group, and after it all that stands in it; nothing where nothing does. */
-export function needsNodes(sessions: readonly Session[]): readonly TreeNode[] {
-  const waiting = sessions.filter(needsPerson);
-  if (waiting.length === 0) return [];
-  return [
-    { kind: 'needs', id: 'needs', count: waitingFor(waiting) },
-    ...waiting.flatMap((session) => session.waiting.map((permission): TreeNode => {
-      const key = sessionKey(session);
-      return { kind: 'permission', id: `needs/${key}/${permission.requestId}`, key, session, permission, inNeeds: true };
-    })),
-  ];
+/** What needs the person: the group, and after it all that stands in it, in its order; nothing where nothing does. */
+export function needsNodes(items: readonly AttentionItem[], sessions: ReadonlyMap<SessionKey, Session>): readonly TreeNode[] {
+  const nodes = items.flatMap((item): TreeNode[] => {
+    const { key, request } = item;
+    const session = key === null ? null : (sessions.get(key) ?? null);
+    if (key === null) return [{ kind: 'attention', id: `needs/${item.id}`, item, session }];
+    if (session === null) return [];
+    if (request === null) return [{ kind: 'attention', id: `needs/${item.id}`, item, session }];
+    return [{ kind: 'permission', id: `needs/${key}/${request.requestId}`, key, session, permission: request, inNeeds: true }];
+  });
+  return nodes.length === 0 ? [] : [{ kind: 'needs', id: 'needs', count: nodes.length }, ...nodes];
 }
 
 export const STATUS_GROUPS: Readonly<Record<SessionState, string>> = {

@@ -1,11 +1,13 @@
 import * as vscode from 'vscode';
 import type { FleetChange } from '../../core/fleet/change.ts';
 import type { Connection } from '../../core/fleet/connection.ts';
+import type { AttentionQueue } from '../../core/fleet/attentionQueue.ts';
 import type { Fleet } from '../../core/fleet/fleet.ts';
 import { hostsSessions } from '../../core/fleet/sessionless.ts';
 import { canonicalJson } from '../../core/model/json.ts';
 import type { SessionKey } from '../../core/model/session.ts';
 import type { Store } from '../../core/session/store-api.ts';
+import { needsWords } from '../attentionBar.ts';
 import { VIEWS } from '../contributions.ts';
 import type { Settings } from '../settings.ts';
 import { buildTree, MORE } from './build.ts';
@@ -17,7 +19,6 @@ import { hoverLines, lastPrompt } from './hover.ts';
 import { itemOf, lineOf, OFFLINE } from './items.ts';
 import { titleOf } from './line.ts';
 import type { TreeModel, TreeNode } from './model.ts';
-import { waitingFor } from './model.ts';
 import { oneLine } from './text.ts';
 
 /** What comes in faster than this is shown together. */
@@ -27,6 +28,7 @@ const PAINT_MS = 100;
 export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Disposable {
   readonly view: vscode.TreeView<string>;
   private readonly fleet: Fleet;
+  private readonly attention: AttentionQueue;
   private readonly settings: Settings;
   private readonly store: Pick<Store, 'rows'>;
   private readonly changed = new vscode.EventEmitter<string[] | undefined>();
@@ -45,11 +47,13 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
   private pending: { shape: boolean; readonly keys: Set<SessionKey> } | null = null;
   private timer: NodeJS.Timeout | null = null;
   private paintedAt = 0;
+  private needed = '';
 
   readonly onDidChangeTreeData = this.changed.event;
 
-  constructor(fleet: Fleet, settings: Settings, store: Pick<Store, 'rows'>) {
+  constructor(fleet: Fleet, attention: AttentionQueue, settings: Settings, store: Pick<Store, 'rows'>) {
     this.fleet = fleet;
+    this.attention = attention;
     this.settings = settings;
     this.store = store;
     this.model = this.build();
@@ -59,6 +63,7 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
       this.view,
       this.changed,
       fleet.onChange((change) => this.onFleetChange(change)),
+      attention.onChange(() => this.onAttentionChange()),
       settings.onChange((name) => {
         if (name === 'sessions.groupBy' || name === 'sessions.showArchived') this.sortAnew();
       }),
@@ -162,6 +167,14 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
     else this.timer = setTimeout(() => this.paint(), wait);
   }
 
+  /** What needs the person is a group of its own. What is only to be read is a mark of its session, which the fleet tells of. */
+  private onAttentionChange(): void {
+    const ids = this.attention.needs().map((item) => item.id).join('\n');
+    if (ids === this.needed) return;
+    this.needed = ids;
+    this.onFleetChange({ connections: false, machines: false, structure: true, sessions: new Set() });
+  }
+
   private paint(): void {
     this.timer = null;
     this.paintedAt = performance.now();
@@ -216,7 +229,8 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
 
   private tellAges(): void {
     const now = Date.now();
-    const grown: string[] = [];
+    // How long what needs the person waits stands there.
+    const grown: string[] = this.model.node('needs') === null ? [] : ['needs'];
     for (const [id, line] of this.lines) {
       const node = this.model.node(id);
       if (node?.kind !== 'session') this.lines.delete(id);
@@ -233,7 +247,7 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
     const machineNames = new Map(machines.map(({ id, name }) => [id, name]));
     this.filter = parseFilter(this.filterText, { machine: (id) => machineNames.get(id) ?? '', connection: (id) => this.connections.get(id)?.name ?? '' });
     return buildTree({
-      connections, machines, sessions: this.fleet.sessions(), filter: this.filter, older: this.older, ranks: this.ranks,
+      connections, machines, sessions: this.fleet.sessions(), needs: this.attention.needs(), filter: this.filter, older: this.older, ranks: this.ranks,
       groupBy: this.settings.get('sessions.groupBy'), showArchived: this.settings.get('sessions.showArchived'),
     });
   }
@@ -251,9 +265,9 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
   }
 
   private badge(): void {
-    const count = waitingFor(this.fleet.sessions());
+    const count = this.attention.needs().length;
     const before = this.view.badge?.value ?? 0;
     if (before === count) return;
-    this.view.badge = count === 0 ? undefined : { value: count, tooltip: count === 1 ? '1 request waits for you' : `${count} requests wait for you` };
+    this.view.badge = count === 0 ? undefined : { value: count, tooltip: needsWords(count) };
   }
 }

@@ -115,7 +115,7 @@ export function ownerWord(session: Pick<Session, 'owner' | 'ownerName'>): string
 export function describeSession(session: Session, agentName: string, now: number, dormant = false): string {
   const owner = ownerWord(session);
   const state = dormant && session.state === 'unknown' ? 'stored' : stateWord(session);
-  return `${state} · ${oneLine(agentName, 30)} · ${age(session.updatedAt, now)}${owner === '' ? '' : ` · ${owner}`}`;
+  return `${state} · ${oneLine(agentName, 30)} · ${age(session.waiting[0]?.askedAt ?? session.updatedAt, now)}${owner === '' ? '' : ` · ${owner}`}`;
 }
 
 /** Text without terminal control sequences. */

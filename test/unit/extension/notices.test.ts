@@ -1,71 +1,168 @@
-import { describe, expect, it } from 'vitest';
-import type { Session } from '../../../src/core/model/session.ts';
-import { Notices } from '../../../src/extension/notices.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { AttentionItem, AttentionKind } from '../../../src/core/fleet/attention.ts';
+import { AttentionWalk } from '../../../src/extension/attentionWalk.ts';
+import { noticeOf, Notices } from '../../../src/extension/notices.ts';
+import { SimClock } from '../store/support.ts';
 
-const permission = { requestId: 'r1', tool: 'Bash', title: '/home/ada/web/run.sh', ask: 'tool' as const, askedAt: 1 };
-const session = (over: Partial<Session>): Session => ({
-  id: 's1', connectionId: 'local-claude', machineId: 'this-computer', folder: '/home/ada/web', agent: 'claude', title: 'Dark mode', state: 'idle', createdAt: 1, updatedAt: 1,
-  archived: false, owner: 'this', ownerName: null, branch: null, activity: null, usage: null, model: null, waiting: [], error: null, ...over,
+const item = (key: string, over: Partial<AttentionItem> = {}): AttentionItem => ({
+  id: `${over.kind ?? 'failed'}/${key}`, kind: 'failed', connectionId: 'c', key: `c\u0000${key}`, name: '', request: null, text: 'no model', since: 1, can: ['open'], ...over,
 });
-/** What is told as a session goes through these states. */
-function told(steps: readonly (Partial<Session> | null)[], how: { readonly quiet?: boolean; readonly done?: boolean } = {}): readonly string[] {
-  const notices = new Notices(0);
-  return steps.flatMap((step) => notices.take('k', step === null ? null : session(step), { quiet: how.quiet ?? false, done: how.done ?? true })?.text ?? []);
-}
-const FAILED = { state: 'failed', error: 'It broke.' } as const;
+const asks = (key: string, whole: string | undefined, title: string): AttentionItem => item(key, {
+  id: `asks/${key}`, kind: 'permission', text: whole ?? title, can: whole === undefined ? ['review'] : ['allow', 'deny', 'review'],
+  request: { requestId: 'r1', tool: 'Bash', title, ask: 'tool', askedAt: 1, ...(whole === undefined ? {} : { whole }) },
+});
+const session = { title: 'Dark mode', folder: '/home/ada/web' };
 
-describe('what is told of a session', () => {
-  it.each(['starting', 'running', 'waiting'] as const)('that it failed while it was %s', (state) => {
-    expect(told([{ state }, FAILED, FAILED], { done: false })).toEqual(['“Dark mode” failed: It broke.']);
+describe('what a notification says', () => {
+  it('is all that would run where it offers to allow it, with its links made harmless', () => {
+    expect(noticeOf(asks('a', 'npm test', 'npm test'), session)).toEqual({ text: '“Dark mode” asks: npm test', actions: ['Allow', 'Deny', 'Review…'] });
+    const long = `echo ${'[x](y)'.repeat(32)}`;
+    expect(long).toHaveLength(197);
+    const { text } = noticeOf(asks('a', long, long), session);
+    expect(text).toBe(`“Dark mode” asks: ${long.replaceAll('](', '] (')}`);
   });
 
-  it('that it failed while there was no contact', () => {
-    expect(told([{ state: 'running' }, { state: 'unknown' }, { state: 'unknown' }, FAILED])).toEqual(['“Dark mode” failed: It broke.']);
+  it('offers only to review what does not fit', () => {
+    expect(noticeOf(asks('a', undefined, '/home/ada/web/run.sh'), session)).toEqual({ text: '“Dark mode” asks: run.sh', actions: ['Review…'] });
+    expect(noticeOf(item('a', { kind: 'question', text: 'Which one?' }), session)).toEqual({ text: '“Dark mode” asks you: Which one?', actions: ['Review…'] });
+    expect(noticeOf(item('a', { kind: 'plan' }), session).actions).toEqual(['Review…']);
   });
 
-  it('nothing of one that failed before it was seen, or came back idle', () => {
-    expect(told([FAILED])).toEqual([]);
-    expect(told([{ state: 'unknown' }, FAILED])).toEqual([]);
-    expect(told([{ state: 'idle' }, FAILED])).toEqual([]);
-    expect(told([{ state: 'running' }, null, FAILED])).toEqual([]);
+  it.each<[AttentionKind, string, string]>([
+    ['failed', '“Dark mode” failed: no model', 'Open'], ['finished', '“Dark mode” is done.', 'Open'], ['undelivered', 'What you wrote to “Dark mode” was not delivered: no model', 'Open'],
+  ])('tells of what is %s', (kind, text, action) => {
+    expect(noticeOf(item('a', { kind }), session)).toEqual({ text, actions: [action] });
   });
 
-  it('that it asks, once for as long as it does, and again when it asks anew', () => {
-    const asks = { state: 'waiting', waiting: [permission] } as const;
-    expect(told([asks, asks, { state: 'running' }, { ...asks, waiting: [{ ...permission, requestId: 'r2', title: 'npm test' }] }])).toEqual(['“Dark mode” asks: run.sh', '“Dark mode” asks: npm test']);
+  it('tells of a connection by its name', () => {
+    expect(noticeOf(item('x', { kind: 'sign-in', key: null, name: 'Happy', text: '' }), null)).toEqual({ text: '“Happy” needs you to sign in again.', actions: ['Sign In…'] });
   });
 
-  it('nothing of a request from before this window looked, until another one comes', () => {
-    const notices = new Notices(1_000);
-    const asks = (requestId: string, askedAt: number): Session => session({ state: 'waiting', waiting: [{ ...permission, requestId, askedAt }] });
-    const how = { quiet: false, done: true };
-    expect(notices.take('k', asks('r1', 900), how)).toBeNull();
-    expect(notices.take('k', asks('r1', 900), how)).toBeNull();
-    expect(notices.take('k', asks('r2', 950), how)?.text).toBe('“Dark mode” asks: run.sh');
-    expect(notices.take('other', asks('r3', 1_000), how)?.text).toBe('“Dark mode” asks: run.sh');
+  it('lets no title end its quotes with a link or hide what follows', () => {
+    expect(noticeOf(item('a'), { title: '[Sure](command:x) \u202e\nfine', folder: '' }).text).toBe('“[Sure] (command:x) fine” failed: no model');
+  });
+});
+
+describe('telling', () => {
+  let clock: SimClock;
+  let shown: string[];
+  let gone: (() => void)[];
+  let waiting: Set<string>;
+  let claimed: string[];
+  let world: { focused: boolean; seen: Set<string>; others: Set<string>; wanted: boolean };
+  let notices: Notices;
+  const add = (...items: AttentionItem[]): void => {
+    for (const each of items) waiting.add(each.id);
+    notices.add(items);
+  };
+  const show = (text: string): Promise<void> => {
+    shown.push(text);
+    return new Promise((resolve) => gone.push(resolve));
+  };
+  beforeEach(() => {
+    clock = new SimClock();
+    [shown, gone, claimed] = [[], [], []];
+    waiting = new Set();
+    world = { focused: true, seen: new Set(), others: new Set(), wanted: true };
+    notices = new Notices({
+      clock, wanted: () => world.wanted, waits: (each) => waiting.has(each.id), seen: (each) => world.seen.has(each.id), focused: () => world.focused,
+      claim: (name) => {
+        claimed.push(name);
+        return Promise.resolve(!world.others.has(name));
+      },
+      release: (name) => void claimed.splice(claimed.indexOf(name), 1),
+      show: (each) => show(each.id), showMany: () => show('many'),
+    });
   });
 
-  it('that it asks for something else when one request takes the place of another', () => {
-    const second = { ...permission, requestId: 'r2', title: 'npm test' };
-    expect(told([{ state: 'waiting', waiting: [permission] }, { state: 'waiting', waiting: [second] }])).toEqual(['“Dark mode” asks: run.sh', '“Dark mode” asks: npm test']);
+  it('is once a session, of what is most urgent in it', async () => {
+    add(item('a'), asks('a', 'npm test', 'npm test'), item('a', { kind: 'undelivered' }));
+    await clock.advance(1_000);
+    expect(shown).toEqual(['asks/a']);
   });
 
-  it('nothing of a request that was seen in its chat, when that is left', () => {
-    const notices = new Notices(0);
-    const asks = session({ state: 'waiting', waiting: [permission] });
-    expect(notices.take('k', asks, { quiet: true, done: true })).toBeNull();
-    expect(notices.take('k', asks, { quiet: false, done: true })).toBeNull();
+  it('is one notification for many, and for more while some stand', async () => {
+    add(item('a'), item('b'), item('c'));
+    await clock.advance(1_000);
+    expect(shown).toEqual(['many']);
+    for (const [key, all] of [['d', ['many', 'failed/d']], ['e', ['many', 'failed/d', 'failed/e']], ['f', ['many', 'failed/d', 'failed/e', 'many']]] as const) {
+      add(item(key));
+      await clock.advance(3_000);
+      expect(shown).toEqual(all);
+    }
+    for (const each of gone) each();
+    add(item('g'));
+    await clock.advance(3_000);
+    expect(shown.at(-1)).toBe('failed/g');
   });
 
-  it('that it is done where that is wanted, but not that it has started', () => {
-    expect(told([{ state: 'running' }, { state: 'idle' }])).toEqual(['“Dark mode” is done.']);
-    expect(told([{ state: 'waiting' }, { state: 'idle' }])).toEqual(['“Dark mode” is done.']);
-    expect(told([{ state: 'starting' }, { state: 'idle' }])).toEqual([]);
-    expect(told([{ state: 'running' }, { state: 'idle' }], { done: false })).toEqual([]);
+  it('leaves a while between two, and counts what nobody closed for a minute only', async () => {
+    add(item('a'));
+    await clock.advance(500);
+    add(item('b'));
+    await clock.advance(1_000);
+    expect(shown).toEqual(['failed/a']);
+    await clock.advance(1_500);
+    expect(shown).toEqual(['failed/a', 'failed/b']);
+    add(item('c'));
+    await clock.advance(61_000);
+    add(item('d'));
+    await clock.advance(3_000);
+    expect(shown).toEqual(['failed/a', 'failed/b', 'failed/c', 'failed/d']);
   });
 
-  it('nothing while its chat is seen, and nothing of what another window runs', () => {
-    expect(told([{ state: 'running' }, FAILED], { quiet: true })).toEqual([]);
-    expect(told([{ state: 'running', owner: 'window' }, { ...FAILED, owner: 'window' }])).toEqual([]);
+  it('is nothing of what was answered at once, what its chat shows, what another window told, and what is not wanted', async () => {
+    add(item('a'));
+    waiting.clear();
+    await clock.advance(1_000);
+    world.seen.add('failed/b');
+    add(item('b'));
+    await clock.advance(5_000);
+    expect(claimed).toEqual(['failed/b']);
+    world.others.add('failed/c');
+    add(item('c'));
+    await clock.advance(5_000);
+    world.wanted = false;
+    add(item('d'));
+    await clock.advance(5_000);
+    expect(shown).toEqual([]);
+    expect(claimed).not.toContain('failed/d');
+  });
+
+  it('waits in a window that the person is not at, for the one that they are at', async () => {
+    world.focused = false;
+    add(item('a'));
+    await clock.advance(2_000);
+    expect([claimed, shown]).toEqual([[], []]);
+    await clock.advance(1_000);
+    expect(shown).toEqual(['failed/a']);
+    await clock.advance(60_000);
+    expect(claimed).toEqual([]);
+  });
+
+  it('is over with the window', async () => {
+    add(item('a'));
+    notices.dispose();
+    await clock.advance(5_000);
+    expect([shown, clock.waiting]).toEqual([[], 0]);
+  });
+});
+
+describe('the walk', () => {
+  it('goes through the sessions in their order, each at what waits first in it, and begins anew', () => {
+    const walk = new AttentionWalk();
+    const items = [asks('a', 'x', 'x'), item('b'), item('a'), item('c', { kind: 'finished' })];
+    expect([1, 2, 3, 4].map(() => walk.next(items)?.id)).toEqual(['asks/a', 'failed/b', 'finished/c', 'asks/a']);
+  });
+
+  it('goes on with what was passed over, and comes back to what is asked anew', () => {
+    const walk = new AttentionWalk();
+    const [a, b, c] = [item('a'), item('b'), item('c')];
+    expect(walk.next([a, b, c])).toBe(a);
+    expect(walk.next([a, b, c])).toBe(b);
+    const anew = asks('b', 'x', 'x');
+    expect(walk.next([anew, a, c])).toBe(anew);
+    expect(walk.next([a, c])).toBe(c);
+    expect(walk.next([])).toBeNull();
   });
 });

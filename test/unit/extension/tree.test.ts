@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { connectionAttention, sessionAttention } from '../../../src/core/fleet/attention.ts';
 import type { Connection } from '../../../src/core/fleet/connection.ts';
 import type { Machine, Session, Traits } from '../../../src/core/model/session.ts';
 import { buildTree } from '../../../src/extension/tree/build.ts';
-import { contextValue, shortFolder, waitingFor } from '../../../src/extension/tree/model.ts';
+import { contextValue, shortFolder } from '../../../src/extension/tree/model.ts';
 import type { TreeModel, TreeNode } from '../../../src/extension/tree/model.ts';
 import { sessionLine, titleOf } from '../../../src/extension/tree/line.ts';
 import { PilothouseError } from '../../../src/core/model/errors.ts';
@@ -189,7 +190,20 @@ describe('the line of a session', () => {
 
   it('counts what waits once, archived sessions not at all', () => {
     const two = session({ waiting: [permission, { ...permission, requestId: 'r2' }] });
-    expect(waitingFor([two, session({ id: 's2' }), session({ id: 's3', waiting: [permission] }), session({ id: 's4', waiting: [permission], archived: true })])).toBe(3);
-    expect(buildTree({ ...input, sessions: [two] }).node('needs')).toMatchObject({ count: 2 });
+    const sessions = [two, session({ id: 's2' }), session({ id: 's3', waiting: [permission] }), session({ id: 's4', waiting: [permission], archived: true })];
+    expect(buildTree({ ...input, sessions }).node('needs')).toMatchObject({ count: 3 });
+  });
+
+  it('has what needs the person in the order of the queue, of sessions and of connections', () => {
+    const failed = session({ id: 's2', title: 'Port parser', state: 'failed', error: 'no model', unread: true });
+    const asks = session({ id: 's3', state: 'waiting', waiting: [permission] });
+    const needs = [
+      ...sessionAttention(asks, { connection: null, unreadSince: null, undelivered: null }),
+      connectionAttention({ ...connection('happy:1', 'Happy'), system: 'happy', state: { status: 'needs-sign-in', message: 'Sign in again.', remedy: null, version: null } }, true),
+      ...sessionAttention(failed, { connection: null, unreadSince: 9, undelivered: null }),
+    ].filter((item) => item !== null);
+    const model = buildTree({ ...input, sessions: [failed, asks], needs });
+    expect(model.node('needs')).toMatchObject({ count: 3 });
+    expect(model.children('needs').map((node) => (node.kind === 'attention' ? [node.item.kind, node.session?.title ?? node.item.name] : [node.kind]))).toEqual([['permission'], ['sign-in', 'Happy'], ['failed', 'Port parser']]);
   });
 });

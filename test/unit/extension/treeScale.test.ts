@@ -15,7 +15,7 @@ const session = (at: number, over: Partial<Session> = {}): Session => sessionRow
 const newestFirst = (sessions: readonly Session[]): readonly Session[] => [...sessions].sort((a, b) => b.updatedAt - a.updatedAt);
 const input = { connections: [connection], machines: [machine('m1')], groupBy: 'folder' as const, showArchived: false };
 const FOLDER = 'folder/m1//srv/web';
-const titles = (nodes: readonly TreeNode[]): string[] => nodes.map((node) => (node.kind === 'session' ? node.session.title : node.kind === 'needs' || node.kind === 'permission' ? node.kind : node.label));
+const titles = (nodes: readonly TreeNode[]): string[] => nodes.map((node) => (node.kind === 'session' ? node.session.title : node.kind === 'needs' || node.kind === 'permission' || node.kind === 'attention' ? node.kind : node.label));
 const labels = (model: TreeModel): string[] => titles(model.roots);
 
 describe('long groups', () => {

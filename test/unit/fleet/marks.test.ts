@@ -59,6 +59,19 @@ describe('unread', () => {
     expect(marks(first)).toEqual({ unread: true });
   });
 
+  it('is not a turn that the person broke off, but the one after it', async () => {
+    await first.connect();
+    first.fleet.marks.breakOff(A);
+    await first.backend.context.leases.acquire('session:a');
+    await first.backend.tell('a', { state: 'running' });
+    first.fleet.marks.breakOff(A);
+    await first.backend.tell('a', { state: 'waiting' });
+    await first.backend.tell('a', { state: 'idle' });
+    expect(marks(first)).toEqual({});
+    await turn(first);
+    expect(marks(first)).toEqual({ unread: true });
+  });
+
   it('is not what a person does at a terminal', async () => {
     world.system.add('a', { owner: 'foreign', state: 'running' });
     await first.connect();
