@@ -16,7 +16,7 @@ const CHECK_MS = 15_000;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** The ways to sign in that there are here. Of keys that this computer has, nothing but where they lie is looked at. */
-function catsyphonWays(env: NodeJS.ProcessEnv): readonly PickItem<CatsyphonWay>[] {
+export function catsyphonWays(env: NodeJS.ProcessEnv): readonly PickItem<CatsyphonWay>[] {
   const isSet = (name: string): boolean => (env[name] ?? '').trim() !== '';
   const file = credentialsFile(env);
   return [

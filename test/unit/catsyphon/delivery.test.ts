@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CatsyphonAPIError, CatsyphonAuthError, CatsyphonError, CatsyphonNotFoundError, CatsyphonTransportError, CatsyphonValidationError } from '../../../src/core/systems/catsyphon/errors.ts';
+import { systemClock } from '../../../src/core/transport/clock.ts';
 import type { TestCollector } from '../../loopback/catsyphon/kernel.ts';
 import type { CatsyphonTestServer } from '../../loopback/catsyphon/server.ts';
 import { startCatsyphonServer } from '../../loopback/catsyphon/server.ts';
@@ -53,6 +54,21 @@ describe('events that are sent', () => {
     await Promise.all(Array.from({ length: 4 }, () => client.sendEvents('s', [message('c', { emittedAt: 3 })])));
     expect(contents(server, 's')).toEqual(['a', 'b', 'c']);
     expect(server.kernel.mostAtOnce).toBe(1);
+  });
+
+  it('go on, after a while, in a session that another collector began, of which nothing is told', async () => {
+    await using first = clientOf(server, server.newCollector());
+    await first.sendEvents('s', [message('a')]);
+    const waits: number[] = [];
+    const clock = { ...systemClock, setTimeout: (callback: () => void, ms: number) => {
+      if (ms === 30_000) waits.push(ms);
+      return systemClock.setTimeout(callback, ms === 30_000 ? 1 : ms);
+    } };
+    await using client = clientOf(server, collector, { clock, deadlineMs: 20_000 });
+    await client.sendEvents('s', [message('b')], { unsettled: true });
+    expect([contents(server, 's'), waits]).toEqual([['a', 'b'], [30_000]]);
+    collector.disabled = true;
+    expect(await failure(client.sendEvents('s', [message('c')], { unsettled: true }))).toBeInstanceOf(CatsyphonAuthError);
   });
 
   it('of several sessions do not wait for one another', async () => {

@@ -40,12 +40,12 @@ export class Lanes {
     await Promise.all(this.servers.map((server) => server.close()));
   }
 
-  /** Checks `runs` worlds, one a server at a time. */
+  /** Checks `runs` worlds, one a server at a time. Where one fails it is told as it is: what depends on time cannot be made smaller. */
   async assert<World>(worlds: fc.Arbitrary<World>, runs: number, check: (server: CatsyphonTestServer, world: World) => Promise<void>): Promise<void> {
     const width = this.servers.length;
     await fc.assert(fc.asyncProperty(fc.array(worlds, { minLength: width, maxLength: width, size: 'max' }), async (some) => {
       const results = await Promise.allSettled(some.map((world, lane) => check(this.servers[lane] ?? this.servers[0] as CatsyphonTestServer, world)));
       for (const result of results) if (result.status === 'rejected') throw result.reason;
-    }), { numRuns: Math.ceil(runs / width) });
+    }), { numRuns: Math.ceil(runs / width), endOnFailure: true });
   }
 }

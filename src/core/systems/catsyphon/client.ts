@@ -192,7 +192,7 @@ export async function newCollector(options: NewCollector): Promise<Registration>
   const serverUrl = catsyphonAddress(options.serverUrl, options);
   await using http = new CatsyphonHttp(null, { ...options, serverUrl });
   const json = { collector_type: collectorType, collector_version: collectorVersion, hostname, workspace_id: workspaceId, ...(metadata === undefined ? {} : { metadata }) };
-  return keepAlive(http.request({ method: 'POST', path: paths.collectors, json, signal }).then(readRegistration, (error: unknown) => {
+  return await keepAlive(http.request({ method: 'POST', path: paths.collectors, json, signal }).then(readRegistration, (error: unknown) => {
     if (!(error instanceof CatsyphonTransportError) || error.unsent) throw error;
     throw new CatsyphonTransportError(error.code, `${error.message} A collector may have been made whose key is lost: it does no harm. Register again when the server can be reached.`, { cause: error });
   }));
