@@ -1,5 +1,5 @@
 /**
- * What is bundled, and how: the extension (CommonJS, `vscode` external), the threads of the store, of searches, of attachments and of exports, the core as a library, the CLI and the chat page.
+ * What is bundled, and how: the extension (CommonJS, `vscode` external), the threads of the store, of searches, of attachments and of exports, the core as a library, the CLI and the pages of chats and of usage.
  * `vscode` is external for the extension alone: an import of it below src/extension breaks the core's bundle, and so the build.
  */
 import { readFileSync } from 'node:fs';
@@ -55,5 +55,6 @@ export function bundles({ root, dist, dev = false }) {
       assetNames: '[name]',
       plugins: [inlineWorker()],
     },
+    'usage-page': { ...shared, entryPoints: ['webview-ui/usage/main.tsx'], outfile: `${dist}/webview/usage.js`, format: 'iife', target: 'chrome138', jsx: 'automatic', jsxImportSource: 'preact' },
   };
 }

@@ -50,7 +50,10 @@ export interface Location {
 export interface UsageFigures {
   readonly inputTokens: number | null;
   readonly outputTokens: number | null;
+  /** Of the input, what was read from the provider's cache. */
   readonly cachedTokens: number | null;
+  /** Of the input, what was written to that cache. Absent: as null. */
+  readonly cacheWriteTokens?: number | null;
   readonly costUsd: number | null;
   readonly contextTokens: number | null;
   readonly contextWindow: number | null;

@@ -3,6 +3,7 @@ import type { Keep, Leases } from '../model/context.ts';
 import type { Attachment, Delivery, Entry } from '../model/entry.ts';
 import type { JsonValue } from '../model/json.ts';
 import type { Session, SessionKey } from '../model/session.ts';
+import type { UsageDay } from '../model/usage.ts';
 
 /** Entries of the top-level rows `[start, start + n)` of a session with all their subagent rows, and how many top-level rows there are. */
 export interface StoredRows {
@@ -73,6 +74,11 @@ export interface RetentionSurvey {
   readonly kept: Readonly<Record<KeptFor, number>>;
   /** What the database takes on disk. */
   readonly bytes: number;
+}
+
+/** What the turns of one session used on one day. */
+export interface UsageRow extends UsageDay {
+  readonly session: SessionKey;
 }
 
 /** What another process wrote. */

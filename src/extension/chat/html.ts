@@ -4,6 +4,11 @@ import { chatDocument } from './document.ts';
 
 /** The page's document in a webview: its parts come from the extension's folder. */
 export function chatHtml(webview: vscode.Webview, extensionUri: vscode.Uri, title: string): string {
-  const asset = (name: string): string => webview.asWebviewUri(vscode.Uri.joinPath(extensionUri, 'dist', 'webview', name)).toString();
-  return chatDocument({ nonce: randomBytes(16).toString('base64'), source: webview.cspSource, script: asset('chat.js'), style: asset('chat.css'), title });
+  return pageHtml(webview, extensionUri, { name: 'chat', title });
+}
+
+/** The document of a page of ours, by the name of its bundle. */
+export function pageHtml(webview: vscode.Webview, extensionUri: vscode.Uri, { name, title }: { readonly name: string; readonly title: string }): string {
+  const asset = (file: string): string => webview.asWebviewUri(vscode.Uri.joinPath(extensionUri, 'dist', 'webview', file)).toString();
+  return chatDocument({ nonce: randomBytes(16).toString('base64'), source: webview.cspSource, script: asset(`${name}.js`), style: asset(`${name}.css`), title });
 }

@@ -5,6 +5,7 @@ import { entryFromJson } from '../../../src/core/session/normalise.ts';
 import { Engine } from '../../../src/core/session/store/engine.ts';
 import { EntryTable } from '../../../src/core/session/store/entries.ts';
 import { Sealer } from '../../../src/core/session/store/seal.ts';
+import { UsageTable } from '../../../src/core/session/store/usage.ts';
 import type { StoredRows } from '../../../src/core/session/store-api.ts';
 import { MemoryStore } from './memory-store.ts';
 
@@ -18,11 +19,12 @@ export class EngineDatabase {
   /** Entries as another process has them. */
   table(): EntryTable {
     this.writers += 1;
-    return new EntryTable({ sql: this.engine.sql, sealer: new Sealer(KEY), writer: this.writers, report: () => undefined });
+    const base = { sql: this.engine.sql, sealer: new Sealer(KEY), writer: this.writers, report: () => undefined };
+    return new EntryTable(base, new UsageTable(base));
   }
 
   clear(): void {
-    this.engine.sql.exec('DELETE FROM entry; DELETE FROM transcript_row; DELETE FROM session; DELETE FROM change;');
+    this.engine.sql.exec('DELETE FROM entry; DELETE FROM transcript_row; DELETE FROM session; DELETE FROM change; DELETE FROM usage;');
   }
 
   close(): void {

@@ -13,6 +13,7 @@ export function callsOver(database: Database): Calls {
     mark: (session) => run(session, (engine) => engine.entries.mark(session)),
     saveSessions: (sessions) => run(null, (engine) => engine.records.saveSessions(sessions)),
     sessions: (connectionId) => run(null, (engine) => engine.records.sessions(connectionId)),
+    usage: (from, to) => run(null, (engine) => engine.usage.report(from, to)),
     removeSession: (session) => run(null, (engine) => engine.records.removeSession(session)),
     outbox: (session) => run(null, (engine) => engine.records.outbox(session)),
     saveOutbox: (item) => run(null, (engine) => engine.records.saveOutbox(item)),

@@ -9,6 +9,7 @@ import { boundTo, Sealer } from './seal.ts';
 import { bytesOrNull, Sql } from './sql.ts';
 import type { Base, Report } from './tables.ts';
 import { Follower } from './tables.ts';
+import { UsageTable } from './usage.ts';
 
 interface EngineOptions {
   /** Path of the file, or `:memory:`. */
@@ -31,10 +32,12 @@ export class Engine {
   readonly leases: LeaseTable;
   readonly retention: RetentionTable;
   readonly follower: Follower;
+  readonly usage: UsageTable;
 
   private constructor(base: Base) {
     this.sql = base.sql;
-    this.entries = new EntryTable(base);
+    this.usage = new UsageTable(base);
+    this.entries = new EntryTable(base, this.usage);
     this.records = new RecordTables(base);
     this.leases = new LeaseTable(base.sql, base.writer);
     this.retention = new RetentionTable(base, this.leases);

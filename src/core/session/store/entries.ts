@@ -11,6 +11,7 @@ import type { SqlRow } from './sql.ts';
 import { anyBytes, num } from './sql.ts';
 import type { Base, SessionRef } from './tables.ts';
 import { findSession, needSession, noteChange } from './tables.ts';
+import type { UsageTable } from './usage.ts';
 
 /** A page of entries as one JSON array, which the caller's thread parses faster than it would take over objects. */
 export interface EntryPage {
@@ -21,6 +22,7 @@ export interface EntryPage {
 
 /** What the store needs to know of an entry to place it. */
 interface Placed extends Share {
+  readonly entry: Entry;
   readonly row: Uint8Array | null;
   readonly rev: number;
 }
@@ -32,9 +34,11 @@ const COLUMNS = 'e.n, e.id, e.ord, e.parent, e.sealed, r.key AS row_key';
 /** Entries of all sessions, merged by id, and the places of their rows. */
 export class EntryTable {
   private readonly base: Base;
+  private readonly usage: UsageTable;
 
-  constructor(base: Base) {
+  constructor(base: Base, usage: UsageTable) {
     this.base = base;
+    this.usage = usage;
   }
 
   /** Merges entries (each as JSON) in; all of them or, when one is no entry, none. Gives how many changed something. */
@@ -48,6 +52,8 @@ export class EntryTable {
       placed.forEach((entry, index) => {
         if (this.merge(ref, rows, entry, texts[index] ?? '')) changed += 1;
       });
+      // Also what is stored already: it may have come before usage was counted.
+      this.usage.take(ref.key, placed.map(({ entry }) => entry), now);
       if (changed === 0) return 0;
       rows.settle();
       sql.run('UPDATE session SET top_rows = ?, ringed = ?, touched = ? WHERE n = ?', rows.topRows, rows.ringed ? 1 : 0, now, ref.n);
@@ -191,6 +197,7 @@ function place(text: string): Placed {
     throw new PilothouseError('store_invalid_entry', 'An entry without id, row, parent or order can’t be stored. Report this with the log.');
   }
   return {
+    entry: entry as Entry,
     id: encodeText(entry.id),
     row: entry.row === null ? null : encodeText(entry.row),
     // A row within itself is within nothing.

@@ -6,7 +6,7 @@ import type { Entry } from '../../model/entry.ts';
 import { describeError, PilothouseError } from '../../model/errors.ts';
 import type { Session, SessionKey } from '../../model/session.ts';
 import { Emitter } from '../../transport/emitter.ts';
-import type { MailItem, OutboxItem, RetentionRule, RetentionSurvey, Store, StoreChange, StoreHealth, StoredRows } from '../store-api.ts';
+import type { MailItem, OutboxItem, RetentionRule, RetentionSurvey, Store, StoreChange, StoreHealth, StoredRows, UsageRow } from '../store-api.ts';
 import { WorkerChannel } from './channel.ts';
 import { StoreLeases } from './leases.ts';
 
@@ -27,6 +27,8 @@ export interface OpenStoreOptions {
 
 /** The store with what its owner alone needs. */
 export interface OwnedStore extends Store {
+  /** What turns used that ended in `[from, to)` (milliseconds since the epoch), by session and day; of sessions that are forgotten too. */
+  usage(from: number, to: number): Promise<readonly UsageRow[]>;
   /** Which transcripts may be forgotten by the rule. */
   survey(rule: RetentionRule): Promise<RetentionSurvey>;
   /** Forgets a session's transcript: its record and all that the person wrote and marked stay. False where the rule keeps it (by now). */
@@ -149,6 +151,10 @@ class WorkerStore implements OwnedStore {
 
   sessions(connectionId: string): Promise<readonly Session[]> {
     return this.channel.call('sessions', connectionId);
+  }
+
+  usage(from: number, to: number): Promise<readonly UsageRow[]> {
+    return this.channel.call('usage', from, to);
   }
 
   removeSession(session: SessionKey): Promise<void> {

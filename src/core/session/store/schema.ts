@@ -40,8 +40,16 @@ CREATE TABLE owner (
 CREATE TABLE lease (name BLOB PRIMARY KEY, owner INTEGER NOT NULL) WITHOUT ROWID;
 `;
 
+/** Schema 2: what turns used, by session key, so that it outlives session and transcript. `whole` is 1 for what the cost of a whole session grew by on one day. */
+const SCHEMA_2 = `
+CREATE TABLE usage (
+  session BLOB NOT NULL, turn BLOB NOT NULL, whole INTEGER NOT NULL, at REAL NOT NULL, input REAL, output REAL, cached REAL, written REAL, cost REAL,
+  PRIMARY KEY (session, turn)) WITHOUT ROWID;
+CREATE INDEX usage_at ON usage (at);
+`;
+
 /** Each step leads from the version that is its index to the next one. */
-const MIGRATIONS: readonly string[] = [SCHEMA_1];
+const MIGRATIONS: readonly string[] = [SCHEMA_1, SCHEMA_2];
 
 const SCHEMA_VERSION = MIGRATIONS.length;
 

@@ -1,5 +1,5 @@
 import type { SessionKey, Session } from '../../model/session.ts';
-import type { MailItem, OutboxItem, RetentionRule, RetentionSurvey, StoreChange, StoreHealth } from '../store-api.ts';
+import type { MailItem, OutboxItem, RetentionRule, RetentionSurvey, StoreChange, StoreHealth, UsageRow } from '../store-api.ts';
 import type { EntryPage } from './entries.ts';
 import type { Acquired } from './leaseTable.ts';
 import type { Report } from './tables.ts';
@@ -14,6 +14,7 @@ export interface Calls {
   mark(session: SessionKey): number;
   saveSessions(sessions: readonly Session[]): void;
   sessions(connectionId: string): Session[];
+  usage(from: number, to: number): UsageRow[];
   removeSession(session: SessionKey): void;
   outbox(session: SessionKey | null): OutboxItem[];
   saveOutbox(item: OutboxItem): void;
