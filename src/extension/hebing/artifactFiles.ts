@@ -4,15 +4,14 @@ import { describeError, isAbort, PilothouseError } from '../../core/model/errors
 import type { Job } from '../../core/systems/hebing/index.ts';
 import { ARTIFACT_SCHEME } from '../contributions.ts';
 import { kindOf, viewedName } from '../remote/kind.ts';
-import { HeldFiles } from '../remote/held.ts';
 import { offerCopy, saveCopy, showContents, withProgress } from '../remote/opening.ts';
+import { awaited, ShownFiles, statOf } from '../remote/shownFiles.ts';
 import { oneLine } from '../tree/text.ts';
 import type { Artifact } from './artifact.ts';
 import { artifactOf, pretty } from './artifact.ts';
 import type { HebingAccess } from './access.ts';
 import type { HebingBoards } from './boards.ts';
 
-const HELD_BYTES = 64 * 1024 * 1024;
 /** How long an editor that a reload brings back waits for its account to be signed in to. */
 const SIGNED_IN_MS = 15_000;
 
@@ -22,23 +21,15 @@ interface Place {
   readonly index: number;
 }
 
-/** What jobs made, as files that VS Code reads: editors, its image viewer and Save As… work on them. An address names account, job and place: a reload brings it back. */
-export class ArtifactFiles implements vscode.FileSystemProvider, vscode.Disposable {
+/** What jobs made. An address names account, job and place: a reload brings it back. */
+export class ArtifactFiles extends ShownFiles {
   private readonly boards: HebingBoards;
   private readonly log: Logger;
-  private readonly held = new HeldFiles(HELD_BYTES);
-  private readonly end = new AbortController();
-  private readonly changed = new vscode.EventEmitter<vscode.FileChangeEvent[]>();
-  private readonly disposables: vscode.Disposable[];
-  readonly onDidChangeFile = this.changed.event;
 
   constructor(boards: HebingBoards, log: Logger) {
+    super(ARTIFACT_SCHEME, 'An artifact of a job. Save a copy to change it.');
     this.boards = boards;
     this.log = log;
-    this.disposables = [
-      vscode.workspace.registerFileSystemProvider(ARTIFACT_SCHEME, this, { isCaseSensitive: true, isReadonly: new vscode.MarkdownString('An artifact of a job. Save a copy to change it.') }),
-      this.changed,
-    ];
   }
 
   /** Opens a text in an editor and an image in the image viewer; of anything else a copy can be saved. Rejects as the account's `file` does. */
@@ -48,7 +39,7 @@ export class ArtifactFiles implements vscode.FileSystemProvider, vscode.Disposab
     const kind = kindOf(name, bytes);
     if (kind === 'binary') return offerCopy(name, '', { kind: 'file', size: bytes.length, modifiedAt: null }, true, () => [bytes]);
     const uri = vscode.Uri.from({ scheme: ARTIFACT_SCHEME, path: `/${[connectionId, encodeURIComponent(job.id), index, name].join('/')}` });
-    this.held.hold(uri.toString(), { bytes, modifiedAt: 0 });
+    this.hold(uri, bytes, null);
     await showContents(uri, kind, undefined);
   }
 
@@ -59,7 +50,7 @@ export class ArtifactFiles implements vscode.FileSystemProvider, vscode.Disposab
   }
 
   async stat(uri: vscode.Uri): Promise<vscode.FileStat> {
-    return { type: vscode.FileType.File, ctime: 0, mtime: 0, size: (await this.readFile(uri)).length };
+    return statOf({ bytes: await this.readFile(uri), modifiedAt: 0 });
   }
 
   async readFile(uri: vscode.Uri): Promise<Uint8Array> {
@@ -69,38 +60,12 @@ export class ArtifactFiles implements vscode.FileSystemProvider, vscode.Disposab
       const { connectionId, jobId, index } = placeOf(uri);
       const access = await this.signedIn(connectionId);
       const bytes = await contentsOf(access, artifactAt(await access.job(jobId, { signal: this.end.signal }), index), this.end.signal);
-      this.held.hold(uri.toString(), { bytes, modifiedAt: 0 });
+      this.hold(uri, bytes, null);
       return bytes;
     } catch (error) {
       if (!isAbort(error)) this.log.info('an artifact could not be read', { error: describeError(error) });
       throw vscode.FileSystemError.Unavailable(oneLine(describeError(error), 400));
     }
-  }
-
-  /** What a job made does not change. */
-  watch(): vscode.Disposable {
-    return new vscode.Disposable(() => undefined);
-  }
-  readDirectory(uri: vscode.Uri): never {
-    throw vscode.FileSystemError.Unavailable(`Artifacts are in no folder: ${uri.path}`);
-  }
-  createDirectory(uri: vscode.Uri): never {
-    throw vscode.FileSystemError.NoPermissions(uri);
-  }
-  writeFile(uri: vscode.Uri): never {
-    throw vscode.FileSystemError.NoPermissions(uri);
-  }
-  delete(uri: vscode.Uri): never {
-    throw vscode.FileSystemError.NoPermissions(uri);
-  }
-  rename(uri: vscode.Uri): never {
-    throw vscode.FileSystemError.NoPermissions(uri);
-  }
-
-  dispose(): void {
-    this.end.abort();
-    for (const each of this.disposables) each.dispose();
-    this.held.clear();
   }
 
   private async fetched(access: HebingAccess, job: Job, index: number): Promise<{ readonly artifact: Artifact; readonly bytes: Uint8Array }> {
@@ -115,21 +80,9 @@ export class ArtifactFiles implements vscode.FileSystemProvider, vscode.Disposab
     return { artifact, bytes };
   }
 
-  private async signedIn(connectionId: string): Promise<HebingAccess> {
-    const found = Promise.withResolvers<HebingAccess>();
-    const look = (): void => {
-      const access = this.boards.get(connectionId)?.access ?? null;
-      if (access !== null) found.resolve(access);
-    };
-    const timer = setTimeout(() => found.reject(new PilothouseError('needs_sign_in', 'Nobody is signed in to the hebing account of this artifact. Sign in, then open it again.', { personMustAct: true })), SIGNED_IN_MS);
-    const listening = this.boards.onChange(look);
-    try {
-      look();
-      return await found.promise;
-    } finally {
-      clearTimeout(timer);
-      listening.dispose();
-    }
+  private signedIn(connectionId: string): Promise<HebingAccess> {
+    const late = (): Error => new PilothouseError('needs_sign_in', 'Nobody is signed in to the hebing account of this artifact. Sign in, then open it again.', { personMustAct: true });
+    return awaited(() => this.boards.get(connectionId)?.access, (look) => this.boards.onChange(look), SIGNED_IN_MS, late);
   }
 }
 

@@ -8,35 +8,25 @@ import { oneLine } from '../tree/text.ts';
 import type { Far } from './fetch.ts';
 import { fileAt, wholeFile } from './fetch.ts';
 import type { HeldFile } from './held.ts';
-import { HeldFiles } from './held.ts';
 import type { RemotePlace } from './place.ts';
 import { addressOf, placeAt, printOf, REMOTE_SCHEME } from './place.ts';
+import { awaited, ShownFiles, statOf } from './shownFiles.ts';
 
-const HELD_BYTES = 64 * 1024 * 1024;
 /** How long an editor that a reload brings back waits for its session to be known. */
 const KNOWN_MS = 15_000;
 const READ_ONLY = 'A file of another machine, as it was when it was opened. Save a copy to change it.';
 
-/** Files of other machines and those that rows carry, as files that VS Code reads: editors, its image viewer and Save As… work on them. Contents are held while a tab shows them. */
-export class RemoteFiles implements vscode.FileSystemProvider, vscode.Disposable {
+/** Files of other machines and those that rows carry. */
+export class RemoteFiles extends ShownFiles {
   private readonly fleet: Fleet;
   private readonly log: Logger;
-  private readonly held = new HeldFiles(HELD_BYTES);
   private readonly keys = new Map<string, SessionKey>();
   private readonly fetching = new Map<string, Promise<HeldFile>>();
-  private readonly end = new AbortController();
-  private readonly changed = new vscode.EventEmitter<vscode.FileChangeEvent[]>();
-  private readonly disposables: vscode.Disposable[];
-  readonly onDidChangeFile = this.changed.event;
 
   constructor(fleet: Fleet, log: Logger) {
+    super(REMOTE_SCHEME, READ_ONLY);
     this.fleet = fleet;
     this.log = log;
-    this.disposables = [
-      vscode.workspace.registerFileSystemProvider(REMOTE_SCHEME, this, { isCaseSensitive: true, isReadonly: new vscode.MarkdownString(READ_ONLY) }),
-      vscode.window.tabGroups.onDidChangeTabs(({ closed }) => this.forget(closed)),
-      this.changed,
-    ];
   }
 
   /** The address of a file that the session `key` reaches. */
@@ -46,51 +36,17 @@ export class RemoteFiles implements vscode.FileSystemProvider, vscode.Disposable
     return vscode.Uri.from({ scheme: REMOTE_SCHEME, ...addressOf({ ...place, session }) });
   }
 
-  /** Contents for the editors that show an address from now on; those that show it already are told. */
-  hold(uri: vscode.Uri, bytes: Uint8Array, modifiedAt: number | null): void {
-    if (this.held.hold(uri.toString(), { bytes, modifiedAt: modifiedAt ?? 0 })) this.changed.fire([{ type: vscode.FileChangeType.Changed, uri }]);
-  }
-
   async stat(uri: vscode.Uri): Promise<vscode.FileStat> {
     const held = this.held.get(uri.toString());
-    if (held !== null) return { type: vscode.FileType.File, ctime: 0, mtime: held.modifiedAt, size: held.bytes.length };
+    if (held !== null) return statOf(held);
     const place = this.placeOf(uri);
-    if (place.kind === 'attachment') {
-      const { bytes, modifiedAt } = await this.content(uri, place);
-      return { type: vscode.FileType.File, ctime: 0, mtime: modifiedAt, size: bytes.length };
-    }
+    if (place.kind === 'attachment') return statOf(await this.content(uri, place));
     const info = await this.asked(place, (far) => fileAt(far, place.path, place.machine, this.end.signal));
     return { type: vscode.FileType.File, ctime: 0, mtime: info.modifiedAt ?? 0, size: info.size };
   }
 
   async readFile(uri: vscode.Uri): Promise<Uint8Array> {
     return (this.held.get(uri.toString()) ?? (await this.content(uri, this.placeOf(uri)))).bytes;
-  }
-
-  /** What it shows is what was fetched: opening it again fetches it again. */
-  watch(): vscode.Disposable {
-    return new vscode.Disposable(() => undefined);
-  }
-  readDirectory(uri: vscode.Uri): never {
-    throw vscode.FileSystemError.Unavailable(`Folders of other machines are not listed: ${uri.path}`);
-  }
-  createDirectory(uri: vscode.Uri): never {
-    throw vscode.FileSystemError.NoPermissions(uri);
-  }
-  writeFile(uri: vscode.Uri): never {
-    throw vscode.FileSystemError.NoPermissions(uri);
-  }
-  delete(uri: vscode.Uri): never {
-    throw vscode.FileSystemError.NoPermissions(uri);
-  }
-  rename(uri: vscode.Uri): never {
-    throw vscode.FileSystemError.NoPermissions(uri);
-  }
-
-  dispose(): void {
-    this.end.abort();
-    for (const each of this.disposables) each.dispose();
-    this.held.clear();
   }
 
   private placeOf(uri: vscode.Uri): RemotePlace {
@@ -136,32 +92,9 @@ export class RemoteFiles implements vscode.FileSystemProvider, vscode.Disposable
 
   private async keyOf(print: string): Promise<SessionKey> {
     const find = (): SessionKey | undefined => this.keys.get(print) ?? this.fleet.sessions().map(sessionKey).find((key) => printOf(key) === print);
-    const found = Promise.withResolvers<SessionKey>();
-    const look = (): void => {
-      const key = find();
-      if (key !== undefined) found.resolve(key);
-    };
-    const timer = setTimeout(() => found.reject(new PilothouseError('session_not_found', 'The session of this file is not there any more. Open the file from another chat.')), KNOWN_MS);
-    const listening = this.fleet.onChange(look);
-    try {
-      look();
-      const key = await found.promise;
-      this.keys.set(print, key);
-      return key;
-    } finally {
-      clearTimeout(timer);
-      listening.dispose();
-    }
+    const late = (): Error => new PilothouseError('session_not_found', 'The session of this file is not there any more. Open the file from another chat.');
+    const key = await awaited(find, (look) => this.fleet.onChange(look), KNOWN_MS, late);
+    this.keys.set(print, key);
+    return key;
   }
-
-  /** Contents go with the last tab that shows them. */
-  private forget(closed: readonly vscode.Tab[]): void {
-    const shown = new Set(vscode.window.tabGroups.all.flatMap((group) => group.tabs).flatMap((tab) => addressesOf(tab)));
-    for (const address of closed.flatMap((tab) => addressesOf(tab))) if (!shown.has(address)) this.held.drop(address);
-  }
-}
-
-function addressesOf({ input }: vscode.Tab): readonly string[] {
-  const uris = input instanceof vscode.TabInputText || input instanceof vscode.TabInputCustom ? [input.uri] : input instanceof vscode.TabInputTextDiff ? [input.original, input.modified] : [];
-  return uris.filter((uri) => uri.scheme === REMOTE_SCHEME).map((uri) => uri.toString());
 }
