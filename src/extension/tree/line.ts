@@ -16,7 +16,7 @@ export function titleOf(session: Pick<Session, 'title'>, max = 120): string {
 /** `asks · 2 m · claude`: a narrow side bar cuts it at its end, so that what changes stands first. */
 export function sessionLine(session: Session, { now, dormant, agent }: { readonly now: number; readonly dormant: boolean; readonly agent: string }): Line {
   const owner = ownerWord(session);
-  const words = [stateInShort(session, dormant), age(session.waiting[0]?.askedAt ?? session.updatedAt, now), ...(owner === '' ? [] : [owner]), ...(session.worktree === undefined ? [] : [oneLine((session.branch ?? session.worktree.branch).replace(/^pilothouse[/]/, ''), 40)]), oneLine(agent, 30), ...(session.shipped === true ? ['shipped'] : [])];
+  const words = [stateInShort(session, dormant), age(session.waiting[0]?.askedAt ?? session.updatedAt, now), ...(owner === '' ? [] : [owner]), ...(session.worktree === undefined ? [] : [oneLine((session.branch ?? session.worktree.branch).replace(/^pilothouse[/]/, ''), 40)]), ...(session.shipped === true ? ['shipped'] : []), oneLine(agent, 30)];
   return { label: titleOf(session), description: words.join(' · ') };
 }
 

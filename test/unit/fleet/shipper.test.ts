@@ -178,6 +178,21 @@ describe('a connection whose sessions are shipped', () => {
     expect(world.database.leases.size).toBe(0);
   });
 
+  it('waits for what a window that died had on its way, which would be stored twice', async () => {
+    world.on();
+    world.retryDelay = 0.05;
+    server.kernel.ingestMs = 40;
+    const window = await world.window().start();
+    await world.turn('one', 'a');
+    await until(() => server.count('POST /collectors/events') === 1);
+    window.die();
+    await world.window().start();
+    await until(() => server.count('POST /collectors/events') === 2);
+    await until(() => world.stored.length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(world.stored).toEqual(['a']);
+  });
+
   it('leaves a session to the window that runs it, and an untrusted workspace ships nothing by itself', async () => {
     world.on();
     await world.window().start();

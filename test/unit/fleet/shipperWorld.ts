@@ -69,14 +69,18 @@ export class ShipWindow {
     await this.client[Symbol.asyncDispose]();
   }
 
+  /** Its process dies: of what it had begun nothing is heard any more, and its leases are free as those of a dead one are. */
+  die(): void {
+    this.dead = true;
+    void this.client[Symbol.asyncDispose]();
+    this.world.free(this.store);
+  }
+
   private async did<T>(work: () => Promise<T>): Promise<T> {
     if (this.dead) throw new Crash('dead');
     this.calls += 1;
     if (this.calls >= this.crashAt) {
-      this.dead = true;
-      // Of what it had begun nothing is heard any more, and its leases are free as those of a dead process are.
-      void this.client[Symbol.asyncDispose]();
-      this.world.free(this.store);
+      this.die();
       throw new Crash('dead');
     }
     const result = await work();
@@ -95,6 +99,8 @@ export class ShipWorld {
   collector: TestCollector;
   private readonly deadlineMs: number;
   dormant = false;
+  /** Seconds between two requests for the same. */
+  retryDelay = 0.005;
   private readonly changed = new Emitter<FleetChange>();
   private readonly windows: ShipWindow[] = [];
   private readonly writer = new MemoryStore(this.database, 'writer');
@@ -117,7 +123,7 @@ export class ShipWorld {
   };
 
   newClient(): CollectorClient {
-    return clientOf(this.server, this.collector, { retry: { initialDelay: 0.005, maxDelay: 0.005, maxRetries: 2 }, deadlineMs: this.deadlineMs });
+    return clientOf(this.server, this.collector, { retry: { initialDelay: this.retryDelay, maxDelay: this.retryDelay, maxRetries: 2 }, deadlineMs: this.deadlineMs });
   }
 
   window(crashAt?: number): ShipWindow {
