@@ -23,7 +23,7 @@ export class Notifications implements vscode.Disposable {
     const leaseOf = (id: string): string => `told:${id}`;
     this.notices = new Notices({
       clock: systemClock,
-      wanted: (item) => settings.get('notifications') === 'all' || (settings.get('notifications') === 'attention' && needsPerson(item)),
+      wanted: (item) => !this.toldElsewhere(item) && (settings.get('notifications') === 'all' || (settings.get('notifications') === 'attention' && needsPerson(item))),
       waits: (item) => attention.has(item),
       seen: (item) => item.key !== null && panels.isVisible(item.key),
       focused: () => vscode.window.state.focused,
@@ -42,6 +42,11 @@ export class Notifications implements vscode.Disposable {
   dispose(): void {
     this.watch.dispose();
     this.notices.dispose();
+  }
+
+  /** Shipping says itself that a collector takes its key no more, and what waits there. */
+  private toldElsewhere(item: AttentionItem): boolean {
+    return item.kind === 'sign-in' && this.services.fleet.connections().find((each) => each.connectionId === item.connectionId)?.system === 'catsyphon';
   }
 
   /**
