@@ -2,6 +2,7 @@ import { forgeConnection } from '../../src/core/systems/clawdforge/connection.ts
 import { ForgeTestServer } from '../loopback/clawdforge/server.ts';
 import { describeBackend } from './backend-contract.ts';
 import type { Rig, Script } from './types.ts';
+import { RigWindows } from './windows.ts';
 import { World } from './world.ts';
 
 /** The test server's own agent plays it (test/loopback/clawdforge/script.ts). */
@@ -18,34 +19,11 @@ async function start(form: 'events' | 'lines' | 'whole'): Promise<Rig> {
   const world = await World.make();
   const server = await new ForgeTestServer({ form }).start();
   const token = server.token('contract');
-  const open = async (): Promise<{ readonly backend: Rig['backend']; close(): Promise<void> }> => {
-    const window = await world.window('forge');
-    const backend = forgeConnection({ connectionId: 'forge', name: 'Forge', serverUrl: server.url, token }).create(window.context);
-    return {
-      backend,
-      async close() {
-        await backend[Symbol.asyncDispose]();
-        window.end();
-      },
-    };
-  };
-  const first = await open();
-  const windows = [first];
+  const windows = await RigWindows.open(world, 'forge', (context) => forgeConnection({ connectionId: 'forge', name: 'Forge', serverUrl: server.url, token }).create(context));
   return {
-    backend: first.backend, machineId: `clawdforge:${new URL(server.url).host}`, folder: server.cwd, script, processes: null,
-    async restart() {
-      await windows.shift()?.close();
-      const next = await open();
-      windows.unshift(next);
-      return next.backend;
-    },
-    async second() {
-      const next = await open();
-      windows.push(next);
-      return next.backend;
-    },
+    ...windows.parts, machineId: `clawdforge:${new URL(server.url).host}`, folder: server.cwd, script, processes: null,
     async dispose() {
-      await Promise.all(windows.splice(0).map((one) => one.close()));
+      await windows.close();
       await server.close();
       await world.dispose();
     },

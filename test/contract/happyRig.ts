@@ -11,6 +11,7 @@ import { startHappyServer } from '../loopback/happy/server.ts';
 import type { HappyDaemon, HappyDaemonOptions } from './happyDaemon.ts';
 import { startHappyDaemon } from './happyDaemon.ts';
 import type { Rig, Script } from './types.ts';
+import { RigWindows } from './windows.ts';
 import { isGone, World } from './world.ts';
 
 /** What plays the models of a machine's agents, and how the daemon's environment leads there. */
@@ -55,19 +56,7 @@ export class HappyStage {
     await writeFile(path.join(folder, 'notes.txt'), 'one\ntwo\nthree\n');
     const serverUrl = this.server.url;
     const credentials = explicitCredentials({ token: this.#phone.token, secret: toBase64(this.#phone.master) }, { serverUrl });
-    const open = async (): Promise<{ readonly backend: Rig['backend']; close(): Promise<void> }> => {
-      const window = await world.window('happy');
-      const backend = happyConnection({ connectionId: 'happy', name: 'Happy', serverUrl, credentials, allowPlainHttp: false }).create(window.context);
-      return {
-        backend,
-        async close() {
-          await backend[Symbol.asyncDispose]();
-          window.end();
-        },
-      };
-    };
-    const first = await open();
-    const windows = [first];
+    const windows = await RigWindows.open(world, 'happy', (context) => happyConnection({ connectionId: 'happy', name: 'Happy', serverUrl, credentials, allowPlainHttp: false }).create(context));
     // Sessions and their agents run in their folder; other rigs have theirs on the same machine.
     const alive = async (): Promise<readonly number[]> => {
       const all = await Promise.all((await daemon.processes()).map(async (pid) => ((await readlink(`/proc/${pid}/cwd`).catch(() => '')) === folder ? [pid] : [])));
@@ -88,21 +77,10 @@ export class HappyStage {
       }
     };
     return {
-      backend: first.backend, machineId: daemon.machineId, folder, script, spawning,
+      ...windows.parts, machineId: daemon.machineId, folder, script, spawning,
       processes: { alive, gone: (pid) => isGone(pid), kill },
-      async restart() {
-        await windows.shift()?.close();
-        const next = await open();
-        windows.unshift(next);
-        return next.backend;
-      },
-      async second() {
-        const next = await open();
-        windows.push(next);
-        return next.backend;
-      },
       async dispose() {
-        await Promise.all(windows.splice(0).map((one) => one.close()));
+        await windows.close();
         await kill();
         await world.dispose();
       },

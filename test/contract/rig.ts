@@ -2,6 +2,7 @@ import type { SessionBackend } from '../../src/core/model/backend.ts';
 import type { BackendContext } from '../../src/core/model/context.ts';
 import { machineId } from './helpers.ts';
 import type { Rig, Script } from './types.ts';
+import { RigWindows } from './windows.ts';
 import { isGone, killHard, runningChildren, World } from './world.ts';
 
 export interface RigParts {
@@ -19,22 +20,10 @@ export async function makeRig(parts: RigParts): Promise<Rig> {
   const before = new Set(await runningChildren());
   const world = await World.make();
   const folder = await parts.prepare(world);
-  const open = async (): Promise<{ readonly backend: SessionBackend; close(): Promise<void> }> => {
-    const window = await world.window(parts.connectionId);
-    const backend = await parts.create(window.context, world);
-    return {
-      backend,
-      async close() {
-        await backend[Symbol.asyncDispose]();
-        window.end();
-      },
-    };
-  };
-  const first = await open();
-  const windows = [first];
+  const windows = await RigWindows.open(world, parts.connectionId, (context) => parts.create(context, world));
   const alive = async (): Promise<readonly number[]> => (await runningChildren()).filter((pid) => !before.has(pid));
   return {
-    backend: first.backend,
+    ...windows.parts,
     machineId,
     folder,
     script: parts.script,
@@ -45,19 +34,8 @@ export async function makeRig(parts: RigParts): Promise<Rig> {
         for (const pid of await alive()) await killHard(pid);
       },
     },
-    async restart() {
-      await windows.shift()?.close();
-      const next = await open();
-      windows.unshift(next);
-      return next.backend;
-    },
-    async second() {
-      const next = await open();
-      windows.push(next);
-      return next.backend;
-    },
     async dispose() {
-      await Promise.all(windows.splice(0).map((one) => one.close()));
+      await windows.close();
       await parts.dispose?.();
       await world.dispose();
     },
