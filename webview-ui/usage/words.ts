@@ -1,7 +1,7 @@
 import type { UsageTotals } from '../../src/protocol/usage.ts';
 
 /** In place of what nobody told. */
-export const UNTOLD = '—';
+const UNTOLD = '—';
 
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 1 });
