@@ -35,6 +35,8 @@ interface ShipperOptions {
   readonly log: Logger;
   /** Where sessions of a connection go; null where they are not shipped. */
   readonly route: (connectionId: string) => ShipRoute | null;
+  /** The server of an account: what was shipped is known by it. */
+  readonly server: (account: string) => string;
   /** Speaks to an account; null while nobody is signed in to it. The same object as long as its key is the same. */
   readonly client: (account: string) => ShipClient | null;
   /** The account's server did not take its key. */
@@ -70,6 +72,8 @@ export class Shipper {
   readonly #options: ShipperOptions;
   readonly #spools = new Map<string, ShipSpool>();
   readonly #states = new Map<string, Map<SessionKey, ShipState>>();
+  /** Of which each account's states are. */
+  readonly #servers = new Map<string, string>();
   readonly #ways = new Map<string, ShipWay>();
   readonly #queue = new Set<SessionKey>();
   readonly #soon = new Map<SessionKey, { cancel(): void }>();
@@ -98,7 +102,9 @@ export class Shipper {
     for (const key of this.#queue) if (this.#routeOf(key) === null) this.#drop(key);
     for (const account of accounts) {
       this.#way(account).use(this.#options.client(account));
-      if (!this.#states.has(account)) await this.#recall(account);
+      const server = this.#options.server(account);
+      if (!this.#states.has(account) || this.#servers.get(account) !== server) await this.#recall(account);
+      this.#servers.set(account, server);
     }
     for (const session of this.#options.fleet.sessions()) this.#consider(sessionKey(session));
     this.#pump();
@@ -214,11 +220,16 @@ export class Shipper {
     if (session === null || route === null || session.updatedAt < route.since || session.owner === 'window' || !RESTS.has(session.state)) return false;
     const states = this.#states.get(route.account);
     const state = states?.get(key);
-    return states !== undefined && (state === undefined || state.sending || session.updatedAt > state.at) && !this.#isDormant(session.connectionId);
+    return states !== undefined && (state === undefined || state.sending || session.updatedAt > state.at) && !this.#isDormant(session.connectionId) && this.#isListed(key);
   }
 
   #isDormant(connectionId: string): boolean {
     return this.#options.fleet.connections().find((each) => each.connectionId === connectionId)?.dormant ?? true;
+  }
+
+  /** An agent's own session that a system hosts is that system's, and is not shipped twice. */
+  #isListed(key: SessionKey): boolean {
+    return this.#options.fleet.sessions().some((session) => sessionKey(session) === key);
   }
 
   #routeOf(key: SessionKey): ShipRoute | null {
@@ -335,8 +346,9 @@ export class Shipper {
   }
 
   #spool(account: string): ShipSpool {
-    const spool = this.#spools.get(account) ?? new ShipSpool(this.#options.store.keep(`ship:${account}`));
-    this.#spools.set(account, spool);
+    const name = `ship:${account}:${this.#options.server(account)}`;
+    const spool = this.#spools.get(name) ?? new ShipSpool(this.#options.store.keep(name));
+    this.#spools.set(name, spool);
     return spool;
   }
 

@@ -54,7 +54,10 @@ const ONLY_COPY = 'A clawdforge server keeps no transcripts: those on this compu
 /** Forgets the sign-in; what is stored of the sessions goes only when the person says so. */
 export async function removeAccount(services: Services, record: AccountRecord): Promise<void> {
   const [remove, all] = ['Remove', 'Remove With Transcripts'] as const;
-  const choice = await vscode.window.showWarningMessage(`Remove the connection “${oneLine(record.name, 60)}”?`, {
+  const question = `Remove the connection “${oneLine(record.name, 60)}”?`;
+  const choice = record.system === 'catsyphon' ? await vscode.window.showWarningMessage(question, {
+    modal: true, detail: `Its key is forgotten in this VS Code, and sessions are not shipped to it any more. What is on ${hostOf(record.serverUrl)} stays there.`,
+  }, remove) : await vscode.window.showWarningMessage(question, {
     modal: true,
     detail: `Its sign-in is forgotten in this VS Code and its sessions leave the list. Nothing on ${hostOf(record.serverUrl)} or its machines is touched.\n\n${record.system === 'clawdforge' ? ONLY_COPY : 'Transcripts that are stored on this computer stay'}, and are there again when the same account is added again, unless you remove them too.`,
   }, remove, all);

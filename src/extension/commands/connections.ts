@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import type { Connection } from '../../core/fleet/connection.ts';
 import { PilothouseError } from '../../core/model/errors.ts';
 import type { CommandName } from '../contributions.ts';
 import { joinArguments, splitArguments } from '../arguments.ts';
@@ -87,7 +88,12 @@ async function editConnection(services: Services, target: unknown): Promise<void
 async function removeConnection(services: Services, target: unknown): Promise<void> {
   const connection = await connectionFor(services, target, 'Remove which connection?', () => true);
   const account = services.accounts.record(connection.connectionId);
-  if (account !== null) return removeAccount(services, account);
+  if (account === null) await removeLocal(services, connection);
+  else await removeAccount(services, account);
+  services.shipping.forget(connection.connectionId);
+}
+
+async function removeLocal(services: Services, connection: Connection): Promise<void> {
   const agent = services.connections.agentOf(connection.connectionId);
   const detail = agent === null
     ? 'Its sessions leave the list; nothing of the agent is touched. Add Connection… brings it back.'

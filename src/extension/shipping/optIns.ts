@@ -1,15 +1,16 @@
 import { z } from 'zod';
-import type { ShipRoute } from '../../core/fleet/shipper.ts';
 import type { Disposable } from '../../core/model/backend.ts';
 import type { Logger } from '../../core/model/context.ts';
 import { WatchedFolder } from '../watchedFolder.ts';
 
-const schema = z.object({ account: z.string().min(1).max(200), since: z.number().min(0) });
+const schema = z.object({ account: z.string().min(1).max(200), server: z.string().min(1).max(2_000), since: z.number().min(0) });
+/** `server`: the address that the person agreed to; when the account moves to another one, nothing goes there before it is turned on anew. */
+type OptIn = z.infer<typeof schema>;
 
 /** Which connections’ sessions the person wants to be shipped, and where to: a file each, by the connection’s id, in a folder that every window watches. None is there before the person says so. */
 export class ShipOptIns implements Disposable {
   private readonly folder: WatchedFolder;
-  private read: { readonly of: ReadonlyMap<string, string>; readonly routes: ReadonlyMap<string, ShipRoute> } | null = null;
+  private read: { readonly of: ReadonlyMap<string, string>; readonly routes: ReadonlyMap<string, OptIn> } | null = null;
 
   /** `changed` is called when this window or another one turned something on or off. */
   constructor(folder: string, log: Logger, changed: () => void) {
@@ -17,8 +18,13 @@ export class ShipOptIns implements Disposable {
   }
 
   /** Null for a connection that is not shipped, and for a file that is none of ours. */
-  get(connectionId: string): ShipRoute | null {
+  get(connectionId: string): OptIn | null {
     return this.routes().get(connectionId) ?? null;
+  }
+
+  /** All of them, by connection. */
+  all(): ReadonlyMap<string, OptIn> {
+    return this.routes();
   }
 
   /** Accounts that something is shipped to. */
@@ -27,7 +33,7 @@ export class ShipOptIns implements Disposable {
   }
 
   /** Throws `not_saved`. */
-  set(connectionId: string, route: ShipRoute): void {
+  set(connectionId: string, route: OptIn): void {
     this.folder.set(connectionId, JSON.stringify(route));
   }
 
@@ -41,14 +47,14 @@ export class ShipOptIns implements Disposable {
   }
 
   /** Asked for with each session that is shown: read once for each reading of the folder. */
-  private routes(): ReadonlyMap<string, ShipRoute> {
+  private routes(): ReadonlyMap<string, OptIn> {
     const entries = this.folder.entries();
-    if (this.read?.of !== entries) this.read = { of: entries, routes: new Map([...entries].flatMap(([connectionId, text]): [string, ShipRoute][] => routeOf(text).map((route) => [connectionId, route]))) };
+    if (this.read?.of !== entries) this.read = { of: entries, routes: new Map([...entries].flatMap(([connectionId, text]): [string, OptIn][] => routeOf(text).map((route) => [connectionId, route]))) };
     return this.read.routes;
   }
 }
 
-function routeOf(text: string): readonly ShipRoute[] {
+function routeOf(text: string): readonly OptIn[] {
   try {
     const { data } = schema.safeParse(JSON.parse(text));
     return data === undefined ? [] : [data];

@@ -1,5 +1,5 @@
 import type { Fleet } from '../../core/fleet/fleet.ts';
-import type { Shipper, ShipStanding } from '../../core/fleet/shipper.ts';
+import type { Shipper, ShipRoute, ShipStanding } from '../../core/fleet/shipper.ts';
 import type { Disposable } from '../../core/model/backend.ts';
 import type { Clock, Logger } from '../../core/model/context.ts';
 import { describeError } from '../../core/model/errors.ts';
@@ -81,8 +81,7 @@ export class Shipping implements Disposable {
   standing(connectionId: string): ShipStanding | null {
     const account = this.target(connectionId);
     if (account === null) return null;
-    const gone = this.accounts().every((record) => record.connectionId !== account);
-    const error = gone ? 'The CatSyphon that they were shipped to is not connected any more.' : this.accessOf(account) === null ? 'Nobody is signed in to it.' : null;
+    const error = this.hindrance(connectionId, account);
     const standing = this.shipper?.standing(connectionId) ?? { account, waiting: 0, sessions: 0, parked: 0, error: null };
     return { ...standing, error: error ?? standing.error };
   }
@@ -95,7 +94,12 @@ export class Shipping implements Disposable {
 
   /** Ships sessions of a connection in which something is said from now on. Throws `not_saved`. */
   turnOn(connectionId: string, account: string): void {
-    this.optIns.set(connectionId, { account, since: this.options.clock.now() });
+    this.optIns.set(connectionId, { account, server: this.serverOf(account), since: this.options.clock.now() });
+  }
+
+  /** A connection was removed: its sessions are not shipped when it comes again, and nothing more is shipped to it. Throws `not_saved`. */
+  forget(removed: string): void {
+    for (const [connectionId, { account }] of this.optIns.all()) if (connectionId === removed || account === removed) this.optIns.delete(connectionId);
   }
 
   /** Stops at once. Gives what was not sent. Throws `not_saved`. */
@@ -131,8 +135,25 @@ export class Shipping implements Disposable {
   }
 
   private isShipped(session: Session): boolean {
-    const route = this.optIns.get(session.connectionId);
+    const route = this.routeOf(session.connectionId);
     return (route !== null && session.updatedAt >= route.since) || this.shipper?.isShipped(session) === true;
+  }
+
+  private serverOf(account: string): string {
+    return this.accounts().find(({ connectionId }) => connectionId === account)?.serverUrl ?? '';
+  }
+
+  /** What the person agreed to, as long as it is that: an account at that address. */
+  private routeOf(connectionId: string): ShipRoute | null {
+    const wanted = this.optIns.get(connectionId);
+    return wanted === null || this.serverOf(wanted.account) !== wanted.server ? null : wanted;
+  }
+
+  private hindrance(connectionId: string, account: string): string | null {
+    const server = this.serverOf(account);
+    if (server === '') return 'The CatSyphon that they were shipped to is not connected any more.';
+    if (this.routeOf(connectionId) === null) return 'Its address is another one now: stop shipping, and turn it on anew to ship there.';
+    return this.accessOf(account) === null ? 'Nobody is signed in to it.' : null;
   }
 
   private accessOf(account: string): CatsyphonAccess | null {
@@ -171,7 +192,7 @@ export class Shipping implements Disposable {
     this.loading ??= import('../../core/fleet/shipper.ts').then(({ Shipper: Made }) => {
       const { store, clock, log } = this.options;
       const shipper = new Made({
-        store, fleet, clock, log, route: (connectionId) => this.optIns.get(connectionId), client: (account) => this.accessOf(account),
+        store, fleet, clock, log, route: (connectionId) => this.routeOf(connectionId), server: (account) => this.serverOf(account), client: (account) => this.accessOf(account),
         refused: (account) => {
           const record = this.accounts().find(({ connectionId }) => connectionId === account);
           if (record !== undefined) this.options.refused(record);

@@ -48,11 +48,13 @@ describe('shipping in a window', () => {
   let world: ShipWorld;
   const windows: Shipping[] = [];
   const refusals: string[] = [];
+  let address: string | null = null;
   beforeEach(async () => {
     folder = mkdtempSync(path.join(os.tmpdir(), 'pilothouse-shipping-'));
     server = await startCatsyphonServer();
     world = new ShipWorld(server);
     refusals.length = 0;
+    address = null;
   });
   afterEach(async () => {
     for (const window of windows.splice(0)) {
@@ -65,7 +67,7 @@ describe('shipping in a window', () => {
   });
 
   function open(): Shipping {
-    const record: AccountRecord = { connectionId: ACCOUNT, system: 'catsyphon', name: 'CatSyphon', serverUrl: server.url, allowPlainHttp: false, identity: null, signedOut: false, createdAt: 1 };
+    const record: AccountRecord = { connectionId: ACCOUNT, system: 'catsyphon', name: 'CatSyphon', serverUrl: address ?? server.url, allowPlainHttp: false, identity: null, signedOut: false, createdAt: 1 };
     const access = new CatsyphonAccess({ collectorId: world.collector.id, apiKey: world.collector.key, workspaceId: null }, record);
     const shipping = new Shipping({
       store: new MemoryStore(world.database, `window ${windows.length}`), clock: { ...systemClock, now: () => 50, setTimeout: (callback, ms) => systemClock.setTimeout(callback, ms / 1_000) }, log: recordingLog().log, folder,
@@ -100,6 +102,23 @@ describe('shipping in a window', () => {
     await world.turn('one', 'c');
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(world.stored).toEqual(['a']);
+  });
+
+  it('is not turned on for a server that nobody agreed to, nor for a connection that comes again', async () => {
+    const shipping = open();
+    shipping.turnOn(CONNECTION, ACCOUNT);
+    expect(shipping.standing(CONNECTION)?.error).toBeNull();
+    address = 'http://127.0.0.1:9';
+    const moved = open();
+    expect(moved.standing(CONNECTION)?.error).toContain('Its address is another one now');
+    expect(moved.dress(sessionRecord('one', { updatedAt: 60 })).shipped).toBeUndefined();
+    shipping.forget('another');
+    expect(shipping.target(CONNECTION)).toBe(ACCOUNT);
+    shipping.forget(ACCOUNT);
+    expect(shipping.target(CONNECTION)).toBeNull();
+    shipping.turnOn(CONNECTION, ACCOUNT);
+    shipping.forget(CONNECTION);
+    expect(shipping.target(CONNECTION)).toBeNull();
   });
 
   it('tells that a key was refused, and takes no file for an order that is none', async () => {

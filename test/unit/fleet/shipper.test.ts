@@ -95,6 +95,17 @@ describe('a connection whose sessions are shipped', () => {
     await stored('from its system');
   });
 
+  it('leaves out an agent’s own session that another system hosts', async () => {
+    world.on();
+    const { shipper } = await world.window().start();
+    world.hidden.add('twin');
+    await world.turn('twin', 'a');
+    await world.turn('one', 'b');
+    await stored('b');
+    await quiet();
+    expect([world.stored, shipper.standing(CONNECTION)?.sessions]).toEqual([['b'], 0]);
+  });
+
   it('takes secrets out', async () => {
     world.on();
     await world.window().start();

@@ -55,7 +55,7 @@ export class ShipWindow {
     };
     this.spoken = { sendEvents: (...given) => this.did(() => client.sendEvents(...given)), getSessionStatus: (...given) => this.did(() => client.getSessionStatus(...given)) };
     this.shipper = new Shipper({
-      store: ours, fleet: world.fleet, clock: hurried, log, route: (id) => world.routes.get(id) ?? null, client: () => (this.signedIn ? this.spoken : null), refused: (account) => void this.refusals.push(account),
+      store: ours, fleet: world.fleet, clock: hurried, log, route: (id) => world.routes.get(id) ?? null, server: () => world.server.url, client: () => (this.signedIn ? this.spoken : null), refused: (account) => void this.refusals.push(account),
     });
   }
 
@@ -99,6 +99,8 @@ export class ShipWorld {
   collector: TestCollector;
   private readonly deadlineMs: number;
   dormant = false;
+  /** Sessions that are not listed. */
+  readonly hidden = new Set<string>();
   /** Seconds between two requests for the same. */
   retryDelay = 0.005;
   private readonly changed = new Emitter<FleetChange>();
@@ -116,7 +118,7 @@ export class ShipWorld {
 
   readonly fleet: ShipFleet = {
     session: (key) => this.sessions.get(key) ?? null,
-    sessions: () => [...this.sessions.values()],
+    sessions: () => [...this.sessions.values()].filter(({ id }) => !this.hidden.has(id)),
     onChange: (listener) => this.changed.on(listener),
     connections: () => [{ connectionId: CONNECTION, system: 'local', dormant: this.dormant }],
     open: (key) => Promise.resolve({ historyRead: () => this.histories.get(key)?.() ?? Promise.resolve(), release: () => undefined, transcript: { flush: () => Promise.resolve() } }),
