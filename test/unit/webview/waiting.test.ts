@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { buildItems } from '../../../webview-ui/src/model/items.ts';
 import { aboveWords, elsewhere, waitingAbove } from '../../../webview-ui/src/model/waiting.ts';
 import { ChatPage } from '../../../webview-ui/src/page.ts';
 import type { HostMessage, PermissionRow, Row, ToolRow } from '../../../webview-ui/src/types.ts';
@@ -41,5 +42,20 @@ describe('what waits where the page has no row of it', () => {
     expect([page.elsewhere.value, page.asking.value]).toEqual([['id first'], []]);
     tell({ type: 'state', generation: 1, state: { waiting: [] } });
     expect(page.elsewhere.value).toEqual([]);
+  });
+});
+
+describe('a tool that waits for a permission', () => {
+  const items = (rows: readonly Row[]): Row[] => buildItems([{ start: 0, rows }], rows.length, { thinking: 'collapsed' }).flatMap((item) => (item.type === 'row' ? [item.row] : []));
+  const called = (key: string, callId: string, children: readonly Row[] = []): ToolRow => ({ ...agent(key, children), callId });
+  const statuses = (row: Row | undefined): readonly string[] => (row?.kind === 'tool' ? [row.status, ...row.children.flatMap(statuses)] : []);
+
+  it('says so also within a subagent whose permission stands beside it, and is the same row each time', () => {
+    const rows = [called('task', 'c1', [called('inner', 'c2'), called('other', 'c3')]), { ...ask('p'), callId: 'c2' }];
+    const [first] = items(rows);
+    expect(statuses(first)).toEqual(['running', 'waiting', 'running']);
+    expect(items(rows)[0]).toBe(first);
+    const [answered] = items([rows[0] ?? text(''), { ...ask('p', 'allowed'), callId: 'c2' }]);
+    expect(answered).toBe(rows[0]);
   });
 });

@@ -62,20 +62,34 @@ function addRows(items: Item[], span: Span, options: ItemOptions): void {
   }
 }
 
-/** A row as it is while a permission about it waits, the same one for each time that it is shown. */
+/** A row as it is while a permission about it, or about one below it, waits: the same one for each time that it is shown. */
 const asWaiting = new WeakMap<ToolRow, ToolRow>();
 
-/** The rows, with each tool that has not begun because a permission of its own row waits for the person told as waiting. */
+/** The rows, with each tool that has not begun because a permission waits told as waiting. The permission of a subagent's tool may stand beside the subagent. */
 function withWaiting(rows: readonly Row[]): readonly Row[] {
   const asked = new Set<string>();
-  for (const row of rows) if (row.kind === 'permission' && row.outcome === null && row.callId !== undefined) asked.add(row.callId);
-  if (asked.size === 0) return rows;
-  return rows.map((row) => {
-    if (row.kind !== 'tool' || row.status !== 'running' || row.callId === undefined || !asked.has(row.callId)) return row;
-    const known = asWaiting.get(row) ?? { ...row, status: 'waiting' };
-    asWaiting.set(row, known);
-    return known;
-  });
+  askedIn(rows, asked);
+  return asked.size === 0 ? rows : rows.map((row) => told(row, asked));
+}
+
+function askedIn(rows: readonly Row[], asked: Set<string>): void {
+  for (const row of rows) {
+    if (row.kind === 'permission' && row.outcome === null && row.callId !== undefined) asked.add(row.callId);
+    else if (row.kind === 'tool') askedIn(row.children, asked);
+  }
+}
+
+function told(row: Row, asked: ReadonlySet<string>): Row {
+  if (row.kind !== 'tool') return row;
+  const status = row.status === 'running' && row.callId !== undefined && asked.has(row.callId) ? 'waiting' : row.status;
+  const children = row.children.map((child) => told(child, asked));
+  const same = (other: ToolRow): boolean => other.status === status && other.children.length === children.length && other.children.every((child, place) => child === children[place]);
+  if (same(row)) return row;
+  const known = asWaiting.get(row);
+  if (known !== undefined && same(known)) return known;
+  const made: ToolRow = { ...row, status, children };
+  asWaiting.set(row, made);
+  return made;
 }
 
 /** Two or more quiet tools that follow each other, with the folded thinking between them; null when there are fewer. */
