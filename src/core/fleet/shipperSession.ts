@@ -8,6 +8,7 @@ import { CatsyphonAPIError, CatsyphonError, CatsyphonNotFoundError } from '../sy
 import type { CollectorEvent } from '../systems/catsyphon/events.ts';
 import { EventMaker } from '../systems/catsyphon/events.ts';
 import { fromEntries, shippedId, startEvent } from '../systems/catsyphon/fromEntries.ts';
+import { isUnknown } from '../systems/catsyphon/retry.ts';
 import type { DoneHashes, ParkedRecord, ShipSpool } from './shipperSpool.ts';
 
 /** What is asked of an account. */
@@ -131,7 +132,11 @@ class Sweep {
     let whole = true;
     if (total > 0) {
       await spool.save({ ...before, sending: true });
-      whole = held === null ? (await this.#walk()) && (await this.#follow(from)) : await this.#send(this.#events(held));
+      whole = await this.#sendAll(held, from).catch(async (error: unknown) => {
+        // Whoever goes on need not wait for what was answered, if with a refusal.
+        if (!isUnknown(error)) await spool.save({ ...before, sending: this.#unsettled });
+        throw error;
+      });
     }
     if (again && whole) await spool.unpark(session, this.#parkedNow);
     const { length: parked } = await spool.parked(session);
@@ -153,6 +158,10 @@ class Sweep {
       if ((held?.length ?? 0) > MOST) held = null;
     }
     return { held, mark, total };
+  }
+
+  async #sendAll(held: readonly Entry[] | null, from: number): Promise<boolean> {
+    return held === null ? (await this.#walk()) && this.#follow(from) : this.#send(this.#events(held));
   }
 
   /** Rows in their order: an import writes the newest first, and the server shows what comes first as first. */

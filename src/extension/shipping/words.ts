@@ -33,7 +33,7 @@ const inClear = ({ serverUrl }: Place): string => (isPlain(serverUrl) ? ' The wa
 
 /** What turning it on means. */
 export function whatTravels(place: Place): string {
-  return `From now on each session of this connection in which something is said goes to ${hostOf(place.serverUrl)}, whole, whenever a turn is over. ${TRAVELS}${inClear(place)}\n\nOlder sessions go only by Ship Session to CatSyphon…. Stop Shipping to CatSyphon ends it at once; what is there stays there.`;
+  return `From now on each session of this connection in which something is said goes to ${hostOf(place.serverUrl)}, whole, whenever a turn is over. ${TRAVELS}${inClear(place)}\n\nOlder sessions go only by “Ship Session to CatSyphon…”. “Stop Shipping to CatSyphon” ends it at once; what is there stays there.`;
 }
 
 /** What shipping one session means. */

@@ -47,7 +47,7 @@ export class ConnectionsTree implements vscode.TreeDataProvider<string>, vscode.
     item.id = id;
     const account = this.accounts.record(id);
     const ships = this.shipping.standing(id);
-    item.description = [statusWord(connection), account === null ? '' : hostOf(account.serverUrl), state.version ?? '', ships === null ? '' : standingInShort(ships)].filter((word) => word !== '').join(' · ');
+    item.description = [statusWord(connection), account === null ? '' : hostOf(account.serverUrl), ships === null ? '' : standingInShort(ships), state.version ?? ''].filter((word) => word !== '').join(' · ');
     item.iconPath = statusIcon(connection);
     const verbs = ['refresh', 'remove', ...(connection.canSignIn ? ['signin'] : []), ...(account?.signedOut === false ? ['signout'] : []), ...(this.editable(id) ? ['edit'] : []), ...(connection.system === 'clawdforge' && account?.signedOut === false ? ['forge'] : []), ...this.shippingVerbs(connection, ships), ...(connection.traits.spawn && state.status === 'ready' ? ['new'] : [])];
     item.contextValue = `connection:${state.status}:${verbs.join(':')}`;

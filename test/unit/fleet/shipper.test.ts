@@ -159,6 +159,8 @@ describe('a connection whose sessions are shipped', () => {
     window.shipper.again(ACCOUNT);
     await until(() => world.stored.length === 2);
     expect(world.stored.toSorted()).toEqual(['a', 'b']);
+    // A refusal is an answer: nothing was on its way that had to be waited for.
+    expect(server.count(/^GET/)).toBe(0);
   });
 
   it('stops at once when it is turned off, also in the middle of a request', async () => {
