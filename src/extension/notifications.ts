@@ -11,11 +11,16 @@ import { noticeOf, Notices } from './notices.ts';
 import type { Services } from './services.ts';
 import { failureText } from './tree/text.ts';
 
+/** VS Code takes a notification off the screen after ten seconds, or a while after the mouse has left it. */
+const ON_SCREEN_MS = 60_000;
+
 /** Shows what begins to wait in sessions whose chat is not visible. */
 export class Notifications implements vscode.Disposable {
   private readonly services: Services;
   private readonly watch: { dispose(): void };
   private readonly notices: Notices;
+  /** Notifications that nobody closed, and since when they stand. */
+  private readonly shown = new Map<AttentionItem, number>();
 
   constructor(services: Services) {
     this.services = services;
@@ -36,7 +41,10 @@ export class Notifications implements vscode.Disposable {
         if ((await vscode.window.showInformationMessage('Several sessions need you.', 'Show Next')) !== undefined) await vscode.commands.executeCommand(commandId('nextSessionThatNeedsYou'));
       },
     });
-    this.watch = attention.onChange(({ added }) => this.notices.add(added));
+    this.watch = attention.onChange(({ added }) => {
+      this.clear();
+      this.notices.add(added);
+    });
   }
 
   dispose(): void {
@@ -49,15 +57,26 @@ export class Notifications implements vscode.Disposable {
     return item.kind === 'sign-in' && this.services.fleet.connections().find((each) => each.connectionId === item.connectionId)?.system === 'catsyphon';
   }
 
+  /** Puts what stands on the screen into VS Code's list once none of ours there waits any more: what was answered elsewhere does not stand as if it did. */
+  private clear(): void {
+    const now = performance.now();
+    const onScreen = [...this.shown].filter(([, at]) => now - at < ON_SCREEN_MS).map(([item]) => item);
+    if (onScreen.length === 0 || onScreen.some((item) => this.services.attention.has(item))) return;
+    for (const item of onScreen) this.shown.delete(item);
+    void vscode.commands.executeCommand('notifications.hideToasts');
+  }
+
   /**
-   * VS Code can withdraw a notification of a progress alone, which has no buttons and a bar that moves as if something were under way. This one has real buttons, and leaves the screen by itself after ten
-   * seconds; what was answered elsewhere meanwhile is said to be when one is pressed.
+   * VS Code can withdraw a notification of a progress alone, which has no buttons and a bar that moves as if something were under way. This one has real buttons; in VS Code's list it stands until it is
+   * closed, and a button that is pressed too late there says so.
    */
   private async show(item: AttentionItem): Promise<void> {
     const { fleet } = this.services;
     const session = item.key === null ? null : fleet.session(item.key);
     const { text, actions } = noticeOf(item, session);
+    this.shown.set(item, performance.now());
     const action = await vscode.window.showInformationMessage(text, ...actions);
+    this.shown.delete(item);
     if (action === undefined) return;
     try {
       await this.act(item, action);
