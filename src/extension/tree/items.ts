@@ -77,7 +77,7 @@ function permissionItem(node: Extract<TreeNode, { kind: 'permission' }>, connect
   // What can be allowed here is shown as it will be done.
   const asked = oneLine(quick ? (permission.whole ?? '') : belowFolder(permission.title, session.folder), 200);
   const since = age(permission.askedAt, now);
-  const line = node.inNeeds ? { label: titleOf(session), description: `${since} · ${asked}` } : { label: asked, description: `${PERMISSION_WORDS[permission.ask]} · ${since}` };
+  const line = node.inNeeds ? { label: titleOf(session), description: `${asked} · ${since}` } : { label: asked, description: `${PERMISSION_WORDS[permission.ask]} · ${since}` };
   const item = new vscode.TreeItem(line.label, None);
   item.description = line.description;
   item.iconPath = new vscode.ThemeIcon(permission.ask === 'question' ? 'question' : 'shield', new vscode.ThemeColor('list.warningForeground'));
@@ -95,7 +95,7 @@ function attentionItem({ item: waiting, session }: Extract<TreeNode, { kind: 'at
   const words = ATTENTION_WORDS[waiting.kind];
   const item = new vscode.TreeItem(label, None);
   const since = waiting.since === null ? [] : [age(waiting.since, now)];
-  item.description = [...since, words.text, ...(waiting.text === '' ? [] : [oneLine(waiting.text, 200)])].join(' · ');
+  item.description = [words.text, ...since, ...(waiting.text === '' ? [] : [oneLine(waiting.text, 200)])].join(' · ');
   item.iconPath = new vscode.ThemeIcon(words.icon, new vscode.ThemeColor(waiting.kind === 'failed' ? 'list.errorForeground' : 'list.warningForeground'));
   item.tooltip = oneLine(text, 900);
   item.contextValue = `attention:${waiting.kind}`;
