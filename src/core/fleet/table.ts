@@ -5,6 +5,7 @@ import { canonicalJson } from '../model/json.ts';
 import type { Session, SessionKey } from '../model/session.ts';
 import { sessionKey } from '../model/session.ts';
 import type { Store } from '../session/store-api.ts';
+import { SessionOrder } from './order.ts';
 import { Twins } from './twins.ts';
 
 const WRITE_DELAY_MS = 500;
@@ -35,7 +36,7 @@ export class SessionTable {
   private readonly dirty = new Set<SessionKey>();
   private readonly twins: Twins;
   private tellings = 0;
-  private sorted: readonly Session[] | null = null;
+  private readonly order = new SessionOrder();
   private timer: { cancel(): void } | null = null;
   private writing: Promise<void> = Promise.resolve();
 
@@ -46,8 +47,7 @@ export class SessionTable {
 
   /** Newest first, each once: an agent's own session that a system hosts is that system's. */
   all(): readonly Session[] {
-    this.sorted ??= [...this.sessions].flatMap(([key, session]) => (this.twins.hides(key) ? [] : [this.dress(key, session)])).sort((a, b) => b.updatedAt - a.updatedAt || (a.id < b.id ? -1 : 1));
-    return this.sorted;
+    return this.order.list(this.sessions, (key) => (this.twins.hides(key) ? null : this.get(key)));
   }
 
   get(key: SessionKey): Session | null {
@@ -57,9 +57,7 @@ export class SessionTable {
 
   /** What is marked of a session changed. */
   redress(key: SessionKey): void {
-    if (!this.sessions.has(key)) return;
-    this.sorted = null;
-    this.options.changed(key, false);
+    if (this.sessions.has(key)) this.moved(key, false);
   }
 
   /** Sessions that are shown as another window tells of them. */
@@ -151,9 +149,8 @@ export class SessionTable {
     this.told.delete(key);
     this.lent.delete(key);
     if (!this.sessions.delete(key)) return;
-    this.sorted = null;
-    this.options.changed(key, true);
-    for (const twin of this.twins.remove(key)) this.options.changed(twin, true);
+    this.moved(key, true);
+    for (const twin of this.twins.remove(key)) this.moved(twin, true);
   }
 
   /** Takes a connection's sessions off the list; what the backend told of them last is stored all the same. */
@@ -178,11 +175,15 @@ export class SessionTable {
     const before = this.sessions.get(key);
     if (before !== undefined && canonicalJson(before) === canonicalJson(session)) return;
     this.sessions.set(key, session);
-    this.sorted = null;
-    for (const twin of this.twins.put(key, session)) this.options.changed(twin, true);
-    this.options.changed(key, before === undefined || before.folder !== session.folder || before.archived !== session.archived || before.machineId !== session.machineId || before.owner !== session.owner);
+    for (const twin of this.twins.put(key, session)) this.moved(twin, true);
+    this.moved(key, before === undefined || before.folder !== session.folder || before.archived !== session.archived || before.machineId !== session.machineId || before.owner !== session.owner);
     if (durable) this.writeSoon(key);
     else this.dirty.delete(key);
+  }
+
+  private moved(key: SessionKey, structure: boolean): void {
+    this.order.touch(key);
+    this.options.changed(key, structure);
   }
 
   private writeSoon(key: SessionKey): void {
