@@ -14,6 +14,7 @@ import { benchMemory } from './memory.ts';
 import { benchOpening } from './opening.ts';
 import { benchPage } from './page.ts';
 import { benchSearch } from './search.ts';
+import { benchTree } from './tree.ts';
 
 const SIZES = [1_000, 10_000, 100_000] as const;
 const FILES = ['extension.cjs', 'store-worker.cjs', 'search-worker.cjs', 'attachment-worker.cjs', 'export-worker.cjs', 'core.js', 'cli.js', 'webview/chat.js', 'webview/chat.css'];
@@ -32,6 +33,7 @@ const benches: Readonly<Record<string, () => Promise<Record<string, unknown>>>> 
   opening: () => benchOpening(SIZES),
   page: () => benchPage(SIZES),
   search: () => benchSearch(1_000_000, 1_000),
+  tree: () => benchTree(10_000),
   chat: benchChat,
   activation: () => benchActivation(3),
 };

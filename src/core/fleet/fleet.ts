@@ -257,12 +257,13 @@ export class Fleet implements AsyncDisposable {
     live.add(backend.watch((event) => this.onBackendEvent(live, event)));
     this.touch({ connections: true });
     try {
-      const [stored] = await Promise.all([this.options.store.sessions(spec.connectionId), live.recall()]);
+      for await (const stored of live.stored()) {
+        for (const session of stored) this.marks.recall(sessionKey(session), session);
+        this.table.seed(stored);
+        // Nothing but the leases tells here who runs what; a session that no window ran when it was stored is run by none.
+        if (spec.dormant !== undefined) for (const session of stored) if (session.owner === 'this') this.windows.look(sessionKey(session));
+      }
       if (live.isClosed) return;
-      for (const session of stored) this.marks.recall(sessionKey(session), session);
-      this.table.seed(stored);
-      // Nothing but the leases tells here who runs what; a session that no window ran when it was stored is run by none.
-      if (spec.dormant !== undefined) for (const session of stored) if (session.owner === 'this') this.windows.look(sessionKey(session));
     } catch (error) {
       log.warn('stored sessions could not be read', { connection: spec.connectionId, error: describeError(error) });
     }

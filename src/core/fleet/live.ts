@@ -1,7 +1,7 @@
 import type { ConnectionState, Disposable, SessionBackend } from '../model/backend.ts';
 import type { Clock, Leases, Logger } from '../model/context.ts';
 import { describeError, PilothouseError } from '../model/errors.ts';
-import type { Machine, SessionKey } from '../model/session.ts';
+import type { Machine, Session, SessionKey } from '../model/session.ts';
 import type { Store } from '../session/store-api.ts';
 import { abortReason, sleep } from '../transport/clock.ts';
 import type { Connection, ConnectionSpec } from './connection.ts';
@@ -13,6 +13,8 @@ import { postMail } from './mail.ts';
 import type { SessionTable } from './table.ts';
 
 const PAGE = 200;
+/** So many of the newest stored sessions are shown before all of them are read. */
+const SEEN_FIRST = 200;
 const CONNECT_DEADLINE_MS = 20_000;
 const CALL_DEADLINE_MS = 60_000;
 /** A connection of an account that could not be read, though its backend does not say why, is read again after this. */
@@ -96,8 +98,18 @@ export class LiveConnection {
     return { away: this.isElsewhere && this.shown.state.status !== 'ready', lastAt: this.contact.lastAt };
   }
 
-  /** Reads what is known of it from its last contact. Never rejects. */
-  async recall(): Promise<void> {
+  /** What the store has of its sessions: the newest of many before all of them are read. What is known from its last contact is read along. Ends with the connection; rejects with `store_*`. */
+  async *stored(): AsyncGenerator<readonly Session[]> {
+    const { store, spec: { connectionId } } = this.options;
+    const [newest] = await Promise.all([store.sessions(connectionId, SEEN_FIRST), this.recall()]);
+    if (!this.isClosed) yield newest;
+    if (newest.length < SEEN_FIRST || this.isClosed) return;
+    const all = await store.sessions(connectionId);
+    if (!this.isClosed) yield all;
+  }
+
+  /** Never rejects. */
+  private async recall(): Promise<void> {
     await this.contact.recall();
     if (this.isClosed) return;
     this.list = this.contact.machines(this.told);

@@ -107,7 +107,8 @@ export interface Store extends AsyncDisposable {
   mark(session: SessionKey): Promise<number>;
 
   saveSessions(sessions: readonly Session[]): Promise<void>;
-  sessions(connectionId: string): Promise<readonly Session[]>;
+  /** Newest first; the newest `most` alone, where that is given. */
+  sessions(connectionId: string, most?: number): Promise<readonly Session[]>;
   /** Forgets a session: record, entries, outbox, mail. */
   removeSession(session: SessionKey): Promise<void>;
 

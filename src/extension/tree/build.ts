@@ -2,7 +2,7 @@ import type { AttentionItem } from '../../core/fleet/attention.ts';
 import { compareAttention, sessionAttention } from '../../core/fleet/attention.ts';
 import type { Connection } from '../../core/fleet/connection.ts';
 import type { Machine, Session, SessionKey } from '../../core/model/session.ts';
-import { sessionKey } from '../../core/model/session.ts';
+import { parseSessionKey, sessionKey } from '../../core/model/session.ts';
 import type { SessionFilter } from './filter.ts';
 import type { GroupBy, GroupNode, TreeModel, TreeNode } from './model.ts';
 import { byContact, needsNodes, folderOf, shortFolder, STATUS_GROUPS, STATUS_ORDER } from './model.ts';
@@ -32,17 +32,11 @@ const SLACK = 3;
 /** So many groups beside each other are open at first; of more, only the newest. */
 const OPEN = 8;
 
-/** A session where it stands; the record changes, the place does not. */
-interface Placed {
-  readonly group: Group;
-  session: Session;
-}
-
 interface Group {
   node: GroupNode;
   readonly parent: Group | null;
   readonly groups: Group[];
-  readonly sessions: Placed[];
+  readonly sessions: Session[];
   /** When the newest session in it changed, milliseconds since the epoch; 0 in an empty one. */
   newest: number;
   /** Sessions changed since they were sorted. */
@@ -69,7 +63,10 @@ class GroupedTree implements TreeModel {
   private readonly remote: readonly Connection[];
   private readonly groups = new Map<string, Group>();
   private readonly tops: Group[] = [];
-  private readonly placed = new Map<SessionKey, Placed>();
+  /** Groups by connection and id of their sessions: no string is made for any of them. */
+  private readonly placed = new Map<string, Map<string, Group>>();
+  /** Groups of folders by connection, machine and folder of their sessions. */
+  private readonly known = new Map<string, Map<string, Map<string, Group>>>();
   private readonly nodes = new Map<string, TreeNode>();
   private readonly parents = new Map<string, string>();
   private readonly lists = new Map<string, readonly TreeNode[]>();
@@ -112,24 +109,25 @@ class GroupedTree implements TreeModel {
   }
 
   place(key: SessionKey): string | null {
-    const placed = this.placed.get(key);
-    return placed === undefined ? null : `${placed.group.node.id}/session/${key}`;
+    const parsed = parseSessionKey(key);
+    const group = parsed === null ? undefined : this.placed.get(parsed.connectionId)?.get(parsed.id);
+    return group === undefined ? null : `${group.node.id}/session/${key}`;
   }
 
   replace(session: Session): readonly string[] | null {
     const key = sessionKey(session);
-    const placed = this.placed.get(key);
-    if (placed === undefined) return this.isListed(session) ? null : [];
-    const { group, session: before } = placed;
-    if (!this.isListed(session) || !sameRequests(before, session) || this.groupId(session) !== group.node.id) return null;
+    const group = this.placed.get(session.connectionId)?.get(session.id);
+    if (group === undefined) return this.isListed(session) ? null : [];
+    const index = group.sessions.findIndex(({ id, connectionId }) => id === session.id && connectionId === session.connectionId);
+    const before = group.sessions[index];
+    if (before === undefined || !this.isListed(session) || !sameRequests(before, session) || this.groupId(session) !== group.node.id) return null;
+    // What works, and what is newer than something that is shown, is shown.
+    if (group.shown?.has(key) === false) return null;
+    group.sessions[index] = session;
     if (group.shown === null) {
-      placed.session = session;
       group.stirred = true;
       return [];
     }
-    // What works, and what is newer than something that is shown, is shown.
-    if (!group.shown.has(key)) return null;
-    placed.session = session;
     const id = `${group.node.id}/session/${key}`;
     const node = this.nodes.get(id);
     const list = this.lists.get(group.node.id);
@@ -158,7 +156,8 @@ class GroupedTree implements TreeModel {
     const facts = { connection: null, unreadSince: null, undelivered: null };
     const items = this.input.needs ?? this.input.sessions.flatMap((session) => sessionAttention(session, facts)).sort(compareAttention);
     if (items.length === 0) return;
-    const sessions = new Map(this.input.sessions.flatMap((session) => (filter == null || filter.matches(session) ? [[sessionKey(session), session]] : [])));
+    const ids = new Set(items.map(({ key }) => (key === null ? null : (parseSessionKey(key)?.id ?? null))));
+    const sessions = new Map(this.input.sessions.flatMap((session) => (ids.has(session.id) && (filter == null || filter.matches(session)) ? [[sessionKey(session), session]] : [])));
     const [needs, ...requests] = needsNodes(filter == null ? items : items.filter(({ key }) => key !== null), sessions);
     if (needs === undefined) return;
     this.fixed.push(needs);
@@ -188,11 +187,22 @@ class GroupedTree implements TreeModel {
   }
 
   private put(session: Session): void {
-    const group = this.groups.get(this.groupId(session)) ?? this.groupOf(session);
-    const placed: Placed = { group, session };
-    group.sessions.push(placed);
-    this.placed.set(sessionKey(session), placed);
+    const group = this.groupFor(session);
+    group.sessions.push(session);
+    within(this.placed, session.connectionId).set(session.id, group);
     for (let each: Group | null = group; each !== null && each.newest < session.updatedAt; each = each.parent) each.newest = session.updatedAt;
+  }
+
+  /** As `groupOf`, without making an id for each session. */
+  private groupFor(session: Session): Group {
+    if (session.archived || session.pinned === true || this.input.groupBy === 'status') return this.groupOf(session);
+    const folders = within(within(this.known, session.connectionId), session.machineId);
+    const folder = folderOf(session);
+    const known = folders.get(folder);
+    if (known !== undefined) return known;
+    const made = this.groupOf(session);
+    folders.set(folder, made);
+    return made;
   }
 
   /** Id of the group in which a session stands. */
@@ -277,7 +287,10 @@ class GroupedTree implements TreeModel {
       const empty = group.groups.length === 0 && group.sessions.length === 0;
       const open = this.base !== '' || (group.node.group !== 'archived' && (newest === null || newest.has(group)));
       group.node = { ...group.node, open, empty, ...(group.node.group === 'archived' ? { description: String(group.sessions.length) } : {}) };
-      return this.keep(group.node);
+      // VS Code does not open what it knew as empty: a group that fills is another one to it.
+      const shownNode = this.keep(empty ? { ...group.node, id: `${group.node.id}/empty` } : group.node);
+      if (parent !== null) this.parents.set(shownNode.id, parent.node.id);
+      return shownNode;
     });
     if (shown.length < groups.length) nodes.push(this.older(parent?.node.id ?? this.base, groups.length - shown.length, 'folders'));
     return nodes;
@@ -292,12 +305,12 @@ class GroupedTree implements TreeModel {
     if (group.groups.length > 0) return this.seal(group, group.groups);
     const { id } = group.node;
     const limit = this.limit(id, group.node.group === 'folder' ? FIRST.sessions : FIRST.top, group.sessions.length);
-    if (group.stirred) group.sessions.sort((a, b) => b.session.updatedAt - a.session.updatedAt);
-    const shown = group.sessions.filter(({ session: { state } }, index) => index < limit || state === 'running' || state === 'waiting' || state === 'starting');
-    group.shown = new Set(shown.map(({ session }) => sessionKey(session)));
+    if (group.stirred) group.sessions.sort((a, b) => b.updatedAt - a.updatedAt);
+    const shown = group.sessions.filter(({ state }, index) => index < limit || state === 'running' || state === 'waiting' || state === 'starting');
+    group.shown = new Set(shown.map(sessionKey));
     // Who comes into sight again stands where it belongs by then.
-    for (const { session } of group.sessions) if (!group.shown.has(sessionKey(session))) this.ranks.delete(`${id}/${sessionKey(session)}`);
-    const ranked = shown.map(({ session }) => ({ session, rank: this.rank(`${id}/${sessionKey(session)}`, session.updatedAt) })).sort((a, b) => b.rank - a.rank || (a.session.id < b.session.id ? -1 : 1));
+    if (this.ranks.size > 0 && shown.length < group.sessions.length) for (const session of group.sessions) if (!group.shown.has(sessionKey(session))) this.ranks.delete(`${id}/${sessionKey(session)}`);
+    const ranked = shown.map((session) => ({ session, rank: this.rank(`${id}/${sessionKey(session)}`, session.updatedAt) })).sort((a, b) => b.rank - a.rank || (a.session.id < b.session.id ? -1 : 1));
     const nodes = ranked.map(({ session }) => this.sessionNode(group, session));
     const hidden = group.sessions.length - shown.length;
     return hidden > 0 ? [...nodes, this.older(id, hidden, 'sessions')] : nodes;
@@ -340,6 +353,14 @@ class GroupedTree implements TreeModel {
     this.ranks.set(id, at);
     return at;
   }
+}
+
+function within<V>(maps: Map<string, Map<string, V>>, name: string): Map<string, V> {
+  const known = maps.get(name);
+  if (known !== undefined) return known;
+  const made = new Map<string, V>();
+  maps.set(name, made);
+  return made;
 }
 
 function sameRequests(a: Session, b: Session): boolean {

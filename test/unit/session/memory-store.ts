@@ -137,9 +137,9 @@ export class MemoryStore implements Store {
     await this.turn('saveSessions');
     for (const session of sessions) this.database.records.set(`${session.connectionId}\u0000${session.id}`, session);
   }
-  async sessions(connectionId: string): Promise<readonly Session[]> {
+  async sessions(connectionId: string, most = Number.POSITIVE_INFINITY): Promise<readonly Session[]> {
     await this.turn('sessions');
-    return [...this.database.records.values()].filter((session) => session.connectionId === connectionId);
+    return [...this.database.records.values()].filter((session) => session.connectionId === connectionId).sort((a, b) => b.updatedAt - a.updatedAt).slice(0, most);
   }
   async removeSession(session: SessionKey): Promise<void> {
     await this.turn('removeSession');

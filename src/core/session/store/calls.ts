@@ -12,7 +12,7 @@ export function callsOver(database: Database): Calls {
     since: (session, after, limit, own) => run(session, (engine) => engine.entries.since(session, after, limit, own)),
     mark: (session) => run(session, (engine) => engine.entries.mark(session)),
     saveSessions: (sessions) => run(null, (engine) => engine.records.saveSessions(sessions)),
-    sessions: (connectionId) => run(null, (engine) => engine.records.sessions(connectionId)),
+    sessions: (connectionId, most) => run(null, (engine) => engine.records.sessions(connectionId, most)),
     usage: (from, to) => run(null, (engine) => engine.usage.report(from, to)),
     removeSession: (session) => run(null, (engine) => engine.records.removeSession(session)),
     outbox: (session) => run(null, (engine) => engine.records.outbox(session)),

@@ -149,8 +149,8 @@ class WorkerStore implements OwnedStore {
     return sessions.length === 0 ? Promise.resolve() : this.channel.call('saveSessions', sessions);
   }
 
-  sessions(connectionId: string): Promise<readonly Session[]> {
-    return this.channel.call('sessions', connectionId);
+  sessions(connectionId: string, most?: number): Promise<readonly Session[]> {
+    return this.channel.call('sessions', connectionId, most);
   }
 
   usage(from: number, to: number): Promise<readonly UsageRow[]> {

@@ -36,8 +36,8 @@ export class RecordTables {
   }
 
   /** Newest first; a record that can't be read is left out. */
-  sessions(connectionId: string): Session[] {
-    const rows = this.base.sql.all('SELECT key, record FROM session WHERE connection = ? AND record IS NOT NULL ORDER BY updated DESC', encodeText(connectionId));
+  sessions(connectionId: string, most = -1): Session[] {
+    const rows = this.base.sql.all('SELECT key, record FROM session WHERE connection = ? AND record IS NOT NULL ORDER BY updated DESC LIMIT ?', encodeText(connectionId), most);
     return rows.flatMap((row) => {
       const text = this.open('session', bytes(row['key']), undefined, anyBytes(row['record']));
       if (text !== null) return [JSON.parse(text) as Session];

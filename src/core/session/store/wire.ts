@@ -13,7 +13,7 @@ export interface Calls {
   since(session: SessionKey, after: number, limit: number, own: boolean): { json: string; mark: number };
   mark(session: SessionKey): number;
   saveSessions(sessions: readonly Session[]): void;
-  sessions(connectionId: string): Session[];
+  sessions(connectionId: string, most?: number): Session[];
   usage(from: number, to: number): UsageRow[];
   removeSession(session: SessionKey): void;
   outbox(session: SessionKey | null): OutboxItem[];
