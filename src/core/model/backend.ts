@@ -1,6 +1,7 @@
 import type { Attachment, Entry } from './entry.ts';
 import type { Remedy } from './remedy.ts';
 import type { Choice, Machine, Session, SessionControls, SystemId, Traits } from './session.ts';
+import type { PlanLimit } from './usage.ts';
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
@@ -152,6 +153,8 @@ export interface SessionBackend extends AsyncDisposable {
   readonly places?: Places;
   /** For systems that tell others whether somebody looks. */
   attention?(attention: Looking): void;
+  /** Limits of the person's plan as the agents told of them last, in this run. Absent: none ever does. */
+  planLimits?(): readonly PlanLimit[];
   /** Models, modes and efforts to offer before a session exists. `machineId` and `agent` as for `spawn`. */
   controls(options: { readonly folder: string; readonly machineId?: string; readonly agent?: string } & CallOptions): Promise<SessionControls>;
   /** Makes a session; nothing is sent yet. */

@@ -8,10 +8,10 @@ import { agentName, oneLine } from '../tree/text.ts';
 
 /** What was used, from the store, with the names that the fleet has for it. */
 export class Usage {
-  private readonly fleet: Pick<Fleet, 'session' | 'sessions' | 'connections'>;
+  private readonly fleet: Pick<Fleet, 'session' | 'sessions' | 'connections' | 'backend'>;
   private readonly store: Pick<OwnedStore, 'usage'>;
 
-  constructor(fleet: Pick<Fleet, 'session' | 'sessions' | 'connections'>, store: Pick<OwnedStore, 'usage'>) {
+  constructor(fleet: Pick<Fleet, 'session' | 'sessions' | 'connections' | 'backend'>, store: Pick<OwnedStore, 'usage'>) {
     this.fleet = fleet;
     this.store = store;
   }
@@ -39,15 +39,25 @@ export class Usage {
     };
   }
 
-  /** The limits that agents tell of now, each once: those of one account are told in every session of it. */
+  /** The limits of the plans that agents tell of; where one tells only that it is reached, that. */
   private limits(now: number): readonly PlanLimit[] {
-    const connections = new Map(this.fleet.connections().map(({ connectionId, name }) => [connectionId, oneLine(name, 60)]));
     const limits = new Map<string, PlanLimit>();
-    for (const { limit, connectionId } of this.fleet.sessions()) {
-      if (limit === undefined || (limit.until !== null && limit.until <= now)) continue;
-      const label = `${connections.get(connectionId) ?? ''}: ${oneLine(limit.text, 120)}`;
-      limits.set(label, { label, usedPercent: 100, until: limit.until });
+    const names = new Map<string, string>();
+    const put = (connectionId: string, limit: PlanLimit): void => {
+      // What has started anew since is not known to be used.
+      if (limit.until !== null && limit.until <= now) return;
+      const label = `${names.get(connectionId) ?? ''}: ${oneLine(limit.label, 120)}`;
+      limits.set(label, { ...limit, label });
+    };
+    const telling = new Set<string>();
+    for (const { connectionId, name } of this.fleet.connections()) {
+      names.set(connectionId, oneLine(name, 60));
+      const told = this.fleet.backend(connectionId).planLimits?.() ?? [];
+      if (told.length > 0) telling.add(connectionId);
+      for (const limit of told) put(connectionId, limit);
     }
+    // Those of one account are told in every session of it.
+    for (const { limit, connectionId } of this.fleet.sessions()) if (limit !== undefined && !telling.has(connectionId)) put(connectionId, { label: limit.text, usedPercent: 100, until: limit.until });
     return [...limits.values()];
   }
 }

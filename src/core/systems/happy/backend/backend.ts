@@ -13,7 +13,8 @@ import type { AuthenticationError } from '../errors.ts';
 import { ConnectionError, invalid, SessionNotFound } from '../errors.ts';
 import { changeMetadata } from '../metadata.ts';
 import type { MirrorChange, MirroredSession } from '../mirrored.ts';
-import { controlsOf, isArchived, isHidden, machineOf, sessionOf } from '../normalise/index.ts';
+import type { PlanLimit } from '../../../model/usage.ts';
+import { controlsOf, isArchived, isHidden, machineOf, planLimitsOf, sessionOf } from '../normalise/index.ts';
 import { str } from '../normalise/read.ts';
 import { spawn, startedUnread } from '../spawn.ts';
 import type { HappyDesk } from './desk.ts';
@@ -174,6 +175,10 @@ export class HappyBackend implements SessionBackend {
 
   attention({ focused, visible, sessions = [] }: Looking): void {
     this.#account.setAttention({ active: focused && visible, visible, sessions });
+  }
+
+  planLimits(): readonly PlanLimit[] {
+    return planLimitsOf(this.#account.mirror.sessions().map(({ agentState }) => agentState));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

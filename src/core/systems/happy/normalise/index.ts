@@ -9,5 +9,5 @@ export { normaliseMessage, unreadableOfRow } from './message.ts';
 export { clockLagOf, refOfRow, toldClockLag } from './place.ts';
 export { isArchived, isHidden, isTerminal, localSessionOf, machineOf, sessionOf, titleOf } from './session.ts';
 export type { LocalSession, MachineInput, SessionInput } from './session.ts';
-export { agentStateEntries, openAsks } from './state.ts';
+export { agentStateEntries, openAsks, planLimitsOf } from './state.ts';
 export type { OpenAsk, StateEntries, StateOptions } from './state.ts';

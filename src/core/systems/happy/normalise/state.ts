@@ -5,6 +5,7 @@ import type { AnswerEntry, Entry } from '../../../model/entry.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
 import type { UsageLimit } from '../../../model/session.ts';
+import type { PlanLimit } from '../../../model/usage.ts';
 import type { AskedCall } from './acp.ts';
 import type { Ask } from './asks.ts';
 import { answerCall, askPlace, communicationAsk, outcomeOf, permissionAsk, permissionEntry, requestIdOf, withAsked } from './asks.ts';
@@ -175,6 +176,21 @@ function goalEntries(status: JsonObject | null, before: string | null, context: 
 
 function limitName(window: JsonObject): string {
   return oneLine(said(window, 'label') ?? (said(window, 'id') ?? 'usage').replaceAll('_', ' '));
+}
+
+/** All plan limits that the newest word of any session tells (`usageLimits`: `capturedAt`, `windows` with `utilization` in percent). */
+export function planLimitsOf(states: readonly (JsonObject | null)[]): readonly PlanLimit[] {
+  const told = states.flatMap((state) => {
+    const limits = obj(state ?? undefined, 'usageLimits') ?? undefined;
+    const at = num(limits, 'capturedAt');
+    return at === null ? [] : [{ at, limits }];
+  });
+  const newest = told.sort((a, b) => b.at - a.at)[0];
+  return newest === undefined ? [] : objects(newest.limits, 'windows').flatMap((window): PlanLimit[] => {
+    const used = num(window, 'utilization') ?? (str(window, 'status') === 'rejected' ? 100 : null);
+    const until = num(window, 'resetsAt');
+    return used === null && until === null ? [] : [{ label: `${limitName(window)} limit`, usedPercent: used === null ? null : Math.min(100, Math.max(0, used)), until }];
+  });
 }
 
 /** The plan limit that is reached (`usageLimits.windows`): of several, the one that starts anew last. One that does not tell when is past at any time, and so is none. */

@@ -4,6 +4,7 @@ import type { BackendContext } from '../../../model/context.ts';
 import { describeError, PilothouseError } from '../../../model/errors.ts';
 import { canonicalJson } from '../../../model/json.ts';
 import type { Machine, Session, SessionControls, Traits } from '../../../model/session.ts';
+import type { PlanLimit } from '../../../model/usage.ts';
 import { Emitter } from '../../../transport/emitter.ts';
 import { createClaims } from '../claims.ts';
 import { agentEnv } from '../environment.ts';
@@ -225,6 +226,12 @@ class Backend implements SessionBackend {
       this.#sessions.set(id, session);
     }
     return session;
+  }
+
+  /** One account for all sessions: the newest word of any of them. */
+  planLimits(): readonly PlanLimit[] {
+    const told = [...this.#sessions.values()].flatMap((session) => session.life.agent?.reader.plan ?? []);
+    return told.sort((a, b) => b.at - a.at)[0]?.limits ?? [];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -18,7 +18,8 @@ import { TodoBooks } from './todos.ts';
 import { editedFile } from './tools.ts';
 import { Turns } from './turns.ts';
 import type { AskLine, AssistantLine, ResultLine, UserLine } from './wire.ts';
-import { claudeLimit } from '../limits.ts';
+import type { PlanLimit } from '../../../model/usage.ts';
+import { claudeLimit, claudePlan } from '../limits.ts';
 import { ignoredSystem, ignoredTypes, list, num, obj, readAsk, readAssistant, readResult, readUser, str } from './wire.ts';
 
 /** What happens besides entries. */
@@ -48,6 +49,7 @@ export class ClaudeReader {
   readonly #blocks: StreamedBlocks;
   readonly #meter: Meter;
   #limit: UsageLimit | null = null;
+  #plan: { readonly at: number; readonly limits: readonly PlanLimit[] } | null = null;
   readonly #calls = new Calls();
   readonly #asks: Asks;
   readonly #todos: TodoBooks;
@@ -74,6 +76,10 @@ export class ClaudeReader {
   /** The limit of the person's plan that is reached. */
   get limit(): UsageLimit | null {
     return this.#limit;
+  }
+  /** The limits of the person's plan, as they were told last, and when; null before they were. */
+  get plan(): { readonly at: number; readonly limits: readonly PlanLimit[] } | null {
+    return this.#plan;
   }
   get asks(): readonly Ask[] {
     return this.#asks.open;
@@ -169,6 +175,7 @@ export class ClaudeReader {
         return true;
       case 'rate_limit_event':
         this.#limit = claudeLimit(obj(value, 'rate_limit_info'));
+        this.#plan = { at, limits: claudePlan(obj(value, 'rate_limit_info')) };
         return true;
       default:
         return ignoredTypes.has(type);

@@ -12,7 +12,8 @@ import { Emitter } from '../../../transport/emitter.ts';
 import { createClaims } from '../claims.ts';
 import { agentEnv } from '../environment.ts';
 import { createProcessLedger } from '../ledger.ts';
-import { codexLimit } from '../limits.ts';
+import type { PlanLimit } from '../../../model/usage.ts';
+import { codexLimit, codexPlan } from '../limits.ts';
 import { thisComputer, thisComputerId } from '../machine.ts';
 import type { ProcessExit } from '../process.ts';
 import type { RpcId } from '../rpc.ts';
@@ -75,6 +76,7 @@ class Backend implements SessionBackend {
   #seen: Map<string, string> | null = null;
   #limit = 0;
   #reached: UsageLimit | null = null;
+  #plan: readonly PlanLimit[] = [];
   #closed = false;
 
   constructor(context: BackendContext, options: CodexOptions) {
@@ -181,6 +183,10 @@ class Backend implements SessionBackend {
     return this.#session(id);
   }
 
+  planLimits(): readonly PlanLimit[] {
+    return this.#plan;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     this.#poll?.cancel();
@@ -282,6 +288,7 @@ class Backend implements SessionBackend {
     const step = used >= 100 ? 100 : used >= 95 ? 95 : used >= 80 ? 80 : 0;
     if (step > this.#limit) for (const session of this.#sessions.values()) session.presence.warn('rate_limit', `${Math.round(used)} % of what your plan allows for this time is used.`);
     this.#limit = step;
+    if (limits !== undefined) this.#plan = codexPlan([limits.primary, limits.secondary]);
     const reached = codexLimit([limits?.primary ?? null, limits?.secondary ?? null]);
     if (JSON.stringify(reached) === JSON.stringify(this.#reached)) return;
     this.#reached = reached;
