@@ -58,6 +58,11 @@ export class Reading {
       .finally(onFirstPage);
   }
 
+  /** True once all that the record has is here. */
+  get isWhole(): boolean {
+    return this.follows;
+  }
+
   /** Without contact: as of when what is shown is known to be all, milliseconds since the epoch; null where nothing tells. */
   asOf(): number | null {
     const contact = this.options.lastContactAt();

@@ -303,6 +303,10 @@ export class SessionRuntime {
 
   /** Resolves when what is being read of the system's own record is here: what wants every row waits for it. */
   readonly historyRead = (): Promise<void> => this.reading.done;
+  /** True where that could be read, all of it. */
+  get isWhole(): boolean {
+    return this.reading.isWhole;
+  }
 
   /** As of when what is shown is known to be all that was said, milliseconds since the epoch; null while there is contact, and where nothing tells. */
   get asOf(): number | null {

@@ -7,6 +7,7 @@ import type { Store } from '../session/store-api.ts';
 import type { TranscriptView } from '../session/transcript-api.ts';
 import { CatsyphonAuthError } from '../systems/catsyphon/errors.ts';
 import { Emitter } from '../transport/emitter.ts';
+import { waitFor } from '../transport/wait.ts';
 import type { Connection } from './connection.ts';
 import type { Fleet } from './fleet.ts';
 import type { SessionRuntime } from './runtime.ts';
@@ -26,7 +27,7 @@ export interface ShipRoute {
 /** What is asked of the fleet. */
 export interface ShipFleet extends Pick<Fleet, 'session' | 'sessions' | 'onChange'> {
   connections(): readonly Pick<Connection, 'connectionId' | 'system' | 'dormant'>[];
-  open(key: SessionKey): Promise<Pick<SessionRuntime, 'historyRead' | 'release'> & { readonly transcript: Pick<TranscriptView, 'flush'> }>;
+  open(key: SessionKey): Promise<Pick<SessionRuntime, 'historyRead' | 'isWhole' | 'release'> & { readonly transcript: Pick<TranscriptView, 'flush'> }>;
 }
 interface ShipperOptions {
   readonly store: Pick<Store, 'entriesSince' | 'rows' | 'keep' | 'leases'>;
@@ -61,6 +62,10 @@ export interface ShipStanding {
 const SETTLE_MS = 2_500;
 /** Another window ships the session, or died at it. */
 const LOOK_MS = 15_000;
+/** What a session's own system has is waited for so long; what comes later is shipped later. */
+const HISTORY_MS = 120_000;
+/** Until it is tried again to read it. */
+const UNREAD_MS = 60_000;
 const AT_ONCE = 2;
 const RESTS: ReadonlySet<string> = new Set(['idle', 'failed', 'stopped']);
 
@@ -75,6 +80,8 @@ export class Shipper {
   /** Of which each account's states are. */
   readonly #servers = new Map<string, string>();
   readonly #ways = new Map<string, ShipWay>();
+  /** Sessions that were shipped as they are stored, since their system could not be read. */
+  readonly #unread = new Set<SessionKey>();
   readonly #queue = new Set<SessionKey>();
   readonly #soon = new Map<SessionKey, { cancel(): void }>();
   readonly #running = new Map<SessionKey, { readonly stop: AbortController; readonly over: Promise<unknown>; readonly account: string; readonly asked: boolean }>();
@@ -263,11 +270,11 @@ export class Shipper {
         },
       }));
       this.#drop(key);
-      // More may have been said meanwhile.
-      if (report !== null) this.#consider(key);
-      // What another window ships, or a turn interrupted, is looked at again.
+      // What another window ships is looked at again, and more may have been said meanwhile.
       if (report === null) this.#options.clock.setTimeout(() => void this.#recallOne(key, account), LOOK_MS);
-      else this.#way(account).worked();
+      else if (this.#unread.has(key)) this.#later(key, UNREAD_MS);
+      else this.#consider(key);
+      if (report !== null) this.#way(account).worked();
     } catch (error) {
       if (signal.aborted || isAbort(error)) this.#drop(key);
       else this.#failed(account, error);
@@ -278,10 +285,11 @@ export class Shipper {
   async #sweep(session: Session, account: string, client: ShipClient, how: { readonly again: boolean; readonly signal: AbortSignal; readonly onWaiting: (waiting: number) => void }): Promise<SweepReport> {
     const { store, clock } = this.#options;
     const key = sessionKey(session);
-    await this.#readAll(key, how.signal);
+    const read = await this.#readAll(key, how.signal);
+    this.#unread[read ? 'delete' : 'add'](key);
     try {
       return await shipSession({
-        store, spool: this.#spool(account), client, clock, session: key, ...this.#placeOf(session), at: session.updatedAt, again: how.again, signal: how.signal, onWaiting: how.onWaiting,
+        store, spool: this.#spool(account), client, clock, session: key, ...this.#placeOf(session), at: session.updatedAt, read, again: how.again, signal: how.signal, onWaiting: how.onWaiting,
         rests: () => {
           const now = this.#options.fleet.session(key);
           return now === null || !works(now);
@@ -292,18 +300,23 @@ export class Shipper {
     }
   }
 
-  /** What the session's own system has of it is in the log, as far as that can be read now. */
-  async #readAll(key: SessionKey, signal: AbortSignal): Promise<void> {
+  /** What the session's own system has of it is in the log, as far as that can be read now: true where that is all. */
+  async #readAll(key: SessionKey, signal: AbortSignal): Promise<boolean> {
     const connection = this.#options.fleet.connections().find((each) => each.connectionId === parseSessionKey(key)?.connectionId);
-    if (connection === undefined || connection.dormant) return;
+    if (connection === undefined || connection.dormant) return false;
     const runtime = await this.#options.fleet.open(key).catch((error: unknown) => {
       this.#options.log.warn('a session is shipped as it is stored: it could not be opened', { error: describeError(error) });
     });
-    if (runtime === undefined) return;
+    if (runtime === undefined) return false;
     try {
-      await runtime.historyRead();
+      const late = (): PilothouseError => new PilothouseError('timeout', 'What its system has was not read in time.');
+      await waitFor(runtime.historyRead(), { clock: this.#options.clock, timeoutMs: HISTORY_MS, signal, onTimeout: late }).catch((error: unknown) => {
+        signal.throwIfAborted();
+        this.#options.log.warn('a session is shipped as it is stored', { error: describeError(error) });
+      });
       await runtime.transcript.flush();
       signal.throwIfAborted();
+      return runtime.isWhole;
     } finally {
       runtime.release();
     }

@@ -27,6 +27,8 @@ interface SweepOptions {
   readonly start: CollectorEvent;
   /** `updatedAt` of the session as its entries are read. */
   readonly at: number;
+  /** All that the session's own system has is in the log: it need not be looked at again before more is said. */
+  readonly read: boolean;
   /** Everything goes out again, whatever is known to be there: the server's own count then tells what it had. */
   readonly again: boolean;
   /** False once a turn runs: what it says may still change. */
@@ -117,7 +119,7 @@ class Sweep {
   }
 
   async run(): Promise<SweepReport> {
-    const { spool, session, at, again, signal } = this.#options;
+    const { spool, session, at, read, again, signal } = this.#options;
     const before = await spool.state(session);
     const done = await spool.done(session);
     this.#done = done;
@@ -140,7 +142,7 @@ class Sweep {
     }
     if (again && whole) await spool.unpark(session, this.#parkedNow);
     const { length: parked } = await spool.parked(session);
-    await spool.save({ session, mark: whole ? mark : before.mark, at: whole ? at : before.at, sending: false, sent: Math.max(0, done.size - parked), parked });
+    await spool.save({ session, mark: whole ? mark : before.mark, at: whole && read ? at : before.at, sending: false, sent: Math.max(0, done.size - parked), parked });
     const has = again && whole ? await this.#countThere() : null;
     const told = had === null || has === null ? (again ? this.#accepted : null) : has - had;
     return { whole, total, parked: this.#parkedNow.size, stored: told === null ? null : Math.min(Math.max(0, told), total - this.#parkedNow.size) };

@@ -95,6 +95,29 @@ describe('a connection whose sessions are shipped', () => {
     await stored('from its system');
   });
 
+  it('looks again at a session whose system could not be read', async () => {
+    world.on();
+    await world.window().start();
+    world.readable = false;
+    await world.turn('one', 'a');
+    await stored('a');
+    world.readable = true;
+    world.histories.set(keyOf('one'), () => world.write('one', [world.said('from its system')]));
+    await stored('a', 'from its system');
+  });
+
+  it('goes on with what is stored where that system does not answer', async () => {
+    world.on();
+    const { shipper } = await world.window().start();
+    world.histories.set(keyOf('one'), () => new Promise(() => undefined));
+    await world.turn('one', 'a');
+    await stored('a');
+    const stop = new AbortController();
+    const asked = shipper.shipOne(keyOf('one'), ACCOUNT, { signal: stop.signal, onWaiting: () => undefined });
+    stop.abort();
+    await expect(asked).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
   it('leaves out an agent’s own session that another system hosts', async () => {
     world.on();
     const { shipper } = await world.window().start();

@@ -99,6 +99,8 @@ export class ShipWorld {
   collector: TestCollector;
   private readonly deadlineMs: number;
   dormant = false;
+  /** False: the system of the sessions cannot be read. */
+  readable = true;
   /** Sessions that are not listed. */
   readonly hidden = new Set<string>();
   /** Seconds between two requests for the same. */
@@ -121,7 +123,7 @@ export class ShipWorld {
     sessions: () => [...this.sessions.values()].filter(({ id }) => !this.hidden.has(id)),
     onChange: (listener) => this.changed.on(listener),
     connections: () => [{ connectionId: CONNECTION, system: 'local', dormant: this.dormant }],
-    open: (key) => Promise.resolve({ historyRead: () => this.histories.get(key)?.() ?? Promise.resolve(), release: () => undefined, transcript: { flush: () => Promise.resolve() } }),
+    open: (key) => Promise.resolve({ isWhole: this.readable, historyRead: () => this.histories.get(key)?.() ?? Promise.resolve(), release: () => undefined, transcript: { flush: () => Promise.resolve() } }),
   };
 
   newClient(): CollectorClient {
