@@ -39,11 +39,13 @@ function removalOf(services: Services, sessions: readonly Session[], kept: numbe
   const lives = sessions.filter(alive(services)).length;
   const remote = sessions.filter((session) => (connectionOf(services, session)?.system ?? 'local') !== 'local').length;
   const local = sessions.length - remote;
+  const trees = sessions.filter(({ worktree }) => worktree !== undefined && worktree.finished === undefined).length;
   return [
     lives === 0 ? '' : lives === 1 ? 'The agent of one is stopped first.' : `The agents of ${lives} are stopped first.`,
     remote === 0 ? '' : `${remote} ${remote === 1 ? 'is' : 'are'} deleted from the account, on every device.`,
     local === 0 ? '' : `Of ${local} on this computer, the agent’s files move to the trash.`,
     'Their stored transcripts are removed from this computer.',
+    trees === 0 ? '' : trees === 1 ? 'The worktree of one stays: Finish Worktree… ends it.' : `The worktrees of ${trees} stay: Finish Worktree… ends them.`,
     kept === 0 ? '' : `${kept} of the selected cannot be deleted from here and ${kept === 1 ? 'stays' : 'stay'}.`,
   ].filter((line) => line !== '').join('\n\n');
 }

@@ -181,12 +181,15 @@ describe('removing', () => {
     const reset = world.commit('reset', worktree.path);
     world.git(worktree.path, 'reset', '--quiet', '--hard', 'HEAD~1');
     world.git(worktree.path, 'checkout', '--quiet', '--detach');
+    const gone = world.commit('only in the log of where it was', worktree.path);
+    world.git(worktree.path, 'checkout', '--quiet', worktree.branch);
+    world.git(worktree.path, 'checkout', '--quiet', '--detach');
     const left = world.commit('left behind', worktree.path);
     const state = await world.worktrees.state(worktree);
     expect(state.alone).toBe(1);
     const { refs } = await world.worktrees.remove(worktree, { keepBranch: false, agreed: printOf(state) });
     const kept = world.git(world.repository, 'rev-list', ...refs).split('\n');
-    expect(kept).toEqual(expect.arrayContaining([reset, left]));
+    expect(kept).toEqual(expect.arrayContaining([reset, gone, left]));
   });
 
   it('moves what git ignores to the trash, and takes a worktree of committed files alone away at once', async () => {

@@ -16,7 +16,7 @@ const steps = fc.array(fc.oneof(
   fc.record({ do: fc.constant('write' as const), file, text: fc.string({ maxLength: 8 }) }),
   fc.record({ do: fc.constantFrom('add' as const, 'delete' as const, 'assume' as const, 'skip' as const, 'intend' as const), file }),
   fc.record({ do: fc.constantFrom('commit' as const, 'commit-all' as const, 'reset' as const, 'soft' as const, 'amend' as const, 'stash' as const, 'detach' as const, 'branch' as const, 'back' as const, 'clash' as const, 'pick' as const, 'inner' as const, 'orphan' as const) }),
-), { minLength: 1, maxLength: 14 });
+), { minLength: 4, maxLength: 20 });
 type Step = typeof steps extends fc.Arbitrary<readonly (infer T)[]> ? T : never;
 
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {
