@@ -23,7 +23,7 @@ function figuresOf(result: JsonValue): UsageFigures | null {
   const inputTokens = num(usage, 'inputTokens');
   const outputTokens = num(usage, 'outputTokens');
   if ((inputTokens ?? 0) + (outputTokens ?? 0) === 0) return null;
-  return { inputTokens, outputTokens, cachedTokens: num(usage, 'cachedReadTokens'), costUsd: null, contextTokens: null, contextWindow: null };
+  return { inputTokens, outputTokens, cachedTokens: num(usage, 'cachedReadTokens'), ...(num(usage, 'cachedWriteTokens') === null ? {} : { cacheWriteTokens: num(usage, 'cachedWriteTokens') }), costUsd: null, contextTokens: null, contextWindow: null };
 }
 
 /** How a turn ended, from the answer to `session/prompt` (schema v1, StopReason). */

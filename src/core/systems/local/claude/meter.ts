@@ -18,7 +18,7 @@ function total(models: JsonObject | null, field: string): number | null {
   return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0);
 }
 
-const nothing = { input: 0, cached: 0, output: 0 } as const;
+const nothing = { input: 0, cached: 0, written: 0, output: 0 } as const;
 
 /**
  * Tokens, money and context of one process. `total_cost_usd` and `modelUsage` are cumulative (from 2.1 on over a resume too, when the process before
@@ -33,8 +33,9 @@ export class Meter {
   #window: number | null = null;
   #first = true;
   /** Requests of the running turn that are done: an interrupted turn's result counts nothing. */
-  #done: { readonly input: number; readonly cached: number; readonly output: number } = nothing;
+  #done: { readonly input: number; readonly cached: number; readonly written: number; readonly output: number } = nothing;
   #cached: number | null = null;
+  #written: number | null = null;
   #counted = true;
 
   /** @param costBefore total that the transcript tells of before this process, in dollars. */
@@ -60,6 +61,7 @@ export class Meter {
     this.#count();
     this.#counted = false;
     this.#cached = num(usage, 'cache_read_input_tokens');
+    this.#written = num(usage, 'cache_creation_input_tokens');
     this.#input = inputTokens(usage);
     this.#output = num(usage, 'output_tokens');
     this.#update({});
@@ -99,7 +101,7 @@ export class Meter {
     const own = this.#done.input > 0;
     this.#turn = {
       inputTokens: told ? inputTokens(usage) : own ? this.#done.input : null, outputTokens: told ? num(usage, 'output_tokens') : own ? this.#done.output : null,
-      cachedTokens: told ? num(usage, 'cache_read_input_tokens') : own ? this.#done.cached : null, costUsd: cost,
+      cachedTokens: told ? num(usage, 'cache_read_input_tokens') : own ? this.#done.cached : null, cacheWriteTokens: told ? num(usage, 'cache_creation_input_tokens') : own ? this.#done.written : null, costUsd: cost,
       contextTokens: this.#context(), contextWindow: this.#window,
     };
     const input = total(models, 'inputTokens');
@@ -113,7 +115,7 @@ export class Meter {
   #count(): void {
     if (this.#counted) return;
     this.#counted = true;
-    this.#done = { input: this.#done.input + (this.#input ?? 0), cached: this.#done.cached + (this.#cached ?? 0), output: this.#done.output + (this.#output ?? 0) };
+    this.#done = { input: this.#done.input + (this.#input ?? 0), cached: this.#done.cached + (this.#cached ?? 0), written: this.#done.written + (this.#written ?? 0), output: this.#done.output + (this.#output ?? 0) };
   }
 
   /** The model that took the most: side calls go to small ones. */

@@ -65,7 +65,7 @@ interface Turn {
   /** True when the last thing was an answer of which the line does not say that it is the last: 1.0 writes it so now and then. */
   answered: boolean;
   error: string | null;
-  readonly usage: Map<string, { readonly input: number; readonly cached: number; readonly output: number }>;
+  readonly usage: Map<string, { readonly input: number; readonly cached: number; readonly written: number; readonly output: number }>;
   readonly files: Set<string>;
   /** Calls without a result, with the file that each would change. */
   readonly calls: Map<string, string | null>;
@@ -207,7 +207,7 @@ export class TranscriptReader {
     }
     if (turn === null) return;
     if (line.usage !== null && line.model !== '<synthetic>') {
-      turn.usage.set(line.messageId, { input: inputOf(line.usage) ?? 0, cached: line.usage.cache_read_input_tokens ?? 0, output: line.usage.output_tokens ?? 0 });
+      turn.usage.set(line.messageId, { input: inputOf(line.usage) ?? 0, cached: line.usage.cache_read_input_tokens ?? 0, written: line.usage.cache_creation_input_tokens ?? 0, output: line.usage.output_tokens ?? 0 });
     }
     turn.answered = line.stopReason === null && line.content.at(-1)?.type === 'text';
     const over = line.stopReason !== null && line.stopReason !== 'tool_use' && line.stopReason !== 'pause_turn';
@@ -306,7 +306,7 @@ export class TranscriptReader {
     const order: Order = known !== null ? [turn.lastAt, turn.lastEnd - 0.5] : nextAt === null ? [lateOrder, 0] : [Math.max(turn.lastAt, nextAt - restartMs), turn.lastEnd - 0.5];
     const messages = [...turn.usage.values()];
     const last = messages.at(-1);
-    const sum = (pick: (one: { readonly input: number; readonly cached: number; readonly output: number }) => number): number | null => (messages.length === 0 ? null : messages.reduce((all, one) => all + pick(one), 0));
+    const sum = (pick: (one: { readonly input: number; readonly cached: number; readonly written: number; readonly output: number }) => number): number | null => (messages.length === 0 ? null : messages.reduce((all, one) => all + pick(one), 0));
     const given = `${turn.lastEnd}:${order.join(':')}`;
     if (turn.endGiven === given) return;
     turn.endGiven = given;
@@ -314,7 +314,7 @@ export class TranscriptReader {
     this.#entries.push({
       order, at: known === null ? null : turn.lastAt, turn: turn.id, parent: null, rev: revs.moment(turn.lastAt, false), kind: 'turn', id: `turn:${turn.id}:end`,
       row: rowOf.turn(turn.id), phase: 'end', state, durationMs: known === null ? null : turn.lastAt - turn.startedAt,
-      figures: { ...noFigures, inputTokens: sum((one) => one.input), outputTokens: sum((one) => one.output), cachedTokens: sum((one) => one.cached), contextTokens: last === undefined ? null : last.input + last.output },
+      figures: { ...noFigures, inputTokens: sum((one) => one.input), outputTokens: sum((one) => one.output), cachedTokens: sum((one) => one.cached), cacheWriteTokens: sum((one) => one.written), contextTokens: last === undefined ? null : last.input + last.output },
       filesChanged: [...turn.files].sort(), error: state === 'failed' ? (turn.error ?? 'The agent ended before the turn was done.') : null,
     });
   }
