@@ -79,7 +79,8 @@ describe('servers that cannot be reached from the start', () => {
     await (await window.openView('Sessions')).item(host()).inlineAction('New Session…');
     await window.quickInput.wait('Enter starts the session');
     await window.quickInput.accept();
-    const made = await Chat.of(window);
+    await window.tab('Untitled session').waitFor();
+    const made = await Chat.of(window, 'Untitled session');
     await made.say(FORGE);
     await made.saw('text', /You said so/);
     await made.idle();
