@@ -1,6 +1,7 @@
 import os from 'node:os';
 import type { Clock } from '../model/context.ts';
 import type { Entry } from '../model/entry.ts';
+import { compareOrder } from '../model/entry.ts';
 import type { Session, SessionKey, SystemId } from '../model/session.ts';
 import type { Store } from '../session/store-api.ts';
 import type { CollectorClient, SentReport } from '../systems/catsyphon/client.ts';
@@ -50,13 +51,13 @@ export interface SweepReport {
   readonly parked: number;
 }
 
-/** Entries that are read at once. */
-const PAGE = 500;
-/** Entries that are held in memory at once; of more, rows are read in their order. */
-const MOST = 2_000;
-const ROWS = 100;
-/** Events that are handed over at once. What a crash leaves unwritten of them is sent again. */
-const SLICE = 100;
+/** Entries that are read and turned into events at once: some 30 ms of the event loop where each is as large as it can be. */
+const PAGE = 100;
+/** Entries that are held in memory at once, and characters of what is to be sent of them; of more, rows are read in their order. */
+const MOST = { entries: 1_000, characters: 8 * 1024 * 1024 } as const;
+const ROWS = 50;
+/** Events that are handed over at once, and characters of them: secrets are looked for in all of it. What a crash leaves unwritten of them is sent again. */
+const SLICE = { events: 100, characters: 512 * 1024 } as const;
 
 /**
  * CatSyphon's id of a session, and what begins it there. Ids of CatSyphon are everybody's: one that nobody guesses is the same wherever the session is shipped from, a short one belongs to this
@@ -97,6 +98,22 @@ async function* pagesOf(store: ShipStore, session: SessionKey, from: number, sig
  */
 export async function shipSession(options: SweepOptions): Promise<SweepReport> {
   return new Sweep(options).run();
+}
+
+function* slicesOf(events: readonly CollectorEvent[]): Generator<readonly CollectorEvent[]> {
+  let slice: CollectorEvent[] = [];
+  let characters = 0;
+  for (const event of events) {
+    const size = JSON.stringify(event.data).length;
+    if (slice.length >= SLICE.events || (slice.length > 0 && characters + size > SLICE.characters)) {
+      yield slice;
+      slice = [];
+      characters = 0;
+    }
+    slice.push(event);
+    characters += size;
+  }
+  if (slice.length > 0) yield slice;
 }
 
 class Sweep {
@@ -150,20 +167,27 @@ class Sweep {
 
   /** What is to be sent, counted. `held`: its entries, where they are few. */
   async #count(from: number): Promise<{ readonly held: readonly Entry[] | null; readonly mark: number; readonly total: number }> {
-    let held: Entry[] | null = [];
+    // Of an entry that changes meanwhile the later version counts.
+    let held: Map<string, Entry> | null = new Map();
     let total = 0;
+    let characters = 0;
     let mark = from;
     for await (const page of this.#pages(from)) {
-      total += this.#events(page.entries).length;
+      const events = this.#events(page.entries);
+      total += events.length;
+      characters += events.reduce((sum, { data }) => sum + JSON.stringify(data).length, 0);
       mark = page.mark;
-      held?.push(...page.entries);
-      if ((held?.length ?? 0) > MOST) held = null;
+      for (const entry of page.entries) held?.set(entry.id, entry);
+      if ((held?.size ?? 0) > MOST.entries || characters > MOST.characters) held = null;
     }
-    return { held, mark, total };
+    return { held: held === null ? null : [...held.values()], mark, total };
   }
 
   async #sendAll(held: readonly Entry[] | null, from: number): Promise<boolean> {
-    return held === null ? (await this.#walk()) && this.#follow(from) : this.#send(this.#events(held));
+    if (held === null) return (await this.#walk()) && this.#follow(from);
+    const sorted = held.toSorted((a, b) => compareOrder(a.order, b.order));
+    for (let start = 0; start < sorted.length; start += PAGE) if (!(await this.#send(this.#events(sorted.slice(start, start + PAGE))))) return false;
+    return true;
   }
 
   /** Rows in their order: an import writes the newest first, and the server shows what comes first as first. */
@@ -198,10 +222,10 @@ class Sweep {
 
   /** False where a turn began: nothing more is sent. */
   async #send(events: readonly CollectorEvent[]): Promise<boolean> {
-    for (let from = 0; from < events.length; from += SLICE) {
+    for (const slice of slicesOf(events)) {
       this.#options.signal.throwIfAborted();
       if (!this.#options.rests()) return false;
-      await this.#deliver(events.slice(from, from + SLICE).map((event) => this.#timed(event)));
+      await this.#deliver(slice.map((event) => this.#timed(event)));
     }
     return true;
   }

@@ -129,6 +129,21 @@ describe('a connection whose sessions are shipped', () => {
     expect([world.stored, shipper.standing(CONNECTION)?.sessions]).toEqual([['b'], 0]);
   });
 
+  it('hands over no more at once than can be looked through in a moment', async () => {
+    world.on();
+    const window = await world.window().start();
+    const sizes: number[] = [];
+    const send = window.client.sendEvents.bind(window.client);
+    window.client.sendEvents = (id, events, options) => {
+      sizes.push(JSON.stringify(events).length);
+      return send(id, events, options);
+    };
+    await world.turn('one', ...Array.from({ length: 40 }, (_, index) => `${index} `.padEnd(60_000, 'x')));
+    await until(() => world.stored.length === 40);
+    expect(Math.max(...sizes)).toBeLessThan(600 * 1024);
+    expect(sizes.length).toBe(5);
+  });
+
   it('takes secrets out', async () => {
     world.on();
     await world.window().start();
