@@ -4,6 +4,7 @@ import type { Session } from '../../core/model/session.ts';
 import { sessionKey } from '../../core/model/session.ts';
 import type { CommandName } from '../contributions.ts';
 import type { Services } from '../services.ts';
+import { Presses } from '../presses.ts';
 import { isAlive } from '../tree/model.ts';
 import { oneLine } from '../tree/text.ts';
 import { placeOf } from '../chat/place.ts';
@@ -21,9 +22,16 @@ import { withRuntime } from './withRuntime.ts';
 const traitsOf = (services: Services, session: Session) => connectionOf(services, session)?.traits ?? null;
 const alive = (services: Services) => (session: Session): boolean => isAlive(session, connectionOf(services, session)?.system ?? 'local');
 
+const presses = new Presses();
+
 async function answerFromTree(services: Services, target: unknown, outcome: 'allow' | 'deny'): Promise<void> {
   const node = typeof target === 'string' ? services.tree.node(target) : null;
   if (node === null || node.kind !== 'permission') throw new PilothouseError('already_answered', 'This request was answered or withdrawn already.');
+  // The next request may stand by now where the one before was answered.
+  if (!presses.take(performance.now())) {
+    vscode.window.setStatusBarMessage('Pilothouse: another request stands there now; press again to answer it', 5_000);
+    return;
+  }
   await answerRequest(services, node.key, node.permission.requestId, outcome);
 }
 
