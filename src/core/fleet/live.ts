@@ -93,9 +93,9 @@ export class LiveConnection {
     return this.spec.account === true && this.shown.state.status === 'needs-sign-in';
   }
 
-  /** Whether a server is out of reach, and when there was contact last (milliseconds since the epoch). */
+  /** Whether nothing is heard of it (a server out of reach, a connection that is not run here), and when there was contact last (milliseconds since the epoch). */
   get reached(): { readonly away: boolean; readonly lastAt: number | null } {
-    return { away: this.isElsewhere && this.shown.state.status !== 'ready', lastAt: this.contact.lastAt };
+    return { away: this.spec.dormant !== undefined || (this.isElsewhere && this.shown.state.status !== 'ready'), lastAt: this.contact.lastAt };
   }
 
   /** What the store has of its sessions: the newest of many before all of them are read. What is known from its last contact is read along. Ends with the connection; rejects with `store_*`. */

@@ -16,8 +16,8 @@ interface ReadingOptions {
   readonly log: Logger;
   /** Aborted when the session is closed. */
   readonly signal: AbortSignal;
-  /** When there was contact last, milliseconds since the epoch; null while there is contact, or where that is not known. */
-  readonly lastContactAt: () => number | null;
+  /** Whether there is none now, and when there was contact last, milliseconds since the epoch; null while there is contact, or where that is not known. */
+  readonly contact: () => { readonly away: boolean; readonly lastAt: number | null };
   /** The newest page is here, or could not be read. */
   readonly onFirstPage: () => void;
 }
@@ -31,6 +31,8 @@ export class Reading {
   done: Promise<void> = Promise.resolve();
   /** All was here at that time; null where that is not known. */
   private wholeAt: number | null = null;
+  /** The record was read to its end. */
+  private read = false;
   /** All is here, and what comes is followed. */
   private follows = false;
 
@@ -51,7 +53,11 @@ export class Reading {
     this.rest();
     this.done = this.done
       .then(() => importHistory({ handle, transcript, keep, key, now: () => clock.now(), signal: AbortSignal.any([signal, AbortSignal.timeout(HISTORY_DEADLINE_MS)]), onFirstPage }))
-      .then(() => void (this.follows = true))
+      // Without contact a backend may have a record of its own, which is not all of it.
+      .then(() => {
+        this.read = true;
+        this.heard();
+      })
       .catch((error: unknown) => {
         if (!signal.aborted) log.warn('the history of a session could not be read', { error: describeError(error) });
       })
@@ -63,9 +69,14 @@ export class Reading {
     return this.follows;
   }
 
+  /** There may be contact now: what was read while it came is followed from then on. */
+  heard(): void {
+    if (this.read && !this.options.contact().away) this.follows = true;
+  }
+
   /** Without contact: as of when what is shown is known to be all, milliseconds since the epoch; null where nothing tells. */
   asOf(): number | null {
-    const contact = this.options.lastContactAt();
+    const { lastAt: contact } = this.options.contact();
     if (this.follows) return contact;
     const said = this.options.transcript.tail.reduce((newest, { at }) => Math.max(newest, at ?? 0), 0);
     const known = Math.max(this.wholeAt ?? 0, said);
@@ -82,7 +93,8 @@ export class Reading {
   }
 
   private rest(): void {
-    if (this.follows) this.wholeAt = this.options.lastContactAt() ?? this.options.clock.now();
+    if (this.follows) this.wholeAt = this.options.contact().lastAt ?? this.options.clock.now();
     this.follows = false;
+    this.read = false;
   }
 }

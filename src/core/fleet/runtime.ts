@@ -100,12 +100,10 @@ export class SessionRuntime {
       return this.deadline(ms);
     });
     this.state = new Emitter((error) => options.log.error('a listener of a session failed', { error: describeError(error) }));
-    this.follow = new FollowStore({
-      store: options.store, session: options.key, mark, take: (entries) => transcript.add(entries, { stored: true }), log: options.log, clock: options.clock,
-    });
+    this.follow = new FollowStore({ store: options.store, session: options.key, mark, take: (entries) => transcript.add(entries, { stored: true }), log: options.log, clock: options.clock });
     this.reading = new Reading({
       handle: this.handle, transcript, keep: options.store.keep(SESSION_SCOPES.history), key: options.key, clock: options.clock, log: options.log, signal: this.abort.signal,
-      lastContactAt: () => options.contact().lastAt, onFirstPage: () => this.loaded(),
+      contact: options.contact, onFirstPage: () => this.loaded(),
     });
     this.outbox = createOutbox({
       store: options.store,
@@ -167,6 +165,7 @@ export class SessionRuntime {
     if (running) this.turnStart ??= session.activity?.since ?? this.options.clock.now();
     else this.turnStart = null;
     this.outbox.turnRunning(running);
+    this.reading.heard();
     void this.checkRole();
     this.state.emit();
   }
@@ -310,7 +309,7 @@ export class SessionRuntime {
 
   /** As of when what is shown is known to be all that was said, milliseconds since the epoch; null while there is contact, and where nothing tells. */
   get asOf(): number | null {
-    return this.options.contact().away || this.options.refusal !== null ? this.reading.asOf() : null;
+    return this.options.contact().away ? this.reading.asOf() : null;
   }
 
   private loaded(): void {

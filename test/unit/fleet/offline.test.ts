@@ -99,6 +99,25 @@ it('contact that is lost tells when there was the last, and takes nothing away',
   runtime.release();
 });
 
+it('a chat that was not open while there was contact is as old as it was read, also where its system answers from what it keeps', async () => {
+  const read = await seen();
+  const between = await world.window('between');
+  // Contact, and nobody opened it.
+  await between.fleet.setConnections([remote(between)]);
+  await between.close();
+  const { at: contact } = JSON.parse((await after.store.keep('contact').get('fake')) ?? '{}') as { at: number };
+  expect(contact).toBeGreaterThan(read);
+  await after.fleet.setConnections([remote(after, (backend) => {
+    away(backend);
+    backend.session('a').history = () => Promise.resolve({ items: [], next: null });
+  })]);
+  const runtime = await after.open('a');
+  await runtime.historyRead();
+  expect(connection(after)?.lastContactAt).toBe(contact);
+  expect(runtime.asOf).toBeLessThanOrEqual(read);
+  runtime.release();
+});
+
 it('a machine that is gone from the account is gone after the next contact', async () => {
   await seen();
   await after.fleet.setConnections([remote(after, (backend) => void (backend.machines = () => Promise.resolve([])))]);
