@@ -53,11 +53,7 @@ export class Reading {
     this.rest();
     this.done = this.done
       .then(() => importHistory({ handle, transcript, keep, key, now: () => clock.now(), signal: AbortSignal.any([signal, AbortSignal.timeout(HISTORY_DEADLINE_MS)]), onFirstPage }))
-      // Without contact a backend may have a record of its own, which is not all of it.
-      .then(() => {
-        this.read = true;
-        this.heard();
-      })
+      .then(() => this.wasRead())
       .catch((error: unknown) => {
         if (!signal.aborted) log.warn('the history of a session could not be read', { error: describeError(error) });
       })
@@ -90,6 +86,12 @@ export class Reading {
     this.rest();
     if (!followed || this.wholeAt === null) return;
     await noteHistoryRead(keep, key, this.wholeAt).catch((error: unknown) => log.debug('when a session was read last could not be kept', { error: describeError(error) }));
+  }
+
+  /** Without contact a backend may have a record of its own, which is not all of it. */
+  private wasRead(): void {
+    this.read = true;
+    this.heard();
   }
 
   private rest(): void {

@@ -1,6 +1,7 @@
 import type { Session, SessionKey } from '../model/session.ts';
 import { parseSessionKey } from '../model/session.ts';
 import type { PlanLimit, UsageDay, UsageLine, UsageRange, UsageReport, UsageTotals } from '../model/usage.ts';
+import { localDay } from '../model/usage.ts';
 import type { UsageRow } from '../session/store-api.ts';
 
 /** What names what was used. */
@@ -70,10 +71,7 @@ function field(value: string | number | null): string {
 
 function daysOf(range: UsageRange, now: number): string[] {
   const first = new Date(usageFrom(range, now));
-  return Array.from({ length: range }, (_, index) => {
-    const date = new Date(first.getFullYear(), first.getMonth(), first.getDate() + index);
-    return `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, '0')}-${String(date.getDate()).padStart(2, '0')}`;
-  });
+  return Array.from({ length: range }, (_, index) => localDay(new Date(first.getFullYear(), first.getMonth(), first.getDate() + index).getTime()));
 }
 
 function put(lines: Map<string, UsageLine>, key: string, row: UsageTotals, name: Pick<UsageLine, 'label' | 'detail' | 'opens'>): void {

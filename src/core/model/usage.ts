@@ -10,6 +10,12 @@ export interface UsageTotals {
   readonly cost: number | null;
   readonly costTurns: number;
 }
+/** The day of a moment, `2026-08-05`, as this computer's clock has it. `at` in milliseconds since the epoch. */
+export function localDay(at: number): string {
+  const date = new Date(at);
+  return `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, '0')}-${String(date.getDate()).padStart(2, '0')}`;
+}
+
 export interface UsageDay extends UsageTotals {
   /** `2026-08-05` */
   readonly day: string;

@@ -1,4 +1,5 @@
 import type { Entry, UsageFigures } from '../../model/entry.ts';
+import { localDay } from '../../model/usage.ts';
 import type { UsageRow } from '../store-api.ts';
 import { decodeText, encodeText } from './codec.ts';
 import type { SqlRow } from './sql.ts';
@@ -42,7 +43,7 @@ export class UsageTable {
       const session = decodeText(bytes(row['session']));
       const whole = num(row['whole']) === 1;
       if (whole && own.has(session)) continue;
-      const day = dayOf(num(row['at']));
+      const day = localDay(num(row['at']));
       const sum = days.get(`${day}${session}`) ?? { session, day, turns: 0, input: null, output: null, cached: null, written: null, cost: null, costTurns: 0 };
       days.set(`${day}${session}`, sum);
       for (const name of ['input', 'output', 'cached', 'written', 'cost'] as const) sum[name] = added(sum[name], row, name);
@@ -71,14 +72,8 @@ export class UsageTable {
     if (more <= known * Number.EPSILON * 8 || more <= 0) return;
     const moment = at ?? now;
     this.base.sql.run(
-      'INSERT INTO usage (session, turn, whole, at, cost) VALUES (?1, ?2, 1, ?3, ?4) ON CONFLICT (session, turn) DO UPDATE SET cost = cost + ?4', session, encodeText(`\u0000${dayOf(moment)}`), moment, more);
+      'INSERT INTO usage (session, turn, whole, at, cost) VALUES (?1, ?2, 1, ?3, ?4) ON CONFLICT (session, turn) DO UPDATE SET cost = cost + ?4', session, encodeText(`\u0000${localDay(moment)}`), moment, more);
   }
-}
-
-/** `2026-08-05`, as this computer's clock has it. */
-function dayOf(at: number): string {
-  const date = new Date(at);
-  return `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, '0')}-${String(date.getDate()).padStart(2, '0')}`;
 }
 
 function added(sum: number | null, row: SqlRow, name: string): number | null {
