@@ -135,7 +135,7 @@ async function pickEnd(worktree: Worktree, state: WorktreeState, leaves: boolean
 async function askMessage(services: Services, worktree: Worktree, state: WorktreeState): Promise<string> {
   const [session] = services.worktrees.sessionsIn(worktree.id);
   const message = await vscode.window.showInputBox({
-    title: `Commit ${plural(state.uncommitted.length, 'file')} on ${pickText(worktree.branch, 80)}`, prompt: pickText(state.uncommitted.slice(0, 8).join(', '), 200), value: session === undefined ? '' : titleOf(session), ignoreFocusOut: true,
+    title: `Commit ${plural(state.uncommitted.length, 'file')} on ${pickText(worktree.branch, 80)}`, prompt: pickText(noticeText(state.uncommitted.slice(0, 8).join(', '), 200), 200), value: session === undefined ? '' : titleOf(session), ignoreFocusOut: true,
     placeHolder: 'Commit message', validateInput: (text) => (text.trim() === '' ? 'A commit needs a message.' : null),
   });
   if (message === undefined) throw new Dismissed();

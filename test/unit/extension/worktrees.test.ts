@@ -79,7 +79,7 @@ test('the worktree of a session that came to nothing goes with it, unless others
   await window.leftBy(session(folder));
   expect(window.all()).toHaveLength(1);
   await window.remove(worktree, { keepBranch: false, agreed: printOf(await window.state(worktree)) });
-  const second = await window.make(world.repository, 'Empty');
+  const second = await window.make(world.repository, 'ログイン'.repeat(20));
   await window.leftBy(session(second.folder));
   expect([window.all(), window.of(second.folder)]).toEqual([[], null]);
   mkdirSync(path.join(world.home, 'plain'));

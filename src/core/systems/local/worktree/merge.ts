@@ -45,7 +45,7 @@ export async function mergeWorktree(git: Git, record: WorktreeRecord, state: Wor
   const commits = Number(await git.need(record.repository, [...common, 'rev-list', '--count', state.head, '--not', before]));
   const where = await folderOfBranch(git, record.repository, base);
   const tree = await mergedTree(git, record, before, state.head);
-  const name = state.branch ?? state.head;
+  const name = state.branch === null || state.branch.startsWith('-') ? state.head : state.branch;
   if (where !== null) await mergeIn(git, where, { base, name });
   else if (tree === null) throw refused('base_elsewhere', `The branch ${base} is checked out nowhere, and this version of git can merge only where it is. Check it out, then try again.`);
   else await mergeAside(git, record, { base, before, head: state.head, name, tree });

@@ -35,10 +35,12 @@ export interface Records {
   delete(id: string): void;
 }
 
-/** By id; what can't be read is no record. */
-export function readRecords(records: Records): ReadonlyMap<string, WorktreeRecord> {
+/** By id; what can't be read is no record. `read`: those that were read before, by their texts. */
+export function readRecords(records: Records, read: Map<string, WorktreeRecord | null>): ReadonlyMap<string, WorktreeRecord> {
   return new Map([...records.entries()].flatMap(([id, text]) => {
-    const record = parsed(text);
+    const known = read.get(text);
+    const record = known === undefined ? parsed(text) : known;
+    if (known === undefined) read.set(text, record);
     return record === null ? [] : [[id, record] as const];
   }));
 }

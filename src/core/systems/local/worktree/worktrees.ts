@@ -53,6 +53,8 @@ export class Worktrees {
   private readonly options: WorktreesOptions;
   private readonly git: Git;
   private readonly busy = new Set<string>();
+  /** Records by their texts: each is read once, however many sessions ask. */
+  private readonly read = new Map<string, WorktreeRecord | null>();
 
   constructor(options: WorktreesOptions) {
     this.options = options;
@@ -169,7 +171,7 @@ export class Worktrees {
   }
 
   private known(): readonly Worktree[] {
-    return [...readRecords(this.options.records)].map(([id, record]) => ({ ...record, id }));
+    return [...readRecords(this.options.records, this.read)].map(([id, record]) => ({ ...record, id }));
   }
 
   private async checkOut({ top }: Repository, record: WorktreeRecord, signal?: AbortSignal): Promise<void> {
@@ -204,4 +206,5 @@ const exists = (file: string): Promise<boolean> => access(file).then(() => true,
 const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 6);
 /** `fix-login` of `pilothouse/fix-login`. */
 const leafOf = (branch: string): string => branch.replace(/^pilothouse[-/]/, '');
-const idOf = (home: string, branch: string): string => `${path.basename(home)}--${leafOf(branch)}`;
+/** Short, whatever letters the branch has: a file is named after it. */
+const idOf = (home: string, branch: string): string => createHash('sha256').update(path.join(home, leafOf(branch))).digest('hex').slice(0, 16);
