@@ -9,11 +9,11 @@ import type { Fleet } from './fleet.ts';
 
 /** How the queue changed. */
 interface AttentionChange {
-  /** What began to wait while we were in touch: not what waited already when a session, or a connection, was first heard of. */
+  /** What began to wait while we were in touch: not what waited already when a session, or a connection, was first heard of, and not what the person marked as unread. */
   readonly added: readonly AttentionItem[];
 }
 
-type Source = Pick<Fleet, 'sessions' | 'session' | 'connections' | 'onChange'> & { readonly marks: Pick<Fleet['marks'], 'unreadSince'>; readonly outboxes: Pick<Fleet['outboxes'], 'of'> };
+type Source = Pick<Fleet, 'sessions' | 'session' | 'connections' | 'onChange'> & { readonly marks: Pick<Fleet['marks'], 'unreadSince' | 'isAgain'>; readonly outboxes: Pick<Fleet['outboxes'], 'of'> };
 
 /** All that waits for the person, over all systems, in the order in which it is to be done. A session that changed is looked at alone. */
 export class AttentionQueue implements Disposable {
@@ -84,7 +84,8 @@ export class AttentionQueue implements Disposable {
     const items = sessionAttention(session, { connection, unreadSince: this.fleet.marks.unreadSince(key), undelivered: this.fleet.outboxes.of(key) });
     const wasKnown = this.known.has(key);
     if (session.state !== 'unknown') this.known.add(key);
-    return this.hold(key, items).filter((item) => wasKnown || (item.since !== null && item.since >= this.since));
+    const told = (item: AttentionItem): boolean => (item.kind === 'failed' || item.kind === 'finished') && this.fleet.marks.isAgain(key);
+    return this.hold(key, items).filter((item) => !told(item) && (wasKnown || (item.since !== null && item.since >= this.since)));
   }
 
   private lookAtConnections(): readonly AttentionItem[] {

@@ -14,6 +14,8 @@ interface MarksOptions {
 
 /** From so many on, what other windows marked is read in one go. */
 const MANY = 50;
+/** Stands with a mark that the person made. */
+const AGAIN = 'again';
 
 /**
  * What the person marked, by session: pins, and which sessions they have not looked at since a turn of theirs ended. Kept in the store, where all windows see it; only sessions
@@ -26,6 +28,8 @@ export class Marks {
   private readonly pins = new Set<SessionKey>();
   /** When the turn ended that was not looked at, milliseconds since the epoch. */
   private readonly ended = new Map<SessionKey, number>();
+  /** Those of them that the person marked as unread. */
+  private readonly again = new Set<SessionKey>();
   /** What each session did last, as far as we were in touch. */
   private readonly did = new Map<SessionKey, SessionState>();
   /** Sessions whose turn the person is breaking off. */
@@ -86,10 +90,12 @@ export class Marks {
 
   /** As `pin`. It is unread until its chat is looked at anew. */
   async markUnread(key: SessionKey, at = this.options.clock.now()): Promise<void> {
-    if (this.ended.has(key)) return;
-    this.touched.add(key);
-    this.showUnread(key, at);
-    await this.unreadKeep.set(key, String(at));
+    if (!this.ended.has(key)) await this.unread(key, at, true);
+  }
+
+  /** True for a session that is unread because the person marked it so: they know of it. */
+  isAgain(key: SessionKey): boolean {
+    return this.again.has(key);
   }
 
   /** The person looks at these chats now: what came into sight is read. */
@@ -126,7 +132,7 @@ export class Marks {
     const brokenOff = state !== 'running' && state !== 'waiting' && this.breaking.delete(key);
     if (elsewhere || this.closed || brokenOff || this.looked.has(key) || !endsTurn(before, state)) return;
     const now = this.options.clock.now();
-    this.keep(this.markUnread(key, session.updatedAt > 0 ? Math.min(session.updatedAt, now) : now));
+    if (!this.ended.has(key) || this.again.has(key)) this.keep(this.unread(key, session.updatedAt > 0 ? Math.min(session.updatedAt, now) : now, false));
   }
 
   /** Another window marked the session; many at once are one read. */
@@ -139,6 +145,12 @@ export class Marks {
   /** What ends from now on, we end. */
   close(): void {
     this.closed = true;
+  }
+
+  private async unread(key: SessionKey, at: number, again: boolean): Promise<void> {
+    this.touched.add(key);
+    this.showUnread(key, at, again);
+    await this.unreadKeep.set(key, again ? `${at} ${AGAIN}` : String(at));
   }
 
   private readSoon(key: SessionKey): void {
@@ -185,7 +197,7 @@ export class Marks {
 
   private take(key: SessionKey, pinned: boolean, ended: string | null): void {
     this.showPin(key, pinned);
-    this.showUnread(key, ended === null ? null : Number(ended));
+    this.showUnread(key, ended === null ? null : Number.parseFloat(ended), ended?.endsWith(AGAIN));
     // It ended here unseen by the other window, while the person looks at it in this one.
     if (this.looked.has(key)) this.readSoon(key);
   }
@@ -197,7 +209,9 @@ export class Marks {
     this.options.changed(key);
   }
 
-  private showUnread(key: SessionKey, at: number | null): void {
+  private showUnread(key: SessionKey, at: number | null, again = false): void {
+    if (again) this.again.add(key);
+    else this.again.delete(key);
     if ((this.ended.get(key) ?? null) === at) return;
     if (at === null) this.ended.delete(key);
     else this.ended.set(key, at);

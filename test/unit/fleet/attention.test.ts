@@ -120,6 +120,19 @@ describe('the queue', () => {
     expect(added).toEqual(['permission b', 'permission b']);
   });
 
+  it('has what the person marked as unread, in every window, and tells nobody of it', async () => {
+    await start();
+    const other = await world.window('other');
+    await tell('b', { state: 'failed' });
+    expect(now()).toEqual([]);
+    await other.fleet.marks.markUnread(keyOf('b'), 5);
+    await until(() => now().length === 1);
+    expect([now(), added]).toEqual([['failed b'], []]);
+    await tell('b', { state: 'running' });
+    await tell('b', { state: 'failed', updatedAt: 9 });
+    expect([now(), added]).toEqual([['failed b'], ['failed b']]);
+  });
+
   it('has prompts that were given up, also of sessions that are not open and of other windows', async () => {
     await window.store.saveOutbox(outboxItem('p1', { session: keyOf('a'), delivery: 'failed', error: 'refused', createdAt: 3 }));
     const other = await world.window('other');
