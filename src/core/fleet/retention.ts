@@ -112,10 +112,9 @@ export class Retention {
         if (await store.forget(session, rule)) forgotten += 1;
       }
     } finally {
-      if (forgotten > 0) {
-        this.options.forgotten();
-        await store.shrink(this.abort.signal);
-      }
+      if (forgotten > 0) this.options.forgotten();
+      // Also what a window that ended meanwhile had forgotten.
+      await store.shrink(this.abort.signal);
     }
     return { sessions: forgotten, before: bytes, after: (await store.survey({ ...rule, before: 0 })).bytes };
   }

@@ -3,7 +3,7 @@ import type { Logger } from '../model/context.ts';
 import { describeError } from '../model/errors.ts';
 import type { SessionKey } from '../model/session.ts';
 import { parseSessionKey } from '../model/session.ts';
-import { openName } from '../session/store-api.ts';
+import { openName, SESSION_SCOPES } from '../session/store-api.ts';
 import type { RuntimeOptions } from './runtime.ts';
 import { SessionRuntime } from './runtime.ts';
 
@@ -96,6 +96,7 @@ export class Runtimes {
     // Before anything of it is read: what a window has open is not forgotten by age.
     const use = `${openName(parts.id)}${randomUUID()}`;
     await parts.leases.acquire(use).catch((error: unknown) => this.log.warn('a session is not known to be open', { error: describeError(error) }));
+    await parts.store.keep(SESSION_SCOPES.opened).set(key, String(parts.clock.now())).catch((error: unknown) => this.log.warn('when a session was opened could not be kept', { error: describeError(error) }));
     const leave = (): Promise<void> => parts.leases.release(use).catch(() => undefined);
     try {
       const runtime = await SessionRuntime.create({ ...parts, onClosing: (closed) => this.onClosing(key, closed.finally(leave)) });

@@ -50,8 +50,8 @@ export type StoreHealth =
 /** Scopes of what is kept by session key and other processes are told of, as `marks`; forgotten with a session that is removed. */
 export const MARK_SCOPES = { pins: 'pins', unread: 'unread' } as const;
 
-/** Scopes of what is kept by session key beside marks: what the person has written and not sent, and how far a system's record was read. */
-export const SESSION_SCOPES = { drafts: 'drafts', history: 'history' } as const;
+/** Scopes of what is kept by session key beside marks: what the person has written and not sent, how far a system's record was read, and when it was opened last (milliseconds since the epoch). */
+export const SESSION_SCOPES = { drafts: 'drafts', history: 'history', opened: 'opened' } as const;
 
 /** Beginning of the names of leases, within those of a connection, that tell of a session that it is in use: each window that has it open holds one of its own. */
 export function openName(session: string): string {
@@ -60,7 +60,7 @@ export function openName(session: string): string {
 
 /** Which transcripts may be forgotten. */
 export interface RetentionRule {
-  /** Of sessions to which nothing was written, and that did nothing, since then. Milliseconds since the epoch. */
+  /** Of sessions to which nothing was written, that did nothing, and that nobody opened since then. Milliseconds since the epoch. */
   readonly before: number;
   /** Connections whose transcripts stay, since they may be stored here alone. */
   readonly spare: readonly string[];

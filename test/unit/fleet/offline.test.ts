@@ -124,6 +124,18 @@ it('a machine that is gone from the account is gone after the next contact', asy
   expect(after.fleet.machines()).toEqual([]);
 });
 
+it('a session that is opened is in use, and is known to have been opened', async () => {
+  await before.connect();
+  const rule = { before: Number.MAX_SAFE_INTEGER, spare: [] };
+  const began = Date.now();
+  const runtime = await before.open('a');
+  await runtime.historyRead();
+  expect(await before.store.survey(rule)).toMatchObject({ sessions: [], kept: { open: 1 } });
+  runtime.release();
+  await until(async () => (await before.store.survey(rule)).sessions.length === 1);
+  expect((await before.store.survey({ ...rule, before: began })).sessions).toEqual([]);
+});
+
 it('agents of this computer have nothing as of an earlier time', async () => {
   await before.connect();
   const runtime = await before.open('a');

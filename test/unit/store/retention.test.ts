@@ -56,6 +56,19 @@ it('forgets what was said and keeps the session, which is read again from its en
   });
 });
 
+it('a session that somebody opened is not old, and is cleared all the same', async () => {
+  await inFolder(async (folder) => {
+    await using store = await openAt(folder, { clock: fixed(() => 1_000) });
+    await store.put(key('a'), [textEntry('one', [1])]);
+    await store.keep('opened').set(key('a'), '4000');
+    expect((await store.survey({ before: 4_000, spare: [] })).sessions).toEqual([]);
+    expect(await store.forget(key('a'), { before: 4_000, spare: [] })).toBe(false);
+    expect((await store.survey({ before: 4_001, spare: [] })).sessions).toEqual([key('a')]);
+    expect(await store.forget(key('a'), ALL)).toBe(true);
+    expect(await store.keep('opened').get(key('a'))).toBeNull();
+  });
+});
+
 it('a session that another window has open stays, until that window is gone', async () => {
   await inFolder(async (folder) => {
     const other = await openAt(folder);

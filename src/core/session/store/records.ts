@@ -189,7 +189,7 @@ export class RecordTables {
   private forget(ref: Pick<SessionRef, 'n' | 'key'>): void {
     const { sql } = this.base;
     for (const table of ['entry', 'transcript_row', 'outbox', 'mail']) sql.run(`DELETE FROM ${table} WHERE session = ?`, ref.n);
-    sql.run('DELETE FROM keep WHERE scope = ? AND key = ?', encodeText(SESSION_SCOPES.history), ref.key);
+    for (const scope of [SESSION_SCOPES.history, SESSION_SCOPES.opened]) sql.run('DELETE FROM keep WHERE scope = ? AND key = ?', encodeText(scope), ref.key);
     sql.run('DELETE FROM session WHERE n = ?', ref.n);
     noteChange(this.base, 'session', ref.key);
   }

@@ -5,8 +5,9 @@ import type { KeptFor, RetentionRule, RetentionSurvey } from '../store-api.ts';
 import { MARK_SCOPES, openName, SESSION_SCOPES } from '../store-api.ts';
 import { decodeText, encodeText, prefixEnd } from './codec.ts';
 import type { LeaseTable } from './leaseTable.ts';
+import { boundTo } from './seal.ts';
 import type { SqlRow } from './sql.ts';
-import { bytes, num } from './sql.ts';
+import { bytes, bytesOrNull, num } from './sql.ts';
 import type { Base } from './tables.ts';
 import { noteChange } from './tables.ts';
 
@@ -31,6 +32,7 @@ export class RetentionTable {
       const sessions: SessionKey[] = [];
       const kept: Record<KeptFor, number> = { open: 0, prompts: 0, draft: 0, pinned: 0, onlyHere: 0 };
       for (const row of sql.all(STORED, rule.before)) {
+        if (this.openedAt(bytes(row['key'])) >= rule.before) continue;
         const why = this.keptFor(row, rule, now);
         if (why === null) sessions.push(decodeText(bytes(row['key'])));
         else kept[why] += 1;
@@ -44,12 +46,12 @@ export class RetentionTable {
     const { sql } = this.base;
     return sql.write(() => {
       const row = sql.get(`${STORED} AND s.key = ?`, rule.before, encodeText(session));
-      if (row === undefined || this.keptFor(row, rule, now) !== null) return false;
+      if (row === undefined || this.openedAt(bytes(row['key'])) >= rule.before || this.keptFor(row, rule, now) !== null) return false;
       const n = num(row['n']);
       for (const table of ['entry', 'transcript_row']) sql.run(`DELETE FROM ${table} WHERE session = ?`, n);
       sql.run('UPDATE session SET top_rows = 0, ringed = 0 WHERE n = ?', n);
       // How far its system's record was read: it is to be read again from its end to its beginning.
-      sql.run('DELETE FROM keep WHERE scope = ? AND key = ?', encodeText(SESSION_SCOPES.history), bytes(row['key']));
+      for (const scope of [SESSION_SCOPES.history, SESSION_SCOPES.opened]) sql.run('DELETE FROM keep WHERE scope = ? AND key = ?', encodeText(scope), bytes(row['key']));
       noteChange(this.base, 'entries', bytes(row['key']));
       return true;
     });
@@ -67,6 +69,13 @@ export class RetentionTable {
   private size(): number {
     const value = (name: string): number => num(this.base.sql.get(`PRAGMA ${name}`)?.[name]);
     return value('page_count') * value('page_size');
+  }
+
+  /** When somebody opened the session last, milliseconds since the epoch; 0 where that is not known. */
+  private openedAt(key: Uint8Array): number {
+    const scope = encodeText(SESSION_SCOPES.opened);
+    const sealed = bytesOrNull(this.base.sql.get('SELECT sealed FROM keep WHERE scope = ? AND key = ?', scope, key)?.['sealed']);
+    return sealed === null ? 0 : Number(this.base.sealer.open(sealed, boundTo('keep', scope, key)) ?? 0);
   }
 
   /** Why the transcript stays; null where it may go. */
