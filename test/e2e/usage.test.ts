@@ -45,11 +45,11 @@ describe('usage', () => {
       const found = await rows(frame);
       return found[1]?.[1] === '2' ? found : undefined;
     }, { timeoutMs: 30_000, detail: async () => JSON.stringify(await rows(frame)) });
-    expect(table[0]).toEqual(['Day', 'Turns', 'Input', 'Cache read', 'Cache write', 'Output', 'Cost']);
+    expect(table[0]).toEqual(['Day', 'Turns', 'Cost', 'Input', 'Output', 'Cache read', 'Cache write']);
     expect(table).toHaveLength(3);
     expect(table[1]?.slice(1)).toEqual(table[2]?.slice(1));
-    expect(Number((table[1]?.[2] ?? '').replaceAll(/\D/g, ''))).toBeGreaterThan(100);
-    expect(table[1]?.[6]).toMatch(/^\$\d/);
+    expect(Number((table[1]?.[3] ?? '').replaceAll(/\D/g, ''))).toBeGreaterThan(100);
+    expect(table[1]?.[2]).toMatch(/^\$\d/);
     expect(await frame.locator('.chart .bar').count()).toBe(30);
     await window.screenshot('usage-dark');
   });

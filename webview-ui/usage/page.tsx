@@ -107,7 +107,7 @@ function Figures({ report, table, post }: { readonly report: UsageReport; readon
     <div class="table" tabIndex={0} role="region" aria-label={`Usage by ${TABLES[table].toLowerCase()}`}>
       <table>
         <thead>
-          <tr><th scope="col">{TABLES[table]}</th>{['Turns', 'Input', 'Cache read', 'Cache write', 'Output', 'Cost'].map((name) => <th key={name} scope="col" class="n">{name}</th>)}</tr>
+          <tr><th scope="col">{TABLES[table]}</th>{['Turns', 'Cost', 'Input', 'Output', 'Cache read', 'Cache write'].map((name) => <th key={name} scope="col" class="n">{name}</th>)}</tr>
         </thead>
         <tbody>{lines.map((line) => <Line key={line.key} line={line} post={post} />)}</tbody>
         <tfoot><Line line={{ ...report.total, key: '', label: 'All', detail: '', opens: false }} post={post} /></tfoot>
@@ -124,8 +124,9 @@ function Line({ line, post }: { readonly line: UsageLine; readonly post: (messag
         {line.opens ? <button type="button" class="link" dir="auto" onClick={() => post({ type: 'open', session: line.key })}>{line.label}</button> : <span dir="auto">{line.label}</span>}
         {line.detail === '' ? null : <span class="detail" dir="auto">{line.detail}</span>}
       </th>
-      {[line.turns, line.input, line.cached, line.written, line.output].map((value, index) => <td key={index} class="n">{tokens(value)}</td>)}
+      <td class="n">{tokens(line.turns)}</td>
       <td class="n">{money(line.cost)}{note === '' ? null : <span class="detail">{note}</span>}</td>
+      {[line.input, line.output, line.cached, line.written].map((value, index) => <td key={index} class="n">{tokens(value)}</td>)}
     </tr>
   );
 }
