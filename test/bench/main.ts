@@ -6,6 +6,7 @@ import { repoRoot } from '../../scripts/setup/index.mjs';
 import { benchActivation } from './activation.ts';
 import { benchChat } from './chat.ts';
 import { benchFind } from './find.ts';
+import { benchFleet } from './fleet.ts';
 import { benchHappy } from './happy.ts';
 import { benchHappyCrypto } from './happyCrypto.ts';
 import { benchHappyPaint } from './happyPaint.ts';
@@ -25,6 +26,7 @@ const benches: Readonly<Record<string, () => Promise<Record<string, unknown>>>> 
     return [file, { bytes: bytes.length, gzip: gzipSync(bytes).length }];
   }))),
   find: () => benchFind(180_000),
+  fleet: benchFleet,
   happy: () => benchHappy(2_000, 20_000),
   happyCrypto: () => benchHappyCrypto(2_000),
   host: benchHost,

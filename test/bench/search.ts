@@ -14,8 +14,8 @@ import { repoRoot } from '../../scripts/setup/index.mjs';
 import { HoldWatch } from './measure.ts';
 import { sessionEntries } from './session.ts';
 
-const KEY = new Uint8Array(32).fill(7);
-const CONNECTION = 'bench';
+export const KEY = new Uint8Array(32).fill(7);
+export const CONNECTION = 'bench';
 /** What is said in one place only: in the newest session, in the one in the middle, in the oldest. */
 const RARE = { newest: 'Rumpelstilzchen', middle: 'Schneewittchen', oldest: 'Dornröschen' } as const;
 
@@ -46,7 +46,7 @@ function strange(seed: number): string {
   return word;
 }
 
-async function fill(store: OwnedStore, sessions: number, each: number): Promise<void> {
+export async function fill(store: OwnedStore, sessions: number, each: number): Promise<void> {
   await store.saveSessions(Array.from({ length: sessions }, (_, place) => record(place)));
   const rare = new Map<number, string>([[sessions - 1, RARE.newest], [Math.floor(sessions / 2), RARE.middle], [0, RARE.oldest]]);
   for (let place = 0; place < sessions; place += 1) await store.put(`${CONNECTION}\u0000s${place}`, [...entriesOf(place, each, rare.get(place))]);
