@@ -8,6 +8,8 @@ import type { OutboxItem } from '../core/session/store-api.ts';
 const DAY_MS = 86_400_000;
 const EVERY_MS = 3_600_000;
 const LEASE = 'auto-archive';
+/** So many sessions are asked at once. */
+const AT_ONCE = 4;
 
 interface AutoArchiveOptions {
   readonly fleet: { sessions(): readonly Session[]; session(key: SessionKey): Session | null; connections(): readonly Connection[]; archive(key: SessionKey, archived: boolean): Promise<void> };
@@ -81,22 +83,24 @@ export class AutoArchive {
     const before = now() - days * DAY_MS;
     const isOld = (key: SessionKey, session: Session): boolean => ready.has(session.connectionId) && isLeft(session, before) && !undelivered.has(key) && spared.get(key) !== String(session.updatedAt);
     const archived: Session[] = [];
-    for (const session of fleet.sessions().filter((each) => isOld(sessionKey(each), each))) {
-      const key = sessionKey(session);
-      const present = fleet.session(key);
-      // It may have changed while others were archived.
-      if (this.closed || this.options.days() === 0) break;
-      if (present === null || !isOld(key, present)) continue;
-      try {
-        // Before it is done: whatever becomes of this window, one that the person brings back is not taken again.
-        await keep.set(key, String(present.updatedAt));
-        await fleet.archive(key, true);
-        archived.push(present);
-      } catch (error) {
-        await keep.set(key, null).catch(() => undefined);
-        log.warn('a session could not be archived by age', { error: describeError(error) });
+    const rest = fleet.sessions().filter((each) => isOld(sessionKey(each), each)).map(sessionKey);
+    const worker = async (): Promise<void> => {
+      for (let key = rest.shift(); key !== undefined && !this.closed && this.options.days() > 0; key = rest.shift()) {
+        const session = fleet.session(key);
+        // It may have changed while others were archived.
+        if (session === null || !isOld(key, session)) continue;
+        try {
+          // Before it is done: whatever becomes of this window, one that the person brings back is not taken again.
+          await keep.set(key, String(session.updatedAt));
+          await fleet.archive(key, true);
+          archived.push(session);
+        } catch (error) {
+          await keep.set(key, null).catch(() => undefined);
+          log.warn('a session could not be archived by age', { error: describeError(error) });
+        }
       }
-    }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, worker));
     if (archived.length > 0) log.info('sessions were archived by age', { sessions: archived.length, days });
     return archived;
   }

@@ -37,7 +37,7 @@ async function askFilter(services: Services): Promise<void> {
   const closed = Promise.withResolvers<void>();
   box.title = 'Filter Sessions';
   box.placeholder = 'Title, folder, branch, machine, agent or model';
-  box.prompt = 'Also is:waiting, is:running, is:failed, is:unread, is:pinned, is:archived, agent:codex, machine:studio';
+  box.prompt = 'What stands here stays when the box closes. Also is:waiting, is:running, is:failed, is:unread, is:pinned, is:archived, agent:codex, machine:studio';
   box.value = services.tree.filtered;
   box.buttons = [clear];
   const listening = [
