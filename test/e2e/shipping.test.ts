@@ -67,6 +67,22 @@ describe('shipping to CatSyphon', () => {
     expect(JSON.stringify(server.requests)).not.toContain('sk-ant-api03');
   });
 
+  test('what the server will never take is parked, told, and shown with why', async () => {
+    server.kernel.poison = (data) => JSON.stringify(data).includes('poison');
+    const chat = await Chat.of(window, 'help');
+    await chat.say('poison ivy');
+    await chat.idle();
+    await (await demo()).waitUntil((row) => /\d+ parked/.test(row.description) && !row.description.includes('waiting'), 60_000);
+    await (await demo()).contextMenu('Show What CatSyphon Did Not Take…');
+    const { items } = await window.quickInput.wait(/What CatSyphon will never take/);
+    expect(items.map(({ detail }) => detail.replace(/^.* · /, ''))).toContain('answered with 500');
+    await window.screenshot('shipping-parked');
+    await window.page.keyboard.press('Escape');
+    await window.quickInput.waitClosed();
+    server.kernel.poison = () => false;
+    expect(prompts()).not.toContain('poison ivy');
+  });
+
   test('a key that is not taken any more stops it, and a sign-in brings what waited', async () => {
     for (const collector of server.kernel.collectors) collector.disabled = true;
     const chat = await Chat.of(window, 'help');
@@ -105,9 +121,11 @@ describe('shipping to CatSyphon', () => {
     expect(prompts()).not.toContain('overview of it');
     await (await session('help')).contextMenu('Ship Session to CatSyphon…');
     await window.dialogs.press('Ship Session');
-    await window.notifications.wait(/“help” is shipped to 127\.0\.0\.1:\d+: \d+ stored, \d+ were there already\./);
+    await window.notifications.wait(/“help” is shipped to 127\.0\.0\.1:\d+: \d+ stored, \d+ were there already/);
     expect(prompts().filter((prompt) => prompt === 'overview of it').length).toBe(1);
     expect(new Set(prompts()).size).toBe(prompts().length);
+    await window.reload();
+    await (await session('overview')).waitUntil((row) => row.description.includes('shipped'));
     expect(window.errors.filter((error) => /pilothouse\.pilothouse-|Content Security Policy/i.test(error))).toEqual([]);
   });
 });
