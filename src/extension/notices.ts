@@ -1,9 +1,9 @@
 import type { AttentionItem } from '../core/fleet/attention.ts';
 import { compareAttention } from '../core/fleet/attention.ts';
 import type { Clock } from '../core/model/context.ts';
-import type { Session } from '../core/model/session.ts';
+import type { Session, WaitingPermission } from '../core/model/session.ts';
 import { titleOf } from './tree/line.ts';
-import { belowFolder, noticeText } from './tree/text.ts';
+import { belowFolder, noticeText, oneLine } from './tree/text.ts';
 
 export type NoticeAction = 'Allow' | 'Deny' | 'Review…' | 'Open' | 'Sign In…';
 
@@ -13,13 +13,19 @@ interface Notice {
   readonly actions: readonly NoticeAction[];
 }
 
+/** What a request asks, in one line; where that is not all of it, it does not look as if it were. */
+export function askedLine(request: WaitingPermission, folder: string): string {
+  const line = oneLine(request.whole ?? belowFolder(request.title, folder), 200);
+  return request.ask !== 'tool' || request.whole !== undefined || line.endsWith('…') ? line : `${line} …`;
+}
+
 /** What there is to say of it. What has Allow and Deny is said whole. */
 export function noticeOf(item: AttentionItem, session: Pick<Session, 'title' | 'folder'> | null): Notice {
   const title = `“${noticeText(session === null ? item.name : titleOf(session), 60)}”`;
   const text = noticeText(belowFolder(item.text, session?.folder ?? ''), 200);
   const because = text === '' ? '.' : `: ${text}`;
   switch (item.kind) {
-    case 'permission': return item.can.includes('allow') ? { text: `${title} asks: ${noticeText(item.text, 400)}`, actions: ['Allow', 'Deny', 'Review…'] } : { text: `${title} asks${because}`, actions: ['Review…'] };
+    case 'permission': return item.can.includes('allow') ? { text: `${title} asks: ${noticeText(item.text, 400)}`, actions: ['Allow', 'Deny', 'Review…'] } : { text: `${title} asks: ${noticeText(item.request === null ? item.text : askedLine(item.request, session?.folder ?? ''), 210)}`, actions: ['Review…'] };
     case 'question': return { text: `${title} asks you${because}`, actions: ['Review…'] };
     case 'plan': return { text: `${title} has a plan for you to approve.`, actions: ['Review…'] };
     case 'sign-in': return { text: `${title} needs you to sign in again${because}`, actions: ['Sign In…'] };

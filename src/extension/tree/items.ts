@@ -4,11 +4,11 @@ import { answersAtOnce } from '../../core/fleet/attention.ts';
 import type { Connection } from '../../core/fleet/connection.ts';
 import type { Session } from '../../core/model/session.ts';
 import { commandId } from '../contributions.ts';
-import { noticeOf } from '../notices.ts';
+import { askedLine, noticeOf } from '../notices.ts';
 import { sessionLine, titleOf } from './line.ts';
 import type { GroupNode, TreeNode } from './model.ts';
 import { contextValue } from './model.ts';
-import { age, belowFolder, describeSession, oneLine } from './text.ts';
+import { age, describeSession, oneLine } from './text.ts';
 
 /** Scheme of what is dimmed: a tree takes the colour of a label from a file's decoration only. */
 export const OFFLINE = 'pilothouse-offline';
@@ -74,8 +74,7 @@ function groupItem(node: GroupNode): vscode.TreeItem {
 function permissionItem(node: Extract<TreeNode, { kind: 'permission' }>, connection: Connection | undefined, now: number): vscode.TreeItem {
   const { permission, session } = node;
   const quick = answersAtOnce(permission, connection ?? null);
-  // What can be allowed here is shown as it will be done.
-  const asked = oneLine(quick ? (permission.whole ?? '') : belowFolder(permission.title, session.folder), 200);
+  const asked = askedLine(permission, session.folder);
   const since = age(permission.askedAt, now);
   const line = node.inNeeds ? { label: titleOf(session), description: `${asked} · ${since}` } : { label: asked, description: `${PERMISSION_WORDS[permission.ask]} · ${since}` };
   const item = new vscode.TreeItem(line.label, None);

@@ -23,7 +23,7 @@ describe('what a notification says', () => {
   });
 
   it('offers only to review what does not fit', () => {
-    expect(noticeOf(asks('a', undefined, '/home/ada/web/run.sh'), session)).toEqual({ text: '“Dark mode” asks: run.sh', actions: ['Review…'] });
+    expect(noticeOf(asks('a', undefined, '/home/ada/web/run.sh'), session)).toEqual({ text: '“Dark mode” asks: run.sh …', actions: ['Review…'] });
     expect(noticeOf(item('a', { kind: 'question', text: 'Which one?' }), session)).toEqual({ text: '“Dark mode” asks you: Which one?', actions: ['Review…'] });
     expect(noticeOf(item('a', { kind: 'plan' }), session).actions).toEqual(['Review…']);
   });
