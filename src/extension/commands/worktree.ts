@@ -122,9 +122,9 @@ async function pickEnd(worktree: Worktree, state: WorktreeState, leaves: boolean
   // Half of a merge is not to be committed.
   const whole = !state.operation && state.known;
   const items = [
-    ...(worktree.base === null || !whole ? [] : [item('merge', 'git-merge', `Merge into ${pickText(worktree.base, 80)}`, state.ahead === 0 ? '' : plural(state.ahead, 'commit'), `${first}Then the worktree’s folder and ${branch} are removed.`)]),
-    ...(state.branch === null || !whole ? [] : [item('keep', 'git-branch', 'Keep the Branch', '', `${first}The worktree’s folder is removed, ${pickText(state.branch, 80)} stays.`)]),
-    item('remove', 'trash', 'Remove', '', holdsWork(state, false) ? 'It has work that is nowhere else: you are asked again.' : `The worktree’s folder and ${branch} are removed. Nothing in them is missing elsewhere.`),
+    ...(worktree.base === null || !whole ? [] : [item('merge', 'git-merge', `Merge into ${pickText(worktree.base, 80)}`, state.ahead === 0 ? '' : plural(state.ahead, 'commit'), `${first}Then its folder and branch are removed.`)]),
+    ...(state.branch === null || !whole ? [] : [item('keep', 'git-branch', 'Keep the Branch', '', `${first}Its folder is removed, ${pickText(state.branch, 80)} stays.`)]),
+    item('remove', 'trash', 'Remove', '', holdsWork(state, false) ? 'It has work that is nowhere else: you are asked again.' : 'Its folder and branch are removed: all that is in them is elsewhere too.'),
     ...(leaves ? [item('leave', 'folder', 'Leave the Worktree', '', 'Only the session is deleted. Finish Worktree… ends the worktree later.')] : []),
   ];
   const picked = await vscode.window.showQuickPick(items, { title: `Worktree ${branch}`, placeHolder: state.operation ? 'A merge or a rebase is half done in it: finish that first, or remove it' : 'What becomes of it?', ignoreFocusOut: true });
