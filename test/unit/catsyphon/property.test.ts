@@ -11,7 +11,7 @@ const RUNS = Number(process.env['PILOTHOUSE_P10_RUNS'] ?? 500);
 const TRIES_A_STEP = 40;
 
 const lanes = new Lanes();
-beforeAll(() => lanes.open(20));
+beforeAll(() => lanes.open(16));
 afterAll(() => lanes.close());
 
 const worlds = fc.record({
@@ -40,7 +40,7 @@ function eventOf(kind: string, words: string, at: number): CollectorEvent {
 
 let runs = 0;
 /** Sends a world's events through all its trouble, as who keeps a spool does. */
-async function play(server: CatsyphonTestServer, world: World, deadlineMs = 120): Promise<{ readonly stored: readonly string[]; readonly wanted: readonly string[]; readonly parked: readonly string[]; readonly poison: readonly string[]; readonly requests: number }> {
+async function play(server: CatsyphonTestServer, world: World, deadlineMs = 400): Promise<{ readonly stored: readonly string[]; readonly wanted: readonly string[]; readonly parked: readonly string[]; readonly poison: readonly string[]; readonly requests: number }> {
   runs += 1;
   const session = `p10:${runs}`;
   const wordsOf = (index: number): string => `${world.events[index]?.poison === true ? 'poison' : 'word'} ${index}`;

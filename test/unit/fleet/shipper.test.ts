@@ -30,6 +30,7 @@ describe('a connection whose sessions are shipped', () => {
     await stored('a', 'b');
     await world.turn('one', 'c');
     await stored('a', 'b', 'c');
+    await until(() => shipper.standing(CONNECTION)?.sessions === 0);
     expect(shipper.standing(CONNECTION)).toEqual({ account: ACCOUNT, waiting: 0, sessions: 0, parked: 0, error: null });
     const [conversation] = server.kernel.sessions.values();
     expect(conversation).toMatchObject({ agentType: 'claude-code' });

@@ -9,7 +9,7 @@ import { CONNECTION, type ShipWindow, ShipWorld } from './shipperWorld.ts';
 const RUNS = process.env['PILOTHOUSE_LONG'] === undefined ? 60 : 500;
 
 const lanes = new Lanes();
-beforeAll(() => lanes.open(20));
+beforeAll(() => lanes.open(16));
 afterAll(() => lanes.close());
 
 const worlds = fc.record({
@@ -27,7 +27,7 @@ const PAUSE_MS = 6;
 
 async function play(server: CatsyphonTestServer, plan: World): Promise<void> {
   server.kernel.sessions.clear();
-  const world = new ShipWorld(server, 150);
+  const world = new ShipWorld(server, 300);
   world.on();
   trouble(server, plan.troubles);
   const crashes = [...plan.windows];
@@ -63,7 +63,7 @@ async function play(server: CatsyphonTestServer, plan: World): Promise<void> {
     await until(async () => {
       await fill();
       return (await last.shipper.unsent(CONNECTION)).events === 0;
-    });
+    }, 60_000);
     const words = said.map((entry) => (entry.kind === 'text' ? entry.text : ''));
     expect(world.stored.toSorted()).toEqual(words.filter((word) => word.startsWith('word')).toSorted());
   } finally {
