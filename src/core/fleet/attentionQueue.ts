@@ -23,9 +23,13 @@ export class AttentionQueue implements Disposable {
   private readonly watch: Disposable;
   /** By session, or by connection for its own. */
   private readonly held = new Map<string, readonly AttentionItem[]>();
+  /** Of those, all that have something that must be done: few, whatever is only to be read. */
+  private readonly urgent = new Set<string>();
   /** Sessions that were heard of, and connections that worked. */
   private readonly known = new Set<string>();
-  private sorted: readonly AttentionItem[] | null = null;
+  private sortedNeeds: readonly AttentionItem[] | null = null;
+  private sortedRest: readonly AttentionItem[] | null = null;
+  private stirred = false;
 
   /** `since`: when this program began to look, milliseconds since the epoch. What waits since then is told of in any case. */
   constructor(fleet: Source, since: number, onError: (error: unknown) => void) {
@@ -38,15 +42,14 @@ export class AttentionQueue implements Disposable {
   }
 
   items(): readonly AttentionItem[] {
-    this.sorted ??= [...this.held.values()].flat().sort(compareAttention);
-    return this.sorted;
+    this.sortedRest ??= [...this.held.values()].flat().filter((item) => !needsPerson(item)).sort(compareAttention);
+    return this.sortedRest.length === 0 ? this.needs() : [...this.needs(), ...this.sortedRest];
   }
 
-  /** What must be done, without what is only to be read. */
+  /** What must be done, without what is only to be read: the beginning of `items`. The same array until it changes. */
   needs(): readonly AttentionItem[] {
-    const items = this.items();
-    const end = items.findIndex((item) => !needsPerson(item));
-    return end < 0 ? items : items.slice(0, end);
+    this.sortedNeeds ??= [...this.urgent].flatMap((key) => this.held.get(key) ?? []).filter(needsPerson).sort(compareAttention);
+    return this.sortedNeeds;
   }
 
   /** Whether it still waits. */
@@ -64,14 +67,14 @@ export class AttentionQueue implements Disposable {
   }
 
   private onFleetChange(change: FleetChange): void {
-    const before = this.sorted;
+    this.stirred = false;
     const added = [...change.sessions].flatMap((key) => this.lookAtSession(key));
     if (change.connections) {
       // What can be done about it depends on its connection.
       for (const key of this.held.keys()) if (!change.sessions.has(key)) this.lookAtSession(key);
       added.push(...this.lookAtConnections());
     }
-    if (this.sorted !== before || added.length > 0) this.changed.emit({ added });
+    if (this.stirred) this.changed.emit({ added });
   }
 
   private lookAtSession(key: SessionKey): readonly AttentionItem[] {
@@ -107,11 +110,24 @@ export class AttentionQueue implements Disposable {
 
   /** Gives those that were not held before. */
   private hold(key: string, items: readonly AttentionItem[]): AttentionItem[] {
-    const before = this.held.get(key);
-    if (before === undefined && items.length === 0) return [];
+    const before = this.held.get(key) ?? [];
+    if (sameItems(before, items)) return [];
+    this.stirred = true;
     if (items.length === 0) this.held.delete(key);
     else this.held.set(key, items);
-    this.sorted = null;
-    return items.filter((item) => before?.every((each) => each.id !== item.id) ?? true);
+    const urgent = items.some(needsPerson);
+    if (urgent || this.urgent.has(key)) this.sortedNeeds = null;
+    if (!items.every(needsPerson) || !before.every(needsPerson)) this.sortedRest = null;
+    if (urgent) this.urgent.add(key);
+    else this.urgent.delete(key);
+    return items.filter((item) => before.every((each) => each.id !== item.id));
   }
+}
+
+/** Whether both say the same; a session that works changes often, and what waits in it does not. */
+function sameItems(a: readonly AttentionItem[], b: readonly AttentionItem[]): boolean {
+  return a.length === b.length && a.every((item, index) => {
+    const other = b[index];
+    return other !== undefined && item.id === other.id && item.text === other.text && item.since === other.since && item.name === other.name && item.can.join() === other.can.join();
+  });
 }

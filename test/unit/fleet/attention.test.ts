@@ -120,6 +120,21 @@ describe('the queue', () => {
     expect(added).toEqual(['permission b', 'permission b']);
   });
 
+  it('is the same while a session that waits, or another one, changes in anything else', async () => {
+    await start();
+    await tell('a', { state: 'waiting', waiting: [asks('r1', 7)] });
+    const needs = queue.needs();
+    let changes = 0;
+    queue.onChange(() => void (changes += 1));
+    for (let at = 0; at < 5; at += 1) {
+      await tell('a', { state: 'waiting', waiting: [asks('r1', 7)], updatedAt: 100 + at });
+      await tell('b', { state: 'running', updatedAt: 100 + at });
+    }
+    expect([changes, queue.needs() === needs]).toEqual([0, true]);
+    await tell('b', { state: 'idle', updatedAt: 200 });
+    expect([changes, queue.needs() === needs, now()]).toEqual([1, true, ['permission a', 'finished b']]);
+  });
+
   it('has what the person marked as unread, in every window, and tells nobody of it', async () => {
     await start();
     const other = await world.window('other');
