@@ -173,11 +173,11 @@ describe('what needs the person, over three systems', () => {
     await phone.send(remote, 'Write much', { permissionMode: 'default' });
     const notice = await window.notifications.wait(new RegExp(`“${REMOTE}” asks: echo much`));
     expect(notice.buttons).toEqual(['Review…']);
-    const much = await needs(/^Permission: echo much/);
-    expect(await much.inlineActions()).toEqual([]);
     await window.screenshot('attention-review-only');
     await window.notifications.press(/asks: echo much/, 'Review…');
     await seesCard(REMOTE);
+    const much = await needs(/^Permission: echo much/);
+    expect(await much.inlineActions()).toEqual([]);
   });
 
   test('the keyboard walks through all that waits, and round again', async () => {
