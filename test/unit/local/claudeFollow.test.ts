@@ -5,7 +5,7 @@ import type { SessionBackend, SessionHandle } from '../../../src/core/model/back
 import type { BackendContext } from '../../../src/core/model/context.ts';
 import type { Entry } from '../../../src/core/model/entry.ts';
 import type { JsonObject } from '../../../src/core/model/json.ts';
-import type { ToolRow } from '../../../src/core/model/row.ts';
+import type { Row, ToolRow } from '../../../src/core/model/row.ts';
 import { createClaudeBackend } from '../../../src/core/systems/local/claude/backend.ts';
 import { projectName } from '../../../src/core/systems/local/claude/files.ts';
 import { viewOf } from '../../../src/core/session/view.ts';
@@ -253,7 +253,8 @@ describe('a transcript that others write', () => {
     await appendFile(file, says('m2', 'Done', 10) + asks('u3', ended, 11));
     await looks(() => tool()?.status === 'error');
     expect(tool()).toMatchObject({ output: 'Half.', turn: 'u2' });
-    expect(viewOf(heard).find((row) => row.kind === 'turn' && row.turn === 'u2')).toMatchObject({ filesChanged: ['/w/b.txt'] });
-    expect(viewOf(heard).some((row) => row.kind === 'notice' && row.text === 'Agent "look" failed')).toBe(true);
+    const turn = (): Row | undefined => viewOf(heard).find((row) => row.kind === 'turn' && row.turn === 'u2');
+    await looks(() => turn() !== undefined && viewOf(heard).some((row) => row.kind === 'notice' && row.text === 'Agent "look" failed'));
+    expect(turn()).toMatchObject({ filesChanged: ['/w/b.txt'] });
   });
 });
