@@ -1,3 +1,4 @@
+import type { AttentionItem } from '../../src/core/fleet/attention.ts';
 import { AttentionQueue } from '../../src/core/fleet/attentionQueue.ts';
 import type { FleetChange } from '../../src/core/fleet/change.ts';
 import type { Fleet } from '../../src/core/fleet/fleet.ts';
@@ -19,10 +20,10 @@ export class SimulatedTree {
   private readonly fetched = new Set<string>();
   private readonly ranks = new Map<string, number>();
   private model: TreeModel;
-  private pending: { shape: boolean; readonly keys: Set<SessionKey> } | null = null;
+  private pending: { shape: boolean; needs: boolean; readonly keys: Set<SessionKey> } | null = null;
   private timer: NodeJS.Timeout | null = null;
   private paintedAt = 0;
-  private needed = '';
+  private needed: readonly AttentionItem[] = [];
 
   constructor(fleet: Fleet) {
     this.fleet = fleet;
@@ -51,16 +52,26 @@ export class SimulatedTree {
   }
 
   private onAttention(): void {
-    const ids = this.attention.needs().map((item) => item.id).join('\n');
-    if (ids === this.needed) return;
-    this.needed = ids;
-    this.onChange({ connections: false, machines: false, structure: true, sessions: new Set() });
+    const needs = this.attention.needs();
+    if (needs === this.needed) return;
+    this.needed = needs;
+    this.soon().needs = true;
+    this.paintSoon();
   }
 
   private onChange(change: FleetChange): void {
-    this.pending ??= { shape: false, keys: new Set() };
-    this.pending.shape ||= change.structure || change.machines || change.connections;
-    for (const key of change.sessions) this.pending.keys.add(key);
+    const pending = this.soon();
+    pending.shape ||= change.structure || change.machines || change.connections;
+    for (const key of change.sessions) pending.keys.add(key);
+    this.paintSoon();
+  }
+
+  private soon(): NonNullable<SimulatedTree['pending']> {
+    this.pending ??= { shape: false, needs: false, keys: new Set() };
+    return this.pending;
+  }
+
+  private paintSoon(): void {
     if (this.timer !== null) return;
     const wait = this.paintedAt + PAINT_MS - performance.now();
     if (wait <= 0) this.paint();
@@ -80,6 +91,7 @@ export class SimulatedTree {
       if (changed === null) return this.repaint();
       this.painted += changed.length;
     }
+    if (pending.needs || this.needed.some(({ key }) => key !== null && pending.keys.has(key))) this.painted += this.model.renewNeeds(this.needed, (key) => this.fleet.session(key))?.length ?? 1;
   }
 
   private repaint(): void {

@@ -3,26 +3,9 @@ import { compareAttention, sessionAttention } from '../../core/fleet/attention.t
 import type { Connection } from '../../core/fleet/connection.ts';
 import type { Machine, Session, SessionKey } from '../../core/model/session.ts';
 import { parseSessionKey, sessionKey } from '../../core/model/session.ts';
-import type { SessionFilter } from './filter.ts';
-import type { GroupBy, GroupNode, TreeModel, TreeNode } from './model.ts';
+import type { Group, TreeInput } from './groups.ts';
+import type { GroupNode, TreeModel, TreeNode } from './model.ts';
 import { byContact, needsNodes, folderOf, shortFolder, STATUS_GROUPS, STATUS_ORDER } from './model.ts';
-
-interface TreeInput {
-  readonly connections: readonly Connection[];
-  readonly machines: readonly Machine[];
-  /** Newest first. */
-  readonly sessions: readonly Session[];
-  /** What needs the person, in its order. Absent: what sessions tell of it by themselves. */
-  readonly needs?: readonly AttentionItem[];
-  readonly groupBy: GroupBy;
-  /** Archived sessions stand in a group of their own, at the end. */
-  readonly showArchived: boolean;
-  readonly filter?: SessionFilter | null;
-  /** How many rows each group shows beyond the first ones, by its id. */
-  readonly older?: ReadonlyMap<string, number>;
-  /** Where rows and folders stand: by when they changed last as they were first shown, so that nothing that is in sight moves. Written here; empty it to sort anew. */
-  readonly ranks?: Map<string, number>;
-}
 
 /** Rows that a group shows at first: sessions of a folder, folders, and sessions of what stands at the top; and how many more each time that the person asks. */
 const FIRST = { sessions: 10, folders: 20, top: 30 } as const;
@@ -32,26 +15,13 @@ const SLACK = 3;
 /** So many groups beside each other are open at first; of more, only the newest. */
 const OPEN = 8;
 
-interface Group {
-  node: GroupNode;
-  readonly parent: Group | null;
-  readonly groups: Group[];
-  readonly sessions: Session[];
-  /** When the newest session in it changed, milliseconds since the epoch; 0 in an empty one. */
-  newest: number;
-  /** Sessions changed since they were sorted. */
-  stirred: boolean;
-  /** Keys of the sessions that are shown; null before anybody asked. */
-  shown: Set<SessionKey> | null;
-}
-
 /** The whole tree, from the fleet's state. Groups are made at once, rows when a group is opened. */
 export function buildTree(input: TreeInput): TreeModel {
   return new GroupedTree(input);
 }
 
 class GroupedTree implements TreeModel {
-  readonly roots: readonly TreeNode[];
+  roots: readonly TreeNode[];
   readonly listed: number;
   private readonly input: TreeInput;
   private readonly ranks: Map<string, number>;
@@ -114,28 +84,59 @@ class GroupedTree implements TreeModel {
     return group === undefined ? null : `${group.node.id}/session/${key}`;
   }
 
+  renewNeeds(items: readonly AttentionItem[], session: (key: SessionKey) => Session | null): readonly string[] | null {
+    const before = this.fixed.pop();
+    const others = before === undefined ? this.roots : this.roots.slice(1);
+    if (before !== undefined) {
+      for (const { id } of this.lists.get(before.id) ?? []) this.forget(id);
+      this.forget(before.id);
+    }
+    this.showNeeds(items, session);
+    this.roots = [...this.fixed, ...others];
+    const [after] = this.fixed;
+    if (before === undefined || after === undefined) return before === after ? [] : null;
+    return [after.id];
+  }
+
   replace(session: Session): readonly string[] | null {
     const key = sessionKey(session);
     const group = this.placed.get(session.connectionId)?.get(session.id);
     if (group === undefined) return this.isListed(session) ? null : [];
     const index = group.sessions.findIndex(({ id, connectionId }) => id === session.id && connectionId === session.connectionId);
     const before = group.sessions[index];
-    if (before === undefined || !this.isListed(session) || !sameRequests(before, session) || this.groupId(session) !== group.node.id) return null;
-    // What works, and what is newer than something that is shown, is shown.
-    if (group.shown?.has(key) === false) return null;
+    if (before === undefined || !this.isListed(session) || this.groupId(session) !== group.node.id) return null;
     group.sessions[index] = session;
-    if (group.shown === null) {
-      group.stirred = true;
-      return [];
-    }
+    group.stirred = true;
+    if (group.shown === null) return [];
+    // What works, and what is newer than something that is shown, is shown.
+    if (!group.shown.has(key)) return this.renewRows(group);
     const id = `${group.node.id}/session/${key}`;
     const node = this.nodes.get(id);
     const list = this.lists.get(group.node.id);
     if (node?.kind !== 'session' || list === undefined) return null;
     const made = this.keep({ ...node, session });
     this.lists.set(group.node.id, list.map((each) => (each.id === id ? made : each)));
-    this.lists.set(id, this.children(id).map((each) => (each.kind === 'permission' ? this.keep({ ...each, session }) : each)));
+    this.addRequests(id, key, session);
     return [id];
+  }
+
+  /** Shows the rows of a group that belong there by now; gives the group where they are others, and nothing else. */
+  private renewRows(group: Group): readonly string[] {
+    const { id } = group.node;
+    const before = this.lists.get(id) ?? [];
+    const after = this.childrenOf(group);
+    const kept = new Set(after.map((node) => node.id));
+    for (const node of before) if (!kept.has(node.id)) this.forget(node.id);
+    this.lists.set(id, after);
+    return before.length === after.length && before.every((node, index) => node.id === after[index]?.id) ? [] : [id];
+  }
+
+  /** A node that is there no longer, with what stands below it. */
+  private forget(id: string): void {
+    for (const node of this.lists.get(id) ?? []) this.forget(node.id);
+    this.lists.delete(id);
+    this.nodes.delete(id);
+    this.parents.delete(id);
   }
 
   /** VS Code asks by ids that an earlier tree gave it: every group makes its rows then, once. */
@@ -152,13 +153,21 @@ class GroupedTree implements TreeModel {
   }
 
   private addNeeds(): void {
-    const { filter } = this.input;
     const facts = { connection: null, unreadSince: null, undelivered: null };
     const items = this.input.needs ?? this.input.sessions.flatMap((session) => sessionAttention(session, facts)).sort(compareAttention);
     if (items.length === 0) return;
     const ids = new Set(items.map(({ key }) => (key === null ? null : (parseSessionKey(key)?.id ?? null))));
-    const sessions = new Map(this.input.sessions.flatMap((session) => (ids.has(session.id) && (filter == null || filter.matches(session)) ? [[sessionKey(session), session]] : [])));
-    const [needs, ...requests] = needsNodes(filter == null ? items : items.filter(({ key }) => key !== null), sessions);
+    const sessions = new Map(this.input.sessions.flatMap((session) => (ids.has(session.id) ? [[sessionKey(session), session]] : [])));
+    this.showNeeds(items, (key) => sessions.get(key) ?? null);
+  }
+
+  private showNeeds(items: readonly AttentionItem[], sessionOf: (key: SessionKey) => Session | null): void {
+    const { filter } = this.input;
+    const found = (key: SessionKey): Session | null => {
+      const session = sessionOf(key);
+      return session === null || filter == null || filter.matches(session) ? session : null;
+    };
+    const [needs, ...requests] = needsNodes(filter == null ? items : items.filter(({ key }) => key !== null), found);
     if (needs === undefined) return;
     this.fixed.push(needs);
     for (const node of [needs, ...requests]) this.nodes.set(node.id, node);
@@ -321,12 +330,18 @@ class GroupedTree implements TreeModel {
     const id = `${group.node.id}/session/${key}`;
     const node = this.keep<TreeNode>({ kind: 'session', id, key, session, place: group.node.folder === null ? shortFolder(folderOf(session), this.homes) : null });
     this.parents.set(id, group.node.id);
+    this.addRequests(id, key, session);
+    return node;
+  }
+
+  /** What a session asks, below its row. */
+  private addRequests(id: string, key: SessionKey, session: Session): void {
+    for (const node of this.lists.get(id) ?? []) this.forget(node.id);
     this.lists.set(id, session.waiting.map((permission): TreeNode => {
       const request = this.keep<TreeNode>({ kind: 'permission', id: `${id}/${permission.requestId}`, key, session, permission, inNeeds: false });
       this.parents.set(request.id, id);
       return request;
     }));
-    return node;
   }
 
   private older(groupId: string, hidden: number, what: 'sessions' | 'folders'): TreeNode {
@@ -361,8 +376,4 @@ function within<V>(maps: Map<string, Map<string, V>>, name: string): Map<string,
   const made = new Map<string, V>();
   maps.set(name, made);
   return made;
-}
-
-function sameRequests(a: Session, b: Session): boolean {
-  return a.waiting === b.waiting || (a.waiting.length === b.waiting.length && a.waiting.every((request, index) => request.requestId === b.waiting[index]?.requestId));
 }

@@ -41,15 +41,17 @@ export interface TreeModel {
   parent(id: string): TreeNode | null;
   /** Id of the node of a session, apart from what needs the person; null where it is not listed. */
   place(key: SessionKey): string | null;
+  /** Takes what needs the person as it is now, and gives the ids of the nodes that look otherwise; null where the roots are others. */
+  renewNeeds(items: readonly AttentionItem[], session: (key: SessionKey) => Session | null): readonly string[] | null;
   /** Takes a session as it is now, and gives the ids of the nodes that look otherwise; null where the tree has another shape now and must be built anew. */
   replace(session: Session): readonly string[] | null;
 }
 
 /** What needs the person: the group, and after it all that stands in it, in its order; nothing where nothing does. */
-export function needsNodes(items: readonly AttentionItem[], sessions: ReadonlyMap<SessionKey, Session>): readonly TreeNode[] {
+export function needsNodes(items: readonly AttentionItem[], sessionOf: (key: SessionKey) => Session | null): readonly TreeNode[] {
   const nodes = items.flatMap((item): TreeNode[] => {
     const { key, request } = item;
-    const session = key === null ? null : (sessions.get(key) ?? null);
+    const session = key === null ? null : sessionOf(key);
     if (key === null) return [{ kind: 'attention', id: `needs/${item.id}`, item, session }];
     if (session === null) return [];
     if (request === null) return [{ kind: 'attention', id: `needs/${item.id}`, item, session }];

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import type { FleetChange } from '../../core/fleet/change.ts';
 import type { Connection } from '../../core/fleet/connection.ts';
+import type { AttentionItem } from '../../core/fleet/attention.ts';
 import type { AttentionQueue } from '../../core/fleet/attentionQueue.ts';
 import type { Fleet } from '../../core/fleet/fleet.ts';
 import { hostsSessions } from '../../core/fleet/sessionless.ts';
@@ -44,10 +45,10 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
   private filterText = '';
   private model: TreeModel;
   private stale = false;
-  private pending: { shape: boolean; readonly keys: Set<SessionKey> } | null = null;
+  private pending: { shape: boolean; needs: boolean; readonly keys: Set<SessionKey> } | null = null;
   private timer: NodeJS.Timeout | null = null;
   private paintedAt = 0;
-  private needed = '';
+  private needed: readonly AttentionItem[] = [];
 
   readonly onDidChangeTreeData = this.changed.event;
 
@@ -158,9 +159,19 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
   }
 
   private onFleetChange(change: FleetChange): void {
-    this.pending ??= { shape: false, keys: new Set() };
-    this.pending.shape ||= change.structure || change.machines || change.connections;
-    for (const key of change.sessions) this.pending.keys.add(key);
+    const pending = this.soon();
+    pending.shape ||= change.structure || change.machines || change.connections;
+    for (const key of change.sessions) pending.keys.add(key);
+    this.paintSoon();
+  }
+
+  /** What is to be painted next. */
+  private soon(): NonNullable<SessionsTree['pending']> {
+    this.pending ??= { shape: false, needs: false, keys: new Set() };
+    return this.pending;
+  }
+
+  private paintSoon(): void {
     if (this.timer !== null) return;
     const wait = this.paintedAt + PAINT_MS - performance.now();
     if (wait <= 0) this.paint();
@@ -169,10 +180,11 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
 
   /** What needs the person is a group of its own. What is only to be read is a mark of its session, which the fleet tells of. */
   private onAttentionChange(): void {
-    const ids = this.attention.needs().map((item) => item.id).join('\n');
-    if (ids === this.needed) return;
-    this.needed = ids;
-    this.onFleetChange({ connections: false, machines: false, structure: true, sessions: new Set() });
+    const needs = this.attention.needs();
+    if (needs === this.needed) return;
+    this.needed = needs;
+    this.soon().needs = true;
+    this.paintSoon();
   }
 
   private paint(): void {
@@ -187,16 +199,24 @@ export class SessionsTree implements vscode.TreeDataProvider<string>, vscode.Dis
       return;
     }
     if (pending.shape) this.repaint();
-    else this.repaintSessions(pending.keys);
+    else this.repaintSessions(pending.keys, pending.needs);
   }
 
-  /** One changed session is one painted row. */
-  private repaintSessions(keys: ReadonlySet<SessionKey>): void {
+  /** One changed session is one painted row, beside what needs the person. */
+  private repaintSessions(keys: ReadonlySet<SessionKey>, needs: boolean): void {
     const ids: string[] = [];
     for (const key of keys) {
       const session = this.fleet.session(key);
       const changed = session === null ? null : this.model.replace(session);
       if (changed === null) return this.repaint(ids);
+      ids.push(...changed);
+    }
+    if (needs || this.needed.some(({ key }) => key !== null && keys.has(key))) {
+      const changed = this.model.renewNeeds(this.needed, (key) => this.fleet.session(key));
+      if (changed === null) {
+        this.changed.fire(undefined);
+        return;
+      }
       ids.push(...changed);
     }
     this.fire(ids);

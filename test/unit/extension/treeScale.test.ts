@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { sessionAttention } from '../../../src/core/fleet/attention.ts';
 import type { Connection } from '../../../src/core/fleet/connection.ts';
 import type { Machine, Session, Traits } from '../../../src/core/model/session.ts';
 import { sessionKey } from '../../../src/core/model/session.ts';
@@ -95,13 +96,34 @@ describe('one changed session', () => {
     expect(titles(model.children(FOLDER))[0]).toBe('Came up');
   });
 
-  it('changes the shape when it moves, asks, is marked, or comes into sight', () => {
+  it('changes the shape when it moves or is marked', () => {
     const model = buildTree({ ...input, sessions });
     model.children(FOLDER);
-    const asks = { requestId: 'r', tool: 'Bash', title: 'ls', ask: 'tool' as const, askedAt: 1 };
-    expect([changed(model, 40, { folder: '/x' }), changed(model, 40, { pinned: true }), changed(model, 40, { archived: true }), changed(model, 40, { waiting: [asks] }), changed(model, 1, { updatedAt: 99 })]).toEqual([null, null, null, null, null]);
+    expect([changed(model, 40, { folder: '/x' }), changed(model, 40, { pinned: true }), changed(model, 40, { archived: true })]).toEqual([null, null, null]);
     expect(model.replace(session(77))).toBeNull();
     expect(model.replace(session(77, { archived: true }))).toEqual([]);
+  });
+
+  it('has what it asks below it, and nothing of what was answered', () => {
+    const model = buildTree({ ...input, sessions });
+    model.children(FOLDER);
+    const row = `${FOLDER}/session/${sessionKey(session(40))}`;
+    const asks = (requestId: string) => ({ requestId, tool: 'Bash', title: 'ls', ask: 'tool' as const, askedAt: 1 });
+    expect(changed(model, 40, { waiting: [asks('r1')] })).toEqual([row]);
+    expect(model.children(row).map(({ id }) => id)).toEqual([`${row}/r1`]);
+    expect(changed(model, 40, { waiting: [asks('r2')] })).toEqual([row]);
+    expect([model.node(`${row}/r1`), model.node(`${row}/r2`)?.kind, model.parent(`${row}/r2`)?.id]).toEqual([null, 'permission', row]);
+  });
+
+  it('comes into sight without a tree made anew: its group shows other rows', () => {
+    const model = buildTree({ ...input, sessions });
+    const before = model.children(FOLDER).map(({ id }) => id);
+    expect(changed(model, 2, { title: 'Still out of sight' })).toEqual([]);
+    expect(changed(model, 2, { updatedAt: 99 })).toEqual([FOLDER]);
+    const after = model.children(FOLDER).map(({ id }) => id);
+    expect([after[0], after.length]).toEqual([`${FOLDER}/session/${sessionKey(session(2))}`, before.length]);
+    const gone = before.filter((id) => !after.includes(id));
+    expect(gone.map((id) => model.node(id))).toEqual([null]);
   });
 
   it('stays in its place while it is in sight, and comes to the top from out of sight', () => {
@@ -113,6 +135,20 @@ describe('one changed session', () => {
     ranks.clear();
     expect(order(later).slice(0, 4)).toEqual(['T2', 'T38', 'T40', 'T39']);
   });
+});
+
+it('shows what needs the person without a tree made anew, and the roots where the group comes or goes', () => {
+  const asking = session(2, { waiting: [{ requestId: 'r', tool: 'Bash', title: 'ls', ask: 'tool', askedAt: 1 }] });
+  const facts = { connection: null, unreadSince: null, undelivered: null };
+  const model = buildTree({ ...input, sessions: newestFirst([session(1), asking]), needs: [] });
+  const of = (...list: readonly Session[]) => model.renewNeeds(list.flatMap((each) => sessionAttention(each, facts)), (key) => list.find((each) => sessionKey(each) === key) ?? null);
+  const rootIds = model.roots.map(({ id }) => id);
+  expect(of()).toEqual([]);
+  expect([of(asking), model.roots.map(({ id }) => id)]).toEqual([null, ['needs', ...rootIds]]);
+  const [first] = model.children('needs');
+  expect([first?.kind, model.parent(first?.id ?? '')?.id, of({ ...asking, title: 'Renamed' })]).toEqual(['permission', 'needs', ['needs']]);
+  expect(model.children('needs').map((node) => (node.kind === 'permission' ? node.session.title : null))).toEqual(['Renamed']);
+  expect([of(), model.roots.map(({ id }) => id), model.node('needs'), model.node(first?.id ?? '')]).toEqual([null, rootIds, null, null]);
 });
 
 describe('what changed between two trees', () => {
