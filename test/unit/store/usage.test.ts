@@ -38,6 +38,19 @@ it('counts each turn once, on the day on which it ended, as this computer’s cl
   });
 });
 
+it('counts what a fork has of the session it was forked from once, and turns of the same name in others apart', async () => {
+  await inFolder(async (folder) => {
+    await using store = await openAt(folder);
+    const past = [turn('a', NOON, { inputTokens: 100 }), turn('b', LATE, { inputTokens: 5 })];
+    await store.put(SESSION, past);
+    await store.put(`${SESSION} forked`, [...past, turn('c', NEXT, { inputTokens: 7 })]);
+    await store.put('other\u0000a', [turn('a', NOON, { inputTokens: 100 })]);
+    await store.put(`${SESSION} beside`, [turn('a', NOON + 1, { inputTokens: 100 })]);
+    const counted = Object.fromEntries((await all(store)).map(({ session, day, turns, input }) => [`${session} ${day}`, [turns, input]]));
+    expect(counted).toEqual({ [`${SESSION} 2026-08-05`]: [2, 105], [`${SESSION} forked 2026-08-06`]: [1, 7], [`${SESSION} beside 2026-08-05`]: [1, 100], 'other\u0000a 2026-08-05': [1, 100] });
+  });
+});
+
 it('stays when the transcript is forgotten and when the session is removed, and in another window', async () => {
   await inFolder(async (folder) => {
     await using store = await openAt(folder);

@@ -1,4 +1,5 @@
 import type { Entry, UsageFigures } from '../../model/entry.ts';
+import { parseSessionKey } from '../../model/session.ts';
 import { localDay } from '../../model/usage.ts';
 import type { UsageRow } from '../store-api.ts';
 import { decodeText, encodeText } from './codec.ts';
@@ -38,11 +39,18 @@ export class UsageTable {
   /** Sums of each session and day of this computer's time zone, of turns in `[from, to)`, milliseconds since the epoch. */
   report(from: number, to: number): UsageRow[] {
     const days = new Map<string, { -readonly [K in keyof UsageRow]: UsageRow[K] }>();
+    const seen = new Set<string>();
     const own = new Set(this.base.sql.all('SELECT DISTINCT session FROM usage WHERE whole = 0 AND cost IS NOT NULL').map((row) => decodeText(bytes(row['session']))));
-    for (const row of this.base.sql.all('SELECT session, at, whole, input, output, cached, written, cost FROM usage WHERE at >= ? AND at < ?', from, to)) {
+    for (const row of this.base.sql.all('SELECT session, turn, at, whole, input, output, cached, written, cost FROM usage WHERE at >= ? AND at < ? ORDER BY session, turn', from, to)) {
       const session = decodeText(bytes(row['session']));
       const whole = num(row['whole']) === 1;
       if (whole && own.has(session)) continue;
+      if (!whole) {
+        // A fork has the turns of what it was forked from, under their ids and times: they were paid for once, and stand with one of the two.
+        const turn = JSON.stringify([parseSessionKey(session)?.connectionId, decodeText(bytes(row['turn'])), row['at'], row['input'], row['output']]);
+        if (seen.has(turn)) continue;
+        seen.add(turn);
+      }
       const day = localDay(num(row['at']));
       const sum = days.get(`${day}${session}`) ?? { session, day, turns: 0, input: null, output: null, cached: null, written: null, cost: null, costTurns: 0 };
       days.set(`${day}${session}`, sum);
