@@ -1,4 +1,5 @@
 import os from 'node:os';
+import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../model/context.ts';
 import type { Entry } from '../model/entry.ts';
 import { compareOrder } from '../model/entry.ts';
@@ -8,7 +9,7 @@ import type { CollectorClient, SentReport } from '../systems/catsyphon/client.ts
 import { CatsyphonAPIError, CatsyphonError, CatsyphonNotFoundError } from '../systems/catsyphon/errors.ts';
 import type { CollectorEvent } from '../systems/catsyphon/events.ts';
 import { EventMaker } from '../systems/catsyphon/events.ts';
-import { fromEntries, shippedId, startEvent } from '../systems/catsyphon/fromEntries.ts';
+import { entryByEntry, shippedId, startEvent } from '../systems/catsyphon/fromEntries.ts';
 import { isUnknown } from '../systems/catsyphon/retry.ts';
 import type { DoneHashes, ParkedRecord, ShipSpool } from './shipperSpool.ts';
 
@@ -56,6 +57,8 @@ const PAGE = 100;
 /** Entries that are held in memory at once, and characters of what is to be sent of them; of more, rows are read in their order. */
 const MOST = { entries: 1_000, characters: 8 * 1024 * 1024 } as const;
 const ROWS = 50;
+/** Of the event loop that is held at once, where one entry does not take more. */
+const TURN_MS = 20;
 /** Events that are handed over at once, and characters of them: secrets are looked for in all of it. What a crash leaves unwritten of them is sent again. */
 const SLICE = { events: 100, characters: 512 * 1024 } as const;
 
@@ -77,7 +80,7 @@ export async function unsentOf(options: Pick<SweepOptions, 'store' | 'spool' | '
   const { store, spool, session, id } = options;
   const [{ mark }, done] = await Promise.all([spool.state(session), spool.done(session)]);
   let count = 0;
-  for await (const page of pagesOf(store, session, mark)) count += fromEntries({ key: id }, page.entries).filter(({ eventHash = '' }) => !done.has(eventHash)).length;
+  for await (const page of pagesOf(store, session, mark)) count += (await eventsOf(id, page.entries)).filter(({ eventHash = '' }) => !done.has(eventHash)).length;
   return count;
 }
 
@@ -90,6 +93,19 @@ async function* pagesOf(store: ShipStore, session: SessionKey, from: number, sig
     yield page;
     if (page.entries.length < PAGE) return;
   }
+}
+
+/** Secrets are looked for in all that is long, which takes its time: others come to their turn in between. */
+async function eventsOf(id: string, entries: readonly Entry[]): Promise<readonly CollectorEvent[]> {
+  const events: CollectorEvent[] = [];
+  let since = performance.now();
+  for (const some of entryByEntry({ key: id }, entries)) {
+    events.push(...some);
+    if (performance.now() - since < TURN_MS) continue;
+    await setImmediate();
+    since = performance.now();
+  }
+  return events;
 }
 
 /**
@@ -173,7 +189,7 @@ class Sweep {
     let characters = 0;
     let mark = from;
     for await (const page of this.#pages(from)) {
-      const events = this.#events(page.entries);
+      const events = await this.#events(page.entries);
       total += events.length;
       characters += events.reduce((sum, { data }) => sum + JSON.stringify(data).length, 0);
       mark = page.mark;
@@ -186,7 +202,7 @@ class Sweep {
   async #sendAll(held: readonly Entry[] | null, from: number): Promise<boolean> {
     if (held === null) return (await this.#walk()) && this.#follow(from);
     const sorted = held.toSorted((a, b) => compareOrder(a.order, b.order));
-    for (let start = 0; start < sorted.length; start += PAGE) if (!(await this.#send(this.#events(sorted.slice(start, start + PAGE))))) return false;
+    for (let start = 0; start < sorted.length; start += PAGE) if (!(await this.#send(await this.#events(sorted.slice(start, start + PAGE))))) return false;
     return true;
   }
 
@@ -196,13 +212,13 @@ class Sweep {
     for (let start = 0; ; start += ROWS) {
       const page = await store.rows(session, start, ROWS);
       if (page.entries.length === 0) return true;
-      if (!(await this.#send(this.#events(page.entries)))) return false;
+      if (!(await this.#send(await this.#events(page.entries)))) return false;
     }
   }
 
   /** What is in no row that is shown. */
   async #follow(from: number): Promise<boolean> {
-    for await (const page of this.#pages(from)) if (!(await this.#send(this.#events(page.entries)))) return false;
+    for await (const page of this.#pages(from)) if (!(await this.#send(await this.#events(page.entries)))) return false;
     return true;
   }
 
@@ -211,9 +227,9 @@ class Sweep {
     return pagesOf(store, session, from, signal);
   }
 
-  #events(entries: readonly Entry[]): readonly CollectorEvent[] {
+  async #events(entries: readonly Entry[]): Promise<readonly CollectorEvent[]> {
     const seen = new Set<string>();
-    return fromEntries({ key: this.#options.id }, entries).filter(({ eventHash = '' }) => {
+    return (await eventsOf(this.#options.id, entries)).filter(({ eventHash = '' }) => {
       const fresh = !this.#settled.has(eventHash) && !seen.has(eventHash);
       seen.add(eventHash);
       return fresh;

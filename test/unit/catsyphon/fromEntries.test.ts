@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../../src/core/model/entry.ts';
+import type { JsonObject } from '../../../src/core/model/json.ts';
 import type { CollectorEvent } from '../../../src/core/systems/catsyphon/events.ts';
 import { EventMaker } from '../../../src/core/systems/catsyphon/events.ts';
 import { fromEntries, shippedId, startEvent } from '../../../src/core/systems/catsyphon/fromEntries.ts';
@@ -112,6 +113,33 @@ describe('entries as events', () => {
       expect(Buffer.byteLength(JSON.stringify(event))).toBeLessThan(400 * 1_024);
       expect(JSON.stringify(event)).not.toMatch(/\\ud[89a-f]/i);
     }
+  });
+
+  it('have lost a secret that lies across a cut before it is cut, also one that only its name tells', () => {
+    const maker = new EventMaker('s', systemClock);
+    const token = 'ghp_abcdefghijklmnopqrstuvwxyz0123456789';
+    const pem = `-----BEGIN RSA PRIVATE KEY-----\n${'MIIEpAIBAAKCAQEA7\n'.repeat(90)}-----END RSA PRIVATE KEY-----`;
+    const sent = (entry: Entry): string => {
+      const events = fromEntries(session, [entry]);
+      expect(hashes(fromEntries(session, [entry]))).toEqual(hashes(events));
+      return JSON.stringify(events.map((event) => maker.make(event).data));
+    };
+    const result = (output: string): Entry => ({ ...base('r'), kind: 'result', callId: 'c', status: 'ok', output, exitCode: null, durationMs: null, diffs: [], attachments: [] });
+    const tool = (input: JsonObject): Entry => ({ ...base('c'), kind: 'tool', callId: 'x', name: 'Write', verb: 'edit', title: '', input, command: null, cwd: null, locations: [], diffs: [] });
+    const filler = 'a line of words\n'.repeat(10_000);
+    for (const cut of [65_536, 32_768]) {
+      for (const [secret, tells] of [[`${token} `, /abcdefghij|0123456789/], [pem, /MIIE/], ['password: "correct horse battery staple" ', /horse|staple/]] as const) {
+        for (const into of [8, secret.length - 12]) {
+          const text = cut === 65_536 ? `${filler.slice(0, cut - into)}\n${secret}${filler}` : `${filler}\n${secret}${filler.slice(0, cut - into)}`;
+          const notice: Entry = { ...base('n'), kind: 'notice', level: 'error', code: 'x', text, remedy: null };
+          const failed: Entry = { ...base('e'), kind: 'turn', turn: 't', phase: 'end', state: 'failed', durationMs: 9, figures: null, filesChanged: [], error: text };
+          const answered: Entry = { ...base('a'), kind: 'answer', requestId: 'r', outcome: 'denied', by: 'person', reason: text, answers: {} };
+          for (const entry of [{ ...base('t'), kind: 'text', text } as const, result(text), notice, failed, answered, tool({ content: text }), tool({ many: Array.from({ length: 9 }, () => text) })]) expect(sent(entry)).not.toMatch(tells);
+        }
+      }
+    }
+    // Of what is too large its JSON is cut, and with it the name from its value.
+    expect(sent(tool({ list: Array.from({ length: 6_000 }, () => 'words and words, and words of it'.repeat(2)), apiKey: 'plain words of theirs '.repeat(4_000) }))).not.toContain('plain words');
   });
 
   it('are stored as they are, and once, however they are cut into shipments', async () => {

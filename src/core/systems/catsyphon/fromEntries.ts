@@ -6,6 +6,7 @@ import { canonicalJson, isJsonObject } from '../../model/json.ts';
 import { invalid } from './errors.ts';
 import type { CollectorEvent, EventType } from './events.ts';
 import { hashOf } from './events.ts';
+import { scrubbed } from './scrub.ts';
 
 /** The session that entries are of. */
 export interface ShippedSession {
@@ -51,17 +52,20 @@ export function startEvent(session: ShippedSession, at: number): CollectorEvent 
  * the same event, and a version that says something else is another one. (`rev` is not in it: the live wire and the disk number the same thing differently.) Pure.
  */
 export function fromEntries(session: Pick<ShippedSession, 'key'>, entries: Iterable<Entry>): CollectorEvent[] {
-  const events: CollectorEvent[] = [];
+  return [...entryByEntry(session, entries)].flat();
+}
+
+/** The same, those of one entry at a time: of long ones each takes its while, and whoever has other work may do it in between. */
+export function* entryByEntry(session: Pick<ShippedSession, 'key'>, entries: Iterable<Entry>): Generator<readonly CollectorEvent[]> {
   let last = 0;
   for (const entry of lastVersions(entries)) {
     const at = timeOf(entry, last);
     last = Math.max(last, at);
-    saidBy(entry).forEach(({ type, data }, part) => {
+    yield saidBy(entry).map(({ type, data }, part) => {
       const whole = { ...data, ...(entry.parent === null ? {} : { parent: entry.parent }) };
-      events.push({ type, data: whole, emittedAt: at, eventHash: hashOf([session.key, entry.id, type, part, canonicalJson(whole)]) });
+      return { type, data: whole, emittedAt: at, eventHash: hashOf([session.key, entry.id, type, part, canonicalJson(whole)]) };
     });
   }
-  return events;
 }
 
 function lastVersions(entries: Iterable<Entry>): readonly Entry[] {
@@ -114,8 +118,15 @@ function texts(text: string, event: (part: string) => Said): readonly Said[] {
   return text === '' ? [] : partsOf(text).map(event);
 }
 
+/** What is cut loses its secrets before: half of one is not known for what it is. (What stays whole loses them as it is sent.) */
+function clean(text: string): string {
+  const { content } = scrubbed({ content: text });
+  return typeof content === 'string' ? content : '';
+}
+
 /** No part ends within a pair of surrogates. */
-function partsOf(text: string): readonly string[] {
+function partsOf(given: string): readonly string[] {
+  const text = given.length <= PART ? given : clean(given);
   const parts: string[] = [];
   for (let from = 0; from < text.length;) {
     const end = Math.min(text.length, from + PART);
@@ -174,17 +185,22 @@ function tokensOf(figures: UsageFigures): JsonObject {
 }
 
 function shortened(text: string): string {
+  return text.length <= PART ? text : withoutMiddle(clean(text));
+}
+
+function withoutMiddle(text: string): string {
   return text.length <= PART ? text : `${text.slice(0, PART / 2).toWellFormed()}\n[${NOTE}]\n${text.slice(-PART / 2).toWellFormed()}`;
 }
 
-/** An object that goes into one event: long texts in it lose their middle, and of one that is too large still its JSON stays, shortened. */
+/** An object that goes into one event: long texts in it lose their middle, and of one that is too large still its JSON stays, shortened. What names a secret may be cut off from it: they go first. */
 function fitting(value: JsonObject): JsonObject {
+  if (JSON.stringify(value).length <= PART) return value;
   const cut = (inner: JsonValue): JsonValue => {
-    if (typeof inner === 'string') return shortened(inner);
+    if (typeof inner === 'string') return withoutMiddle(inner);
     if (Array.isArray(inner)) return (inner as readonly JsonValue[]).map(cut);
     return isJsonObject(inner) ? Object.fromEntries(Object.entries(inner).map(([name, one]) => [name, cut(one)])) : inner;
   };
-  const result = cut(value);
+  const result = cut(scrubbed(value));
   const json = JSON.stringify(result);
-  return isJsonObject(result) && json.length <= 4 * PART ? result : { shortened: shortened(json) };
+  return isJsonObject(result) && json.length <= 4 * PART ? result : { shortened: withoutMiddle(json) };
 }
