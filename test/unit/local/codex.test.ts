@@ -4,10 +4,11 @@ import type { Decision } from '../../../src/core/model/backend.ts';
 import type { Clock } from '../../../src/core/model/context.ts';
 import type { Entry } from '../../../src/core/model/entry.ts';
 import type { JsonValue } from '../../../src/core/model/json.ts';
+import { shellScript } from '../../../src/core/model/shell.ts';
 import { viewOf } from '../../../src/core/session/view.ts';
 import { callOf, outcomeOf } from '../../../src/core/systems/local/codex/calls.ts';
 import { diffOf } from '../../../src/core/systems/local/codex/diffs.ts';
-import { readItem, readRolloutItem, shellScript, splitWords } from '../../../src/core/systems/local/codex/item.ts';
+import { readItem, readRolloutItem } from '../../../src/core/systems/local/codex/item.ts';
 import { controlsOf, modeOfThread, turnSettings } from '../../../src/core/systems/local/codex/modes.ts';
 import { ThreadLog } from '../../../src/core/systems/local/codex/normalise.ts';
 import { inputOf } from '../../../src/core/systems/local/codex/prompt.ts';
@@ -24,9 +25,10 @@ describe('words of the wire', () => {
     expect(shellScript("/bin/bash -lc 'echo hi > a.txt && cat a.txt'")).toBe('echo hi > a.txt && cat a.txt');
     expect(shellScript(`/usr/bin/zsh -lc "echo \\"it's\\" \\$HOME"`)).toBe(`echo "it's" $HOME`);
     expect(shellScript('bash -lc ls')).toBe('ls');
-    expect(shellScript('git status')).toBe('git status');
-    expect(shellScript('bash script.sh -c x')).toBe('bash script.sh -c x');
-    expect(splitWords("a 'open")).toBeNull();
+    const shown = (command: string): unknown => askedOf('item/commandExecution/requestApproval', { itemId: 'c', command, cwd: '/' }, null, place, '1')?.entry.command;
+    expect(shown("/bin/bash -lc 'npm test'")).toBe('npm test');
+    for (const line of ["/home/ada/web/.cache/bash -lc 'git status'", "./push -c 'npm test'", "node_modules/.bin/bash -ic 'npm test'", "./bash -lc 'ls'", 'bash script.sh -c x', 'git status']) expect(shown(line)).toBe(line);
+    expect(callOf({ type: 'function_call', call_id: 'c', name: 'shell', arguments: '{"command":["./push","-c","npm test"]}' })?.command).toBe('./push -c npm test');
   });
 
   it('the file spells a command as the wire does, however it is quoted', () => {

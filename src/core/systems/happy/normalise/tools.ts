@@ -1,9 +1,9 @@
 import type { Location, Question, TodoEntry, ToolEntry, ToolVerb } from '../../../model/entry.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
+import { scriptOf, shellScript } from '../../../model/shell.ts';
 import { blockDiffs, diffsOf } from './diffs.ts';
 import { firstLine, list, num, obj, objects, oneLine, said, str, texts } from './read.ts';
-import { isShell, shellScript } from './shell.ts';
 
 const verbs: ReadonlyMap<string, ToolVerb> = new Map<string, ToolVerb>([
   ...(['Read', 'NotebookRead', 'ReadMcpResource', 'ListMcpResources', 'read', 'read_file', 'read_many_files', 'view_image'] as const).map((name) => [name, 'read'] as const),
@@ -38,11 +38,9 @@ function commandText(value: JsonValue | undefined): string | null {
   if (typeof value === 'string') return value.trim() === '' ? null : (shellScript(value) ?? value);
   if (!Array.isArray(value)) return null;
   const words = (value as readonly JsonValue[]).filter((one) => typeof one === 'string');
-  const [program = '', option, script] = words;
   const [only] = words;
   if (words.length === 1 && only !== undefined) return commandText(only);
-  if (isShell(program) && words.length === 3 && script !== undefined && option !== undefined && /^-l?c$/.test(option)) return script;
-  return words.length === 0 ? null : words.join(' ');
+  return words.length === 0 ? null : (scriptOf(words) ?? words.join(' '));
 }
 
 function commandOf(tool: string, input: JsonObject): string | null {

@@ -1,6 +1,7 @@
 import type { ResultEntry } from '../../../model/entry.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
+import { scriptOf } from '../../../model/shell.ts';
 import { plain } from './entries.ts';
 
 /** A bare call of the model as a rollout keeps it (`response_item`): what is known of a call that has no item. */
@@ -89,8 +90,7 @@ function words(value: JsonValue | undefined): string | null {
   if (typeof value === 'string') return value;
   if (!Array.isArray(value)) return null;
   const list = value.filter((one: JsonValue): one is string => typeof one === 'string');
-  const [, option, script] = list;
-  return list.length === 3 && script !== undefined && option !== undefined && /^-l?c$/.test(option) ? script : list.join(' ');
+  return scriptOf(list) ?? list.join(' ');
 }
 function parsed(value: JsonValue | undefined): JsonValue {
   if (typeof value !== 'string') return value ?? null;

@@ -1,9 +1,9 @@
 import type { Attachment, Entry, Location, Order, ResultEntry, ToolEntry, ToolVerb } from '../../../model/entry.ts';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
 import { isJsonObject } from '../../../model/json.ts';
+import { shellScript } from '../../../model/shell.ts';
 import { diffOf } from './diffs.ts';
 import type { CodexItem, CommandAction, InputPart, ItemOf, UnknownItem } from './item.ts';
-import { shellScript } from './item.ts';
 import { word } from './wire.ts';
 
 /**
@@ -171,7 +171,7 @@ function factsOf(item: ToolItem): Facts {
 
 /** A shell call as a row shows it. */
 export function commandFacts(command: string, cwd: string, actions: readonly CommandAction[]): Facts {
-  const script = shellScript(command);
+  const script = shellScript(command) ?? command;
   const kinds = new Set(actions.map((action) => word(action.type)));
   const only = kinds.size === 1 ? [...kinds][0] : undefined;
   const verb: ToolVerb = only === 'read' ? 'read' : only === 'search' || only === 'listfiles' ? 'search' : 'execute';

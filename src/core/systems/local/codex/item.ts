@@ -108,43 +108,7 @@ function folderOf(value: JsonValue | undefined): string {
   }
 }
 
-/** Words as a shell would need them to be written; inverse of `splitWords`. */
+/** Words as a shell would need them to be written. */
 function joinWords(words: readonly string[]): string {
   return words.map((one) => (/^[\w@%+=:,./-]+$/.test(one) ? one : `'${one.replaceAll("'", "'\\''")}'`)).join(' ');
-}
-
-/** A POSIX command line cut into words; null where a quote is left open. */
-export function splitWords(line: string): string[] | null {
-  const words: string[] = [];
-  let current: string | null = null;
-  let quote: string | null = null;
-  for (let index = 0; index < line.length; index += 1) {
-    const char = line.charAt(index);
-    if (quote === "'") {
-      if (char === "'") quote = null;
-      else current += char;
-    } else if (quote === '"') {
-      if (char === '"') quote = null;
-      else if (char === '\\' && '"\\$`\n'.includes(line.charAt(index + 1))) current += line.charAt((index += 1));
-      else current += char;
-    } else if (char === "'" || char === '"') {
-      quote = char;
-      current ??= '';
-    } else if (char === '\\' && index + 1 < line.length) current = (current ?? '') + line.charAt((index += 1));
-    else if (/\s/.test(char)) {
-      if (current !== null) words.push(current);
-      current = null;
-    } else current = (current ?? '') + char;
-  }
-  if (quote !== null) return null;
-  if (current !== null) words.push(current);
-  return words;
-}
-
-/** The script of `/bin/bash -lc 'script'`, which is what the person wants to read; any other command as it is. */
-export function shellScript(command: string): string {
-  if (!/^\S*(?:ba|z|da|k|fi)?sh(?:\.exe)?\s+-/.test(command)) return command;
-  const words = splitWords(command);
-  const [, option, script] = words ?? [];
-  return words?.length === 3 && script !== undefined && option !== undefined && /^-l?i?c$/.test(option) ? script : command;
 }

@@ -1,13 +1,19 @@
 /** A shell where shells are: what another program of such a name is given is shown whole. */
-const shell = /^(?:\/(?:(?:usr\/(?:local\/)?)?bin|opt\/homebrew\/bin)\/)?(?:ba|z|da|k)?sh$/;
+const SHELL = /^(?:\/(?:(?:usr\/(?:local\/)?)?bin|opt\/homebrew\/bin)\/)?(?:ba|z|da|k)?sh$/;
 
-export function isShell(program: string): boolean {
-  return shell.test(program);
+function isShell(program: string): boolean {
+  return SHELL.test(program);
+}
+
+/** What a shell is told to run, out of a command's words such as `bash`, `-lc`, `npm test`; null for words of which none may be left out. */
+export function scriptOf(words: readonly string[]): string | null {
+  const [program = '', option = '', script] = words;
+  return words.length === 3 && script !== undefined && isShell(program) && /^-l?c$/.test(option) ? script : null;
 }
 
 /**
- * What a shell is told to run, out of a command line such as `/bin/bash -lc 'npm test'` (Codex since 0.150 tells its commands so, as one text); null where the line is
- * another, or where more than one word follows: then nothing may be left out.
+ * The same out of a command line such as `/bin/bash -lc 'npm test'` (Codex since 0.150 tells its commands so, as one text); null where the line is another, or where more than one word follows: then
+ * nothing may be left out.
  */
 export function shellScript(line: string): string | null {
   const [, program = '', quoted = ''] = /^\s*(\S+)\s+-l?c\s+([\s\S]+)$/.exec(line) ?? [];
@@ -32,7 +38,10 @@ function onlyWord(text: string): string | null {
       if (/(?:^|[^\\])(?:\\\\)*[$`]/.test(body)) return null;
       word += body.replaceAll(/\\([\\"$`])/g, '$1');
       at += whole.length;
-    } else if (/[\s\\$`;&|<>()]/.test(next)) {
+    } else if (next === '\\' && at + 1 < text.length && text.charAt(at + 1) !== '\n') {
+      word += text.charAt(at + 1);
+      at += 2;
+    } else if (/[\s\\$`;&|<>(){}*?[\]~#!]/.test(next)) {
       return null;
     } else {
       word += next;
