@@ -65,28 +65,34 @@ const STANDING = 3;
 const STANDS_MS = 60_000;
 const CLAIM_MS = 60_000;
 
+function placeOf(item: AttentionItem): string {
+  return item.key ?? item.connectionId;
+}
+
 /** Tells of what begins to wait: one notification a session, never many at once, and in one window only. */
 export class Notices {
   private readonly options: NoticesOptions;
   /** By session, the most urgent of it. */
   private readonly pending = new Map<string, AttentionItem>();
+  /** By session, what waits for its turn behind something more urgent there. */
+  private readonly behind = new Map<string, readonly AttentionItem[]>();
+  /** By session that has something behind, what was told of it last. */
+  private readonly ahead = new Map<string, AttentionItem>();
   private readonly timers = new Set<{ cancel(): void }>();
   private timer: { cancel(): void } | null = null;
   private toldAt = Number.NEGATIVE_INFINITY;
-  private standing = 0;
+  /** What each notification that stands tells of. */
+  private readonly standing = new Set<readonly AttentionItem[]>();
 
   constructor(options: NoticesOptions) {
     this.options = options;
   }
 
+  /** `items` began to wait. Called at each change of the queue, with none of them too: what was told and waits no more lets the next of its session be told. */
   add(items: readonly AttentionItem[]): void {
     const { clock, wanted, focused } = this.options;
-    for (const item of items) {
-      if (!wanted(item)) continue;
-      const place = item.key ?? item.connectionId;
-      const known = this.pending.get(place);
-      if (known === undefined || !this.options.waits(known) || compareAttention(item, known) < 0) this.pending.set(place, item);
-    }
+    for (const item of items) if (wanted(item)) this.queue(item);
+    this.moveUp();
     if (this.pending.size === 0 || this.timer !== null) return;
     const wait = Math.max(focused() ? GATHER_MS : AWAY_MS, this.toldAt + PACE_MS - clock.monotonic());
     this.timer = clock.setTimeout(() => void this.tell(), wait);
@@ -97,12 +103,39 @@ export class Notices {
     for (const timer of this.timers) timer.cancel();
     this.timers.clear();
     this.pending.clear();
+    this.behind.clear();
+    this.ahead.clear();
+  }
+
+  private queue(item: AttentionItem): void {
+    const place = placeOf(item);
+    const known = this.pending.get(place);
+    const first = known === undefined || !this.options.waits(known) || compareAttention(item, known) < 0;
+    const later = first ? known : item;
+    if (first) this.pending.set(place, item);
+    if (later !== undefined) this.behind.set(place, [...(this.behind.get(place) ?? []), later]);
+  }
+
+  /** What stood behind something that waits no more is told next. */
+  private moveUp(): void {
+    const { waits, wanted } = this.options;
+    for (const [place, items] of this.behind) {
+      const [next, ...rest] = items.filter((item) => waits(item) && wanted(item)).sort(compareAttention);
+      const ahead = this.pending.get(place) ?? this.ahead.get(place);
+      const free = ahead === undefined || !waits(ahead);
+      if (free && next !== undefined) this.pending.set(place, next);
+      const left = free || next === undefined ? rest : [next, ...rest];
+      if (left.length > 0) this.behind.set(place, left);
+      else this.behind.delete(place);
+    }
   }
 
   private async tell(): Promise<void> {
     const { clock, waits, seen, claim, show, showMany } = this.options;
     const items = [...this.pending.values()].sort(compareAttention);
     this.pending.clear();
+    for (const place of this.ahead.keys()) if (!this.behind.has(place)) this.ahead.delete(place);
+    for (const item of items) if (this.behind.has(placeOf(item))) this.ahead.set(placeOf(item), item);
     const mine: AttentionItem[] = [];
     for (const item of items) {
       // What is seen here is claimed too: no other window need tell it.
@@ -113,18 +146,23 @@ export class Notices {
     this.timer = null;
     const told = mine.filter(waits);
     if (told.length > 0) this.toldAt = clock.monotonic();
-    if (told.length > SINGLY || (told.length > 0 && this.standing + told.length > STANDING)) this.stand(showMany());
-    else for (const item of told) this.stand(show(item));
+    if (told.length > SINGLY || (this.isCrowded(told) && this.sessionsOf(told) > 1)) this.stand(told, showMany());
+    else for (const item of told) this.stand([item], show(item));
     this.add([]);
   }
 
-  private stand(shown: Promise<void>): void {
-    this.standing += 1;
-    let stands = true;
-    const gone = (): void => {
-      if (stands) this.standing -= 1;
-      stands = false;
-    };
+  private isCrowded(told: readonly AttentionItem[]): boolean {
+    return told.length > 0 && this.standing.size + told.length > STANDING;
+  }
+
+  /** Of how many sessions notifications tell that wait, with these. */
+  private sessionsOf(told: readonly AttentionItem[]): number {
+    return new Set([...told, ...[...this.standing].flat().filter(this.options.waits)].map(placeOf)).size;
+  }
+
+  private stand(items: readonly AttentionItem[], shown: Promise<void>): void {
+    this.standing.add(items);
+    const gone = (): void => void this.standing.delete(items);
     const timer = this.later(STANDS_MS, gone);
     void shown.finally(() => {
       timer.cancel();

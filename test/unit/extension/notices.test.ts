@@ -81,6 +81,41 @@ describe('telling', () => {
     expect(shown).toEqual(['asks/a']);
   });
 
+  it('is of what came along with something more urgent once that is answered, and of nothing that was answered meanwhile', async () => {
+    const second = { ...asks('a', 'ls', 'ls'), id: 'asks/a/2', since: 2 };
+    const third = { ...asks('a', 'pwd', 'pwd'), id: 'asks/a/3', since: 3 };
+    add(item('a'), third, second, asks('a', 'npm test', 'npm test'));
+    await clock.advance(10_000);
+    notices.add([]);
+    await clock.advance(10_000);
+    expect(shown).toEqual(['asks/a']);
+    waiting.delete('asks/a');
+    waiting.delete('asks/a/2');
+    notices.add([]);
+    await clock.advance(10_000);
+    expect(shown).toEqual(['asks/a', 'asks/a/3']);
+    waiting.delete('asks/a/3');
+    notices.add([]);
+    await clock.advance(10_000);
+    expect(shown).toEqual(['asks/a', 'asks/a/3', 'failed/a']);
+  });
+
+  it('is of what came along with something that was answered before it was told', async () => {
+    add(asks('a', 'npm test', 'npm test'), item('a'));
+    waiting.delete('asks/a');
+    await clock.advance(3_000);
+    expect(shown).toEqual(['failed/a']);
+  });
+
+  it('never says several of one session', async () => {
+    for (let at = 0; at < 5; at += 1) {
+      waiting.clear();
+      add({ ...item('a'), id: `failed/a/${at}` });
+      await clock.advance(3_000);
+    }
+    expect(shown).toEqual([0, 1, 2, 3, 4].map((at) => `failed/a/${at}`));
+  });
+
   it('is one notification for many, and for more while some stand', async () => {
     add(item('a'), item('b'), item('c'));
     await clock.advance(1_000);
