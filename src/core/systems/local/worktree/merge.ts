@@ -1,4 +1,5 @@
 import { PilothouseError } from '../../../model/errors.ts';
+import { heldBy, inTheWay } from './base.ts';
 import type { Git } from './git.ts';
 import { lastWords } from './git.ts';
 import type { WorktreeRecord } from './records.ts';
@@ -45,8 +46,10 @@ export async function mergeWorktree(git: Git, record: WorktreeRecord, state: Wor
   const commits = Number(await git.need(record.repository, [...common, 'rev-list', '--count', state.head, '--not', before]));
   const where = await folderOfBranch(git, record.repository, base);
   const tree = await mergedTree(git, record, before, state.head);
-  const name = state.branch === null || state.branch.startsWith('-') ? state.head : state.branch;
-  if (where !== null) await mergeIn(git, where, { base, name });
+  const held = await heldBy(record.repository, base);
+  if (held !== null) throw refused('base_not_clean', `The branch ${base} is being ${held.doing} in ${held.folder}. Finish or abort that, then finish again. Nothing was merged.`);
+  const name = state.branch ?? state.head;
+  if (where !== null) await mergeIn(git, where, { base, head: state.head, what: state.branch === null ? 'commit' : 'branch', name, tree });
   else if (tree === null) throw refused('base_elsewhere', `The branch ${base} is checked out nowhere, and this version of git can merge only where it is. Check it out, then try again.`);
   else await mergeAside(git, record, { base, before, head: state.head, name, tree });
   if (!(await holds())) throw refused('merge_failed', `Git ended the merge, but ${base} does not have the worktree’s commits. Nothing was removed: merge by hand.`);
@@ -65,17 +68,30 @@ function conflict(base: string, files: readonly string[]): PilothouseError {
   return refused('merge_conflict', `It was not merged: ${files.length === 0 ? 'files' : words(files)} changed both here and on ${base}. Nothing was touched. Ask the agent to merge ${base} into its branch, then finish again.`);
 }
 
-async function mergeIn(git: Git, where: string, { base, name }: { readonly base: string; readonly name: string }): Promise<void> {
+interface Within {
+  readonly base: string;
+  readonly head: string;
+  /** What is merged, for the message: the branch `name`, or `head` alone. */
+  readonly what: 'branch' | 'commit';
+  readonly name: string;
+  readonly tree: string | null;
+}
+
+/** Merges the very commit that was looked at, whatever else has the branch's name. */
+async function mergeIn(git: Git, where: string, { base, head, what, name, tree }: Within): Promise<void> {
   const gitDir = (await git.need(where, ['rev-parse', '--absolute-git-dir'])).trim();
   const { uncommitted } = statusPaths(await git.need(where, ['status', '--porcelain=v1', '-z', '--untracked-files=no'], { timeoutMs: 60_000 }));
   if (uncommitted.length > 0 || (await isBusy(gitDir))) throw refused('base_not_clean', `The folder ${where} has ${base} checked out, and something is not committed there${uncommitted.length === 0 ? '' : `: ${words(uncommitted)}`}. Commit or stash it, then finish again. Nothing was merged.`);
   const tip = async (): Promise<string> => (await git.need(where, ['rev-parse', 'HEAD'])).trim();
   const before = await tip();
+  const lost = await inTheWay(git, where, before, tree ?? head);
+  if (lost.length > 0) throw refused('base_not_clean', `The merge would overwrite files in ${where} that are in no commit: ${words(lost)}. Move them away, then finish again. Nothing was merged.`);
+  const message = (await git.need(where, ['fmt-merge-msg', '--no-log'], { input: `${head}\t\t${what} '${name}' of .\n` })).trim();
   const abort = async (): Promise<void> => {
     if ((await isBusy(gitDir)) && (await tip()) === before) await git.need(where, ['merge', '--abort']);
   };
   try {
-    const merged = await git.run(where, ['merge', '--no-edit', '--no-squash', '--commit', '--no-autostash', '--quiet', name], { hooks: true, timeoutMs: MERGE_MS });
+    const merged = await git.run(where, ['merge', '--no-edit', '--no-squash', '--commit', '--no-autostash', '--no-overwrite-ignore', '--quiet', '-m', message, head], { hooks: true, timeoutMs: MERGE_MS });
     if (merged.code === 0) return;
     const files = (await git.run(where, ['diff', '--name-only', '--diff-filter=U', '-z'])).stdout.split('\0').filter((each) => each !== '');
     await abort();

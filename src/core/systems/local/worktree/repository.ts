@@ -25,8 +25,15 @@ export async function repositoryOf(git: Git, folder: string, signal?: AbortSigna
   if (found.code !== 0 || top === '' || common === '') throw new PilothouseError('no_repository', 'This folder is in no git repository with a working tree: a worktree can’t be made of it. Start the session in the folder itself.');
   const head = await git.run(folder, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'], options);
   if (head.code !== 0) throw new PilothouseError('no_commit', 'This repository has no commit yet, so a worktree has nothing to begin from. Commit something first, or start the session in the folder itself.');
-  const branch = await git.run(folder, ['symbolic-ref', '--quiet', '--short', 'HEAD'], options);
-  return { top: path.resolve(folder, top), common: path.resolve(folder, common), prefix, branch: branch.code === 0 ? line(branch.stdout) : null, commit: line(head.stdout) };
+  const branch = await branchOf(git, folder, options);
+  return { top: path.resolve(folder, top), common: path.resolve(folder, common), prefix, branch, commit: line(head.stdout) };
+}
+
+/** The branch that is checked out there, in short, also where a tag has its name; null for none. */
+export async function branchOf(git: Git, folder: string, options?: Parameters<Git['run']>[2]): Promise<string | null> {
+  const { code, stdout } = await git.run(folder, ['symbolic-ref', '--quiet', 'HEAD'], options);
+  const ref = line(stdout);
+  return code === 0 && ref.startsWith('refs/heads/') ? ref.slice('refs/heads/'.length) : null;
 }
 
 /** All branches, in short. */

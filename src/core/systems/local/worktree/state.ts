@@ -3,6 +3,7 @@ import { access, readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Git } from './git.ts';
 import type { WorktreeRecord } from './records.ts';
+import { branchOf } from './repository.ts';
 
 /** What a worktree holds now. */
 export interface WorktreeState {
@@ -65,8 +66,8 @@ export async function stateOf(git: Git, record: WorktreeRecord): Promise<Worktre
   if (gitDir !== null) {
     const env = inPlace(gitDir, folder ? record.path : gitDir);
     const at = folder ? record.path : gitDir;
-    const [symbolic, commit] = await Promise.all([git.run(at, ['symbolic-ref', '--quiet', '--short', 'HEAD'], { env }), git.run(at, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'], { env })]);
-    seen.branch = text(symbolic.code, symbolic.stdout);
+    const [branchThere, commit] = await Promise.all([branchOf(git, at, { env }), git.run(at, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'], { env })]);
+    seen.branch = branchThere;
     seen.head = text(commit.code, commit.stdout);
     seen.operation = await isBusy(gitDir);
     if (folder) Object.assign(seen, statusPaths(await git.need(record.path, ['status', '--porcelain=v1', '-z', '--untracked-files=normal', '--ignored=traditional'], { env, timeoutMs: 120_000 })));
