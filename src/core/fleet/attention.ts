@@ -31,6 +31,8 @@ interface SessionFacts {
   /** Null: none that is known. */
   readonly connection: Pick<Connection, 'dormant' | 'traits'> | null;
   readonly unreadSince: number | null;
+  /** That its unread turn failed, for one of which nothing is known now. */
+  readonly failed?: boolean;
   readonly undelivered: Undelivered | null;
 }
 
@@ -53,7 +55,7 @@ export function compareAttention(a: AttentionItem, b: AttentionItem): number {
 }
 
 /** What waits for the person in a session; nothing in one that is archived. */
-export function sessionAttention(session: Session, { connection, unreadSince, undelivered }: SessionFacts): readonly AttentionItem[] {
+export function sessionAttention(session: Session, { connection, unreadSince, undelivered, failed = false }: SessionFacts): readonly AttentionItem[] {
   if (session.archived) return [];
   const key = sessionKey(session);
   const { connectionId } = session;
@@ -66,7 +68,8 @@ export function sessionAttention(session: Session, { connection, unreadSince, un
   const stuck = undelivered !== null && (undelivered.failed > 0 || (session.state === 'stopped' && connection?.traits.goesOnFresh === true));
   if (stuck) items.push(item('undelivered', String(undelivered.since), undelivered.since, undelivered.error ?? ''));
   const works = session.state === 'running' || session.state === 'waiting' || session.state === 'starting';
-  if (unreadSince !== null && !works) items.push(session.state === 'failed' ? item('failed', String(unreadSince), unreadSince, session.error ?? '') : item('finished', String(unreadSince), unreadSince));
+  const endedBadly = session.state === 'failed' || (session.state === 'unknown' && failed);
+  if (unreadSince !== null && !works) items.push(endedBadly ? item('failed', String(unreadSince), unreadSince, session.error ?? '') : item('finished', String(unreadSince), unreadSince));
   return items;
 }
 

@@ -16,6 +16,8 @@ interface MarksOptions {
 const MANY = 50;
 /** Stands with a mark that the person made. */
 const AGAIN = 'again';
+/** Stands with a turn that failed. */
+const FAILED = 'failed';
 
 /**
  * What the person marked, by session: pins, and which sessions they have not looked at since a turn of theirs ended. Kept in the store, where all windows see it; only sessions
@@ -30,6 +32,8 @@ export class Marks {
   private readonly ended = new Map<SessionKey, number>();
   /** Those of them that the person marked as unread. */
   private readonly again = new Set<SessionKey>();
+  /** Those of them whose turn failed. */
+  private readonly failed = new Set<SessionKey>();
   /** What each session did last, as far as we were in touch. */
   private readonly did = new Map<SessionKey, SessionState>();
   /** Sessions whose turn the person is breaking off. */
@@ -90,7 +94,12 @@ export class Marks {
 
   /** As `pin`. It is unread until its chat is looked at anew. */
   async markUnread(key: SessionKey, at = this.options.clock.now()): Promise<void> {
-    if (!this.ended.has(key)) await this.unread(key, at, true);
+    if (!this.ended.has(key)) await this.unread(key, at, AGAIN);
+  }
+
+  /** True for a session that is unread because its turn failed, which is known of one without contact too. */
+  hasFailed(key: SessionKey): boolean {
+    return this.failed.has(key);
   }
 
   /** True for a session that is unread because the person marked it so: they know of it. */
@@ -132,7 +141,8 @@ export class Marks {
     const brokenOff = state !== 'running' && state !== 'waiting' && this.breaking.delete(key);
     if (elsewhere || this.closed || brokenOff || this.looked.has(key) || !endsTurn(before, state)) return;
     const now = this.options.clock.now();
-    if (!this.ended.has(key) || this.again.has(key)) this.keep(this.unread(key, session.updatedAt > 0 ? Math.min(session.updatedAt, now) : now, false));
+    const failed = state === 'failed';
+    if (!this.ended.has(key) || this.again.has(key) || this.failed.has(key) !== failed) this.keep(this.unread(key, session.updatedAt > 0 ? Math.min(session.updatedAt, now) : now, failed ? FAILED : null));
   }
 
   /** Another window marked the session; many at once are one read. */
@@ -147,10 +157,10 @@ export class Marks {
     this.closed = true;
   }
 
-  private async unread(key: SessionKey, at: number, again: boolean): Promise<void> {
+  private async unread(key: SessionKey, at: number, word: typeof AGAIN | typeof FAILED | null): Promise<void> {
     this.touched.add(key);
-    this.showUnread(key, at, again);
-    await this.unreadKeep.set(key, again ? `${at} ${AGAIN}` : String(at));
+    this.showUnread(key, at, word);
+    await this.unreadKeep.set(key, word === null ? String(at) : `${at} ${word}`);
   }
 
   private readSoon(key: SessionKey): void {
@@ -197,7 +207,7 @@ export class Marks {
 
   private take(key: SessionKey, pinned: boolean, ended: string | null): void {
     this.showPin(key, pinned);
-    this.showUnread(key, ended === null ? null : Number.parseFloat(ended), ended?.endsWith(AGAIN));
+    this.showUnread(key, ended === null ? null : Number.parseFloat(ended), ended?.split(' ')[1]);
     // It ended here unseen by the other window, while the person looks at it in this one.
     if (this.looked.has(key)) this.readSoon(key);
   }
@@ -209,10 +219,13 @@ export class Marks {
     this.options.changed(key);
   }
 
-  private showUnread(key: SessionKey, at: number | null, again = false): void {
-    if (again) this.again.add(key);
+  private showUnread(key: SessionKey, at: number | null, word: string | null = null): void {
+    if (word === AGAIN) this.again.add(key);
     else this.again.delete(key);
-    if ((this.ended.get(key) ?? null) === at) return;
+    const knewFailure = this.failed.has(key);
+    if (word === FAILED) this.failed.add(key);
+    else this.failed.delete(key);
+    if ((this.ended.get(key) ?? null) === at && knewFailure === this.failed.has(key)) return;
     if (at === null) this.ended.delete(key);
     else this.ended.set(key, at);
     this.options.changed(key);

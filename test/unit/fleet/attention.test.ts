@@ -6,6 +6,7 @@ import type { Connection } from '../../../src/core/fleet/connection.ts';
 import type { Session, WaitingPermission } from '../../../src/core/model/session.ts';
 import { outboxItem, sessionRecord, until } from '../store/support.ts';
 import type { FleetWindow } from './fleetWorld.ts';
+import { READY } from './fakeBackend.ts';
 import { FleetWorld, keyOf } from './fleetWorld.ts';
 
 const asks = (requestId: string, askedAt: number, over: Partial<WaitingPermission> = {}): WaitingPermission => ({ requestId, tool: 'Bash', title: 'npm test', ask: 'tool', askedAt, whole: 'npm test', ...over });
@@ -165,6 +166,76 @@ describe('the queue', () => {
     await runtime.outboxDo('p1', 'drop');
     await until(() => now().length === 1);
     runtime.release();
+  });
+
+  describe('without contact', () => {
+    const lose = async (): Promise<void> => {
+      window.backend.events.emit({ type: 'connection', state: { status: 'offline', message: null, remedy: null, version: null } });
+      await Promise.resolve();
+      expect(window.shown('a')?.state).toBe('unknown');
+    };
+    const regain = async (): Promise<void> => {
+      window.backend.events.emit({ type: 'connection', state: READY });
+      await until(() => window.shown('a')?.state !== 'unknown');
+    };
+
+    it('keeps what was not looked at as it was, and tells nothing again when there is contact', async () => {
+      await start();
+      for (const id of ['a', 'b', 'c', 'd']) await tell(id, { state: 'running' });
+      await tell('a', { state: 'failed', updatedAt: 60 });
+      await tell('b', { state: 'idle', updatedAt: 70 });
+      await tell('c', { state: 'waiting', waiting: [asks('r1', 80)] });
+      await tell('d', { state: 'idle', updatedAt: 90 });
+      await tell('d', { state: 'running' });
+      const all = ['permission c', 'failed a', 'finished b'];
+      const [asked] = queue.items();
+      expect(now()).toEqual(all);
+      const told = [...added];
+      for (const round of [1, 2]) {
+        await lose();
+        expect([round, now()]).toEqual([round, ['failed a', 'finished b']]);
+        expect(asked !== undefined && queue.has(asked)).toBe(true);
+        await regain();
+        expect([round, now(), added]).toEqual([round, all, told]);
+      }
+      await lose();
+      window.backend.world.add('c', { owner: 'this', state: 'waiting', waiting: [asks('r2', 100)] });
+      await regain();
+      expect([added, asked !== undefined && queue.has(asked)]).toEqual([[...told, 'permission c'], false]);
+    });
+
+    it('is as it was when its connection is made again', async () => {
+      await start();
+      await tell('a', { state: 'running' });
+      await tell('a', { state: 'failed', updatedAt: 60 });
+      await tell('b', { owner: 'foreign', state: 'waiting', waiting: [asks('r1', 80)] });
+      const told = [...added];
+      expect(told).toEqual(['failed a', 'permission b']);
+      await window.fleet.setConnections([window.spec('2')]);
+      await until(() => window.shown('a')?.state === 'failed');
+      await until(() => now().length === 2);
+      expect([now(), added]).toEqual([['permission b', 'failed a'], told]);
+    });
+
+    it('has failed where its turn failed, in a window that never saw it work', async () => {
+      await start();
+      await tell('a', { state: 'running' });
+      await tell('a', { state: 'failed', updatedAt: 60 });
+      await tell('b', { state: 'running' });
+      await tell('b', { state: 'failed', updatedAt: 60 });
+      await tell('b', { state: 'running' });
+      await tell('b', { state: 'idle', updatedAt: 70 });
+      queue.dispose();
+      await window.close();
+      window = await world.window('again');
+      queue = new AttentionQueue(window.fleet, Date.now(), () => undefined);
+      await window.connect((backend) => {
+        backend.connecting = () => Promise.resolve({ ...READY, status: 'offline' });
+        backend.listing = () => Promise.reject(new Error('away'));
+      });
+      await until(() => now().length === 2);
+      expect([window.shown('a')?.state, now()]).toEqual(['unknown', ['failed a', 'finished b']]);
+    });
   });
 
   it('goes with its connection', async () => {
