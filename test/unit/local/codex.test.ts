@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import type { Decision } from '../../../src/core/model/backend.ts';
 import type { Clock } from '../../../src/core/model/context.ts';
 import type { Entry } from '../../../src/core/model/entry.ts';
-import type { JsonValue } from '../../../src/core/model/json.ts';
+import type { JsonObject, JsonValue } from '../../../src/core/model/json.ts';
 import { shellScript } from '../../../src/core/model/shell.ts';
+import { waitingOf } from '../../../src/core/model/whole.ts';
 import { viewOf } from '../../../src/core/session/view.ts';
 import { callOf, outcomeOf } from '../../../src/core/systems/local/codex/calls.ts';
 import { diffOf } from '../../../src/core/systems/local/codex/diffs.ts';
@@ -259,6 +260,19 @@ describe('requests', () => {
     expect(decide(method, command, { outcome: 'deny', optionId: 'cancel' })).toEqual({ decision: 'cancel' });
     expect(decide(method, { itemId: 'c' }, { outcome: 'allow-always' })).toEqual({ decision: 'acceptForSession' });
     expect(askedOf(method, command, null, place, '7')?.requestId).not.toBe(askedOf(method, command, null, place, '8')?.requestId);
+  });
+
+  it('commands that ask for more than to run say what, and are not shown as if they did not', () => {
+    const asked = (over: JsonObject) => {
+      const entry = askedOf('item/commandExecution/requestApproval', { ...command, command: 'git status', ...over }, null, place, '1')?.entry;
+      return { input: entry?.input, whole: entry === undefined ? '' : waitingOf(entry, '/', 1).whole };
+    };
+    const more = { network: { enabled: true }, fileSystem: { read: null, write: ['/home/ada'] } };
+    expect(asked({})).toEqual({ input: { command: 'git status', cwd: '/' }, whole: 'git status' });
+    for (const nothing of [null, {}, { network: null, fileSystem: null }, { network: { enabled: false }, fileSystem: { read: [], write: null } }]) expect(asked({ additionalPermissions: nothing }).whole).toBe('git status');
+    expect(asked({ additionalPermissions: more })).toEqual({ input: { command: 'git status', cwd: '/', additionalPermissions: more }, whole: undefined });
+    expect(asked({ networkApprovalContext: { host: 'example.org' }, additionalPermissions: more })).toEqual({ input: { command: 'git status', network: 'example.org', additionalPermissions: more }, whole: undefined });
+    expect(asked({ networkApprovalContext: { host: 7, protocol: 'https' } })).toEqual({ input: { command: 'git status', cwd: '/', network: { host: 7, protocol: 'https' } }, whole: undefined });
   });
 
   it('permissions, forms of MCP servers and questions', () => {

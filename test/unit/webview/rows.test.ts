@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { buildItems, GAP_ROWS } from '../../../webview-ui/src/model/items.ts';
-import { isStreaming, shownInput } from '../../../webview-ui/src/model/input.ts';
+import { besideCommand, isStreaming, shownInput } from '../../../webview-ui/src/model/input.ts';
 import { noChanges, RowModel } from '../../../webview-ui/src/model/rows.ts';
 import type { PatchOp, PermissionRow, Row, ToolRow } from '../../../webview-ui/src/types.ts';
 
@@ -198,5 +198,22 @@ describe('what a tool was called with', () => {
     expect(shownInput({ input: '*** Begin Patch', status: 'running' })).toBe('*** Begin Patch');
     expect(shownInput({ input: '{ echo hi; }', status: 'ok' })).toBe('{ echo hi; }');
     for (const input of [null, '', {}, []]) expect(shownInput({ input, status: 'running' })).toBeNull();
+  });
+});
+
+describe('what is asked along with a command', () => {
+  const beside = (input: PermissionRow['input'], command: string | null = 'git status') => besideCommand({ command, cwd: '/home/ada', input });
+
+  it('is all that its card does not show otherwise, and that would change what is run', () => {
+    const additionalPermissions = { network: { enabled: true } };
+    expect(beside({ command: 'git status', cwd: '/home/ada', additionalPermissions })).toEqual({ additionalPermissions });
+    expect(beside({ command: 'git status', description: 'Look', timeout: 5, dangerouslyDisableSandbox: true, run_in_background: false })).toEqual({ dangerouslyDisableSandbox: true });
+    expect(beside({ command: 'git status', workdir: '/tmp' })).toEqual({ workdir: '/tmp' });
+    expect(beside({ command: 'git status', cmd: 'rm -rf ~' })).toEqual({ command: 'git status', cmd: 'rm -rf ~' });
+  });
+
+  it('is nothing for most, and for what is no command', () => {
+    for (const input of [null, 'git status', ['git'], { command: ['git', 'status'], description: 'Look', cwd: '/home/ada', workdir: '', network: null, cmd: null }]) expect(beside(input)).toBeNull();
+    expect(beside({ url: 'https://example.org' }, null)).toBeNull();
   });
 });

@@ -74,9 +74,12 @@ function command(params: JsonValue, item: CodexItem | null, place: Place, serial
   if (amendment !== null && amendment.length > 0) options.push({ id: 'acceptWithExecpolicyAmendment', label: oneLine(`Always Allow Commands That Begin with ${amendment.join(' ')}`), scope: 'always' });
   options.push(deny, denyAndStop);
   const requestId = `${request.itemId}:${request.approvalId ?? serial}`;
-  const network = isJsonObject(request.networkApprovalContext) && typeof request.networkApprovalContext['host'] === 'string' ? request.networkApprovalContext['host'] : null;
+  const context = request.networkApprovalContext;
+  const network = isJsonObject(context) && typeof context['host'] === 'string' ? context['host'] : null;
+  // What is granted along with the command must be seen with it.
+  const more = { ...(says(context) ? { network: network ?? context } : {}), ...(says(request.additionalPermissions) ? { additionalPermissions: request.additionalPermissions } : {}) };
   const entry = permission(requestId, {
-    tool: 'shell', title: network === null ? facts.title : oneLine(`Network access to ${network}`), callId: request.itemId, reason: request.reason, input: network === null ? facts.input : { command: facts.command ?? null, network },
+    tool: 'shell', title: network === null ? facts.title : oneLine(`Network access to ${network}`), callId: request.itemId, reason: request.reason, input: { command: facts.command ?? null, ...(network === null ? { cwd: facts.cwd ?? '' } : {}), ...more },
     command: facts.command ?? null, cwd: facts.cwd ?? null, options,
   }, place);
   return {
@@ -86,6 +89,12 @@ function command(params: JsonValue, item: CodexItem | null, place: Place, serial
       return { decision: word === 'acceptWithExecpolicyAmendment' ? { acceptWithExecpolicyAmendment: { execpolicy_amendment: amendment ?? [] } } : word };
     },
   };
+}
+
+/** Whether a value says anything: not what is null, off, or made of nothing else. */
+function says(value: JsonValue): boolean {
+  if (value === null || value === false || value === '') return false;
+  return typeof value !== 'object' || Object.values(value).some((part: JsonValue) => says(part));
 }
 
 function files(params: JsonValue, item: CodexItem | null, place: Place, serial: string): Asked | null {
