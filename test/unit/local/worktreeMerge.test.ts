@@ -106,3 +106,25 @@ describe('a branch that the person is at', () => {
     expect([read('b.txt'), world.git(world.repository, 'log', '-1', '--format=%s')]).toEqual(['b\n', "Merge branch 'pilothouse/tagged'"]);
   });
 });
+
+describe('committing', () => {
+  it('is done in the worktree’s own repository, also where its link to that is gone and another is around it', async () => {
+    world.git(world.home, 'init', '--quiet');
+    const { worktree } = await world.worktrees.make(world.repository, 'unlinked');
+    world.write('b.txt', 'b\n', worktree.path);
+    rmSync(path.join(worktree.path, '.git'));
+    await world.worktrees.commit(worktree, 'Add b');
+    expect(() => world.git(world.home, 'rev-parse', '--verify', '--quiet', 'HEAD')).toThrow();
+    expect([world.git(world.home, 'diff', '--cached', '--name-only'), world.git(world.repository, 'log', '-1', '--format=%s', worktree.branch)]).toEqual(['', 'Add b']);
+  });
+
+  it('is refused where git forgot the worktree', async () => {
+    world.git(world.home, 'init', '--quiet');
+    const { worktree } = await world.worktrees.make(world.repository, 'forgotten');
+    world.write('b.txt', 'b\n', worktree.path);
+    rmSync(worktree.gitDir ?? '', { recursive: true });
+    rmSync(path.join(worktree.path, '.git'));
+    expect(await refusal(world.worktrees.commit(worktree, 'Add b'))).toEqual(['worktree_unknown', expect.stringContaining('Remove it')]);
+    expect(world.git(world.home, 'diff', '--cached', '--name-only')).toBe('');
+  });
+});

@@ -4,7 +4,7 @@ import type { Git } from './git.ts';
 import { lastWords } from './git.ts';
 import type { WorktreeRecord } from './records.ts';
 import { folderOfBranch } from './repository.ts';
-import { isBusy, statusPaths } from './state.ts';
+import { gitDirOf, isBusy, statusPaths } from './state.ts';
 import type { WorktreeState } from './state.ts';
 
 const MERGE_MS = 180_000;
@@ -14,16 +14,20 @@ const refused = (code: string, message: string): PilothouseError => new Pilothou
 /** Commits all that git does not ignore on what is checked out in the worktree, as the person, with the repository's hooks. */
 export async function commitAll(git: Git, record: WorktreeRecord, message: string): Promise<void> {
   const at = record.path;
-  await git.need(at, ['add', '--all', '--', '.'], { hooks: true, timeoutMs: MERGE_MS });
+  const gitDir = await gitDirOf(record);
+  if (gitDir === null) throw refused('worktree_unknown', 'Git does not know this worktree any more, so nothing can be committed in it. Remove it: its files stay in the trash for thirty days.');
+  // Without it git would look further up, where a repository of the person's may be around. Hooks see what git itself tells them in a linked worktree, and no more.
+  const env = { GIT_DIR: gitDir };
+  await git.need(at, ['add', '--all', '--', '.'], { env, hooks: true, timeoutMs: MERGE_MS });
   // A repository within this one would be committed as a mere mention of it.
-  const inner = (await git.need(at, ['diff', '--cached', '--raw', '-z', '--no-renames'])).split('\0');
+  const inner = (await git.need(at, ['diff', '--cached', '--raw', '-z', '--no-renames'], { env })).split('\0');
   const mentioned = inner.flatMap((each, place) => (each.startsWith(':000000 160000 ') ? [inner[place + 1] ?? ''] : []));
   if (mentioned.length > 0) {
-    await git.need(at, ['reset', '--quiet', '--', ...mentioned]);
+    await git.need(at, ['reset', '--quiet', '--', ...mentioned], { env });
     throw refused('inner_repository', `There is a repository of its own in ${words(mentioned)}. Move it out of the worktree, or commit by hand in a terminal, then try again.`);
   }
-  if ((await git.run(at, ['diff', '--cached', '--quiet'])).code === 0) return;
-  const done = await git.run(at, ['commit', '--quiet', '--message', message], { hooks: true, timeoutMs: MERGE_MS });
+  if ((await git.run(at, ['diff', '--cached', '--quiet'], { env })).code === 0) return;
+  const done = await git.run(at, ['commit', '--quiet', '--message', message], { env, hooks: true, timeoutMs: MERGE_MS });
   if (done.code !== 0) throw refused('commit_refused', `Git did not commit: ${lastWords(done.stderr, done.stdout)} Nothing was merged or removed.`);
 }
 
