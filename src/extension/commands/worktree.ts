@@ -170,7 +170,7 @@ async function remove(services: Services, worktree: Worktree, how: { readonly ke
 async function tellRemoved(services: Services, { refs, trash }: Removed, done: string): Promise<void> {
   const [ref] = refs;
   const kept = ref === undefined ? '' : ` What was in it alone is kept in the repository as ${ref}.`;
-  const files = trash === null ? '' : ` Files that were not committed are in ${shortFolder(trash, homesOf(services))} for thirty days.`;
+  const files = trash === null ? '' : ` Its folder as it was is in ${shortFolder(trash, homesOf(services))} for thirty days.`;
   const text = noticeText(`${done}.${kept}${files}`, 900);
   if (ref === undefined) return void (await vscode.window.showInformationMessage(text));
   if ((await vscode.window.showInformationMessage(text, 'Copy Ref')) === 'Copy Ref') await vscode.env.clipboard.writeText(ref);

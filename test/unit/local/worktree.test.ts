@@ -203,6 +203,20 @@ describe('removing', () => {
     expect(readdirSync(path.join(world.root, 'trash'))).toEqual([]);
   });
 
+  it.each([
+    ['a filter', '*.ipynb filter=strip', 'secret output\n'], ['ident', '*.ipynb ident', '$Id: mine $\n'], ['an encoding', '*.ipynb working-tree-encoding=UTF-16LE', Buffer.from('text\n', 'utf16le').toString('latin1')], ['line ends', '*.ipynb text', 'one\r\ntwo\n'],
+  ])('keeps the folder where %s changed files on their way to git', async (_, attributes, text) => {
+    world.git(world.repository, 'config', 'filter.strip.clean', 'sed s/secret.*//');
+    world.write('.gitattributes', `${attributes}\n`);
+    world.commit('attributes');
+    const { worktree } = await world.worktrees.make(world.repository, 'notes');
+    writeFileSync(path.join(worktree.path, 'a.ipynb'), text, 'latin1');
+    world.commit('a notebook', worktree.path);
+    await world.worktrees.merge(worktree, null);
+    const { trash } = await world.worktrees.remove(worktree, { keepBranch: false, agreed: null });
+    expect(readFileSync(path.join(trash ?? '', 'notes', 'a.ipynb'), 'latin1')).toBe(text);
+  });
+
   it('can be undone by hand: both folders move back', async () => {
     const { worktree } = await world.worktrees.make(world.repository, 'undo');
     world.write('a.txt', 'staged\n', worktree.path);

@@ -13,7 +13,7 @@ import { aloneOf, gitDirOf, inPlace, statusPaths } from './state.ts';
 export interface Removed {
   /** Refs in the repository that hold what nothing else does. */
   readonly refs: readonly string[];
-  /** The folder in our trash that holds its files as they were, for thirty days; null where all of them were committed. */
+  /** The folder in our trash that holds its files as they were, for thirty days; null where git has every byte of them. */
   readonly trash: string | null;
   /** Its branch is there still. */
   readonly branchStays: boolean;
@@ -28,11 +28,15 @@ interface Removal {
   readonly now: number;
 }
 
+/** Of `ls-files -v -s`: `H 100644 <sha> 0<tab>file`. */
+const ENTRY = /^(?<tag>\S) (?<mode>\d+) (?<sha>[0-9a-f]+) \d\t(?<file>.*)$/s;
+/** Every file is read once. */
+const HASH_MS = 300_000;
 const exists = (file: string): Promise<boolean> => access(file).then(() => true, () => false);
 
 /**
  * Takes a worktree away: first what only it holds goes into a ref, then its folder into our trash, then what git keeps for it, then its branch. Each step begins where an earlier run ended, and
- * before each all that was there is there still or kept. Files leave the trash at once only when all of them are committed. The caller sees to it that nothing works in it and that the person agreed.
+ * before each all that was there is there still or kept. Files leave the trash at once only when git has every byte of all of them. The caller sees to it that nothing works in it and that the person agreed.
  */
 export async function removeWorktree({ git, record, root, keepBranch, now }: Removal): Promise<Removed> {
   const id = `${path.basename(record.path)}-${randomBytes(3).toString('hex')}`;
@@ -66,12 +70,18 @@ export async function removeWorktree({ git, record, root, keepBranch, now }: Rem
   return { refs: [...new Set([before, after].flatMap((kept) => (kept === null ? [] : [kept.ref])))], trash, branchStays };
 }
 
-/** True only where no byte of the folder is outside of git: nothing ignored, nothing that git was told not to look at, no repository within it. */
+/** True only where no byte of the folder is outside of git: nothing ignored, nothing that git was told not to look at, no repository within it, and no file that is committed otherwise than it is there. */
 async function allCommitted(git: Git, gitDir: string, folder: string): Promise<boolean> {
   const env = inPlace(gitDir, folder);
   const { uncommitted, ignored } = statusPaths(await git.need(folder, ['status', '--porcelain=v1', '-z', '--untracked-files=normal', '--ignored=traditional'], { env, timeoutMs: 120_000 }));
-  const tags = (await git.need(folder, ['ls-files', '-v', '-s', '-z'], { env })).split('\0').filter((each) => each !== '');
-  return uncommitted.length === 0 && ignored.length === 0 && tags.every((each) => each.startsWith('H ') && !each.startsWith('H 160000')) && !(await exists(path.join(gitDir, 'modules')));
+  if (uncommitted.length > 0 || ignored.length > 0 || (await exists(path.join(gitDir, 'modules')))) return false;
+  const entries = (await git.need(folder, ['ls-files', '-v', '-s', '-z'], { env })).split('\0').filter((each) => each !== '').map((each) => ENTRY.exec(each)?.groups ?? {});
+  if (entries.some(({ tag, mode }) => tag !== 'H' || mode === '160000')) return false;
+  // Links have no filters. Of the files, what a filter, `ident`, an encoding or line ends changed on the way to git is there alone.
+  const files = entries.filter(({ mode }) => mode !== '120000').map(({ file = '', sha = '' }) => ({ file, sha }));
+  if (files.some(({ file }) => /^"|\n/.test(file))) return false;
+  const hashed = await git.run(folder, ['hash-object', '--no-filters', '--stdin-paths'], { env, input: files.map(({ file }) => `${file}\n`).join(''), timeoutMs: HASH_MS });
+  return hashed.code === 0 && hashed.stdout === files.map(({ sha }) => `${sha}\n`).join('');
 }
 
 /** Whether its own branch is gone: it goes only as it was looked at, when nothing has it checked out and a ref holds all that is on it. */
