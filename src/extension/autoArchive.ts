@@ -20,12 +20,14 @@ interface AutoArchiveOptions {
   readonly now: () => number;
   /** Days without a change; 0: never. */
   readonly days: () => number;
+  /** Whether the person trusts the folder of this window: one that they do not may have changed what they set. */
+  readonly trusted: () => boolean;
   /** Tells the person what was archived, of which each can be brought back by `undo`. */
   readonly archived: (sessions: readonly Session[], undo: () => Promise<void>) => void;
 }
 
 /**
- * Archives sessions that nobody touched for as many days as the person set: at the start and every hour, in one window for all. Never one that works, waits, is pinned or unread, has a prompt that
+ * Archives sessions that nobody touched for as many days as the person set: at the start and every hour, in one trusted window for all. Never one that works, waits, is pinned or unread, has a prompt that
  * is not delivered, or of which nothing is known now. One that was brought back stays until it changed again.
  */
 export class AutoArchive {
@@ -65,8 +67,8 @@ export class AutoArchive {
   }
 
   private async look(): Promise<void> {
-    const { store, days } = this.options;
-    if (days() === 0 || this.closed || !(await store.leases.acquire(LEASE))) return;
+    const { store, days, trusted } = this.options;
+    if (!trusted() || days() === 0 || this.closed || !(await store.leases.acquire(LEASE))) return;
     try {
       const archived = await this.archiveOld(days());
       if (archived.length > 0) this.options.archived(archived, () => this.bringBack(archived));

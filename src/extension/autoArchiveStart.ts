@@ -17,13 +17,16 @@ interface Started {
 /** Archiving by age, once the connections were read, and again when its setting changes. */
 export function startAutoArchive({ fleet, store, settings, log, ready }: { readonly fleet: Fleet; readonly store: Store; readonly settings: Settings; readonly log: Logger; readonly ready: Promise<void> }): Started {
   const parts = new AutoArchive({
-    fleet, store, keep: store.keep('auto-archive'), log, now: () => Date.now(), days: () => settings.get('sessions.autoArchiveDays'),
+    fleet, store, keep: store.keep('auto-archive'), log, now: () => Date.now(), days: () => settings.get('sessions.autoArchiveDays'), trusted: () => vscode.workspace.isTrusted,
     archived: (sessions, undo) => void tell(sessions, settings.get('sessions.autoArchiveDays'), undo),
   });
   let closed = false;
-  const changes = settings.onChange((name) => {
-    if (name === 'sessions.autoArchiveDays') void parts.pass();
-  });
+  const changes = [
+    settings.onChange((name) => {
+      if (name === 'sessions.autoArchiveDays') void parts.pass();
+    }),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => void parts.pass()),
+  ];
   const begin = async (): Promise<void> => {
     await ready;
     await fleet.settled();
@@ -34,7 +37,7 @@ export function startAutoArchive({ fleet, store, settings, log, ready }: { reado
     parts,
     close: async () => {
       closed = true;
-      changes.dispose();
+      for (const each of changes) each.dispose();
       await parts.close();
     },
   };

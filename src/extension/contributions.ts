@@ -134,7 +134,7 @@ export const SETTINGS = {
     description: 'How the Sessions view groups sessions.',
   },
   'sessions.showArchived': { type: 'boolean', scope: 'window', default: false, description: 'Show archived sessions in the Sessions view, in a group of their own.' },
-  'sessions.autoArchiveDays': { type: 'integer', scope: 'window', default: 0, minimum: 0, description: 'Archive sessions that nobody touched for this many days. Never one that works, waits, is pinned or unread, or has prompts that are not delivered. 0 archives none.' },
+  'sessions.autoArchiveDays': { type: 'integer', scope: 'machine', default: 0, minimum: 0, description: 'Archive sessions that nobody touched for this many days, of all accounts. Never one that works, waits, is pinned or unread, or has prompts that are not delivered. The process of a Happy session ends with it. 0 archives none.' },
   'notifications': {
     type: 'string', scope: 'window', default: 'attention', enum: ['all', 'attention', 'none'],
     enumDescriptions: ['When a session needs you, and when a turn ends', 'When a session needs you', 'Never'],

@@ -7,6 +7,7 @@ import { sessionKey } from '../../../src/core/model/session.ts';
 import type { OutboxItem } from '../../../src/core/session/store-api.ts';
 import { silentLogger } from '../../../src/core/transport/logger.ts';
 import { AutoArchive } from '../../../src/extension/autoArchive.ts';
+import { SETTINGS } from '../../../src/extension/contributions.ts';
 import { sessionRow } from './sessionRow.ts';
 
 const DAY = 86_400_000;
@@ -16,7 +17,7 @@ const connection = (connectionId: string, over: Partial<Connection> = {}): Conne
 const asks = { requestId: 'r', tool: 'Bash', title: 'ls', ask: 'tool' as const, askedAt: 1 };
 
 /** What two windows share: the sessions, the lease and what is kept. */
-function world(list: readonly Session[], options: { readonly days?: number; readonly undelivered?: readonly string[]; readonly fails?: string } = {}) {
+function world(list: readonly Session[], options: { readonly days?: number; readonly undelivered?: readonly string[]; readonly fails?: string; readonly trusted?: boolean } = {}) {
   const sessions = new Map(list.map((session) => [sessionKey(session), session]));
   const kept = new Map<string, string>();
   const keep: Keep = {
@@ -52,7 +53,7 @@ function world(list: readonly Session[], options: { readonly days?: number; read
           holder: () => Promise.resolve(holder === null ? 'nobody' : holder === me ? 'this' : 'other'),
         },
       },
-      keep, log: silentLogger, now: () => NOW, days: () => options.days ?? 30, archived: (archived, undo) => told.push({ titles: archived.map(({ id }) => id), undo }),
+      keep, log: silentLogger, now: () => NOW, days: () => options.days ?? 30, trusted: () => options.trusted ?? true, archived: (archived, undo) => told.push({ titles: archived.map(({ id }) => id), undo }),
     });
   };
   const archived = (): string[] => [...sessions.values()].filter((session) => session.archived).map(({ id }) => id);
@@ -77,6 +78,18 @@ describe('archiving by age', () => {
     const { open, archived, told } = world([old('idle')], { days: 0 });
     await open().pass();
     expect([archived(), told]).toEqual([[], []]);
+  });
+
+  it('is no folder’s to set, and done in none that the person does not trust', async () => {
+    expect(SETTINGS['sessions.autoArchiveDays'].scope).toBe('machine');
+    const distrust = { days: 30, trusted: false };
+    const { open, archived, told } = world([old('idle')], distrust);
+    const window = open();
+    await window.pass();
+    expect([archived(), told]).toEqual([[], []]);
+    distrust.trusted = true;
+    await window.pass();
+    expect(archived()).toEqual(['idle']);
   });
 
   it('is done once by two windows, and told by one', async () => {
