@@ -39,6 +39,11 @@ export function countOf(sessions: readonly Session[]): string {
   return sessions.length === 1 && first !== undefined ? `“${titleOf(first, 80)}”` : `${sessions.length} sessions`;
 }
 
+/** Whether an agent is at it, or waits for the person. */
+export function works({ state }: Pick<Session, 'state'>): boolean {
+  return state === 'running' || state === 'waiting' || state === 'starting';
+}
+
 /**
  * Does something to each of several sessions, a few at a time; one that fails keeps none of the others from it. What takes long is shown, and can be cancelled: those that are begun are finished.
  * What failed is told once, each with its reason. `doing`: “Archiving”; `done`: “archived”. Gives those to which it was done.

@@ -5,7 +5,7 @@ import type { Services } from '../services.ts';
 import { isAlive, isRemovable } from '../tree/model.ts';
 import { oneLine } from '../tree/text.ts';
 import type { Handler } from './handler.ts';
-import { countOf, manyOf, toEach } from './manySessions.ts';
+import { countOf, manyOf, toEach, works } from './manySessions.ts';
 import { connectionOf, sessionFor } from './pick.ts';
 import { confirm, progress } from './progress.ts';
 import { withRuntime } from './withRuntime.ts';
@@ -13,7 +13,6 @@ import { worktreeEnd } from './worktree.ts';
 
 const traitsOf = (services: Services, session: Session) => connectionOf(services, session)?.traits ?? null;
 const alive = (services: Services) => (session: Session): boolean => isAlive(session, connectionOf(services, session)?.system ?? 'local');
-const works = ({ state }: Session): boolean => state === 'running' || state === 'waiting' || state === 'starting';
 const isConfirmed = (target: unknown): boolean => typeof target === 'object' && target !== null && 'confirmed' in target && target.confirmed === true;
 
 async function stopMany(services: Services, sessions: readonly Session[], confirmed: boolean): Promise<void> {
