@@ -8,8 +8,10 @@ const LIMIT = 200;
 /** What the input of a command has beside it that changes nothing of what is run, or is looked at by itself. */
 const BESIDE_COMMANDS = new Set(['command', 'cmd', 'description', 'timeout', 'timeout_ms', 'cwd', 'workdir', 'parsed_cmd', 'call_id']);
 const PATHS = new Set(['file_path', 'notebook_path', 'path', 'abs_path']);
-// What could hide or reorder a part of the line, and white space that a label would fold.
-const HIDES = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|\s{2}/u;
+// What could hide or reorder a part of the line, what is blank and no white space (fillers, variation selectors, the blank of braille), and white space that a label would fold.
+const HIDES = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|\s{2}/u;
+/** How a line says where a command runs. */
+const PLACE = /\(in\s/i;
 
 /** A request as the fleet lists it. `folder`: that of its session. `askedAt` in milliseconds since the epoch. */
 export function waitingOf(request: PermissionRequest, folder: string, askedAt: number): WaitingPermission {
@@ -32,19 +34,34 @@ function wholeOf(request: PermissionRequest, folder: string): string | null {
 function commandLine(command: string, cwd: string, folder: string, input: JsonValue): string | null {
   // Anything else that is set, such as to run it outside of the sandbox, must be seen.
   if (isJsonObject(input) && Object.entries(input).some(([name, value]) => !BESIDE_COMMANDS.has(name) && value !== null && value !== false)) return null;
+  // Nobody here knows which of two commands would be run.
+  if (isJsonObject(input) && isSet(input['command']) && isSet(input['cmd'])) return null;
   const places = isJsonObject(input) ? [input['cwd'], input['workdir']].filter((place) => typeof place === 'string') : [];
   const elsewhere = [...new Set([cwd, ...places].filter((place) => place !== '' && place !== folder))];
-  if (elsewhere.length > 1) return null;
+  // A command or a folder that says so itself could name another place than the one where it runs.
+  if (elsewhere.length > 1 || elsewhere.some((place) => PLACE.test(place)) || (PLACE.test(command) && command.endsWith(')'))) return null;
   return elsewhere[0] === undefined ? command : `${command} (in ${elsewhere[0]})`;
 }
 
-function toolLine({ tool, input }: PermissionRequest, folder: string): string | null {
-  if (!isJsonObject(input)) return null;
+function isSet(value: JsonValue | undefined): boolean {
+  return value !== undefined && value !== null;
+}
+
+function toolLine({ tool, title, input }: PermissionRequest, folder: string): string | null {
+  // Agents of which it is not known what their tool is called have it as “tool”.
+  if (!isJsonObject(input) || tool === '' || tool === 'tool') return null;
   const given = Object.entries(input).filter(([, value]) => value !== null);
   if (given.some(([, value]) => typeof value === 'object')) return null;
+  // An agent may say in the title alone what its tool would do.
+  if (given.length === 0 && !wordsOf(title).every((word) => wordsOf(tool).includes(word))) return null;
   const [only] = given;
   if (only !== undefined && given.length === 1) return `${tool} ${shown(only, folder)}`;
-  return [tool, given.map((each) => `${each[0]}: ${shown(each, folder)}`).join(', ')].filter((part) => part !== '').join(' ');
+  return [tool, ...(given.length === 0 ? [] : [given.map((each) => `${each[0]}: ${shown(each, folder)}`).join(', ')])].join(' ');
+}
+
+/** The words of a name or a title: `mcp__notes__listAll` has those of “Notes: list all”. */
+function wordsOf(text: string): readonly string[] {
+  return text.replaceAll(/([\p{Ll}\p{N}])(?=\p{Lu})/gu, '$1 ').toLowerCase().split(/[\s_\-.:/()]+/u).filter((word) => word !== '');
 }
 
 function shown([name, value]: readonly [string, JsonValue], folder: string): string {

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Entry, EntryKind } from '../../../src/core/model/entry.ts';
 import type { JsonObject } from '../../../src/core/model/json.ts';
 import type { Row } from '../../../src/core/model/row.ts';
+import { waitingOf } from '../../../src/core/model/whole.ts';
 import { viewOf } from '../../../src/core/session/view.ts';
 import { SessionLog } from '../../../src/core/systems/local/acp/normalise.ts';
 
@@ -177,4 +178,14 @@ it('a subagent asks where the person sees it, though its calls are folded into i
   talk.entries.push(...talk.log.answered(requestId, { outcome: 'allowed', by: 'person', reason: null, answers: {} }, 3000));
   expect(talk.rows('permission').map((row) => row.outcome)).toEqual(['allowed']);
   expect(talk.rows('tool')[0]?.children.map((child) => child.kind)).toEqual(['tool']);
+});
+
+it('a command is one of this computer only where the agent says that its tool executes', () => {
+  const asked = (call: JsonObject) => {
+    const entry = new Talk().log.asked({ toolCall: { toolCallId: 'c', title: 'exec', rawInput: { command: 'git status' }, ...call }, options: [] }, 1).entries.find((each) => each.kind === 'permission');
+    return entry === undefined ? null : [entry.command, waitingOf(entry, '/', 1).whole];
+  };
+  expect(asked({ kind: 'execute' })).toEqual(['git status', 'git status']);
+  expect(asked({ kind: 'other', name: 'mcp__prod__exec' })).toEqual([null, 'mcp__prod__exec git status']);
+  expect(asked({ title: 'exec on the server' })).toEqual([null, undefined]);
 });

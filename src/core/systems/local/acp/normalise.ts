@@ -199,7 +199,7 @@ export class SessionLog {
     entries.push({
       kind: 'permission', id: requestId, row: requestId, rev: 0, ...base, requestId, callId: tool?.callId ?? null, ask: isPlan ? 'plan' : 'tool',
       tool: tool?.name ?? 'tool', title: tool?.title === undefined || tool.title === '' ? 'The agent asks for permission' : tool.title, reason: null,
-      input: tool?.input ?? null, command: tool?.command ?? null, cwd: tool?.cwd ?? null, diffs: tool?.diffs ?? [],
+      input: tool?.input ?? null, command: tool?.kind === 'execute' ? tool.command : null, cwd: tool?.cwd ?? null, diffs: tool?.diffs ?? [],
       plan: isPlan ? tool.content.text || planOf(tool.input) : null, questions: [], options: optionsOf(params), takesReason: false,
     });
     return { requestId, entries };
