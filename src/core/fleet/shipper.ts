@@ -121,9 +121,10 @@ export class Shipper {
   /** True for a session of which something is at a CatSyphon, or will be. */
   isShipped(session: Session): boolean {
     const route = this.#options.route(session.connectionId);
-    if (route !== null && session.updatedAt >= route.since) return true;
     const key = sessionKey(session);
-    return [...this.#states.values()].some((states) => (states.get(key)?.sent ?? 0) > 0);
+    if ([...this.#states.values()].some((states) => (states.get(key)?.sent ?? 0) > 0)) return true;
+    // One that was looked at, and in which nothing is said that is to be shipped, is not before something is.
+    return route !== null && session.updatedAt >= route.since && (works(session) || this.#states.get(route.account)?.get(key)?.silent === undefined);
   }
 
   /** Null for a connection whose sessions are not shipped. */
@@ -146,7 +147,7 @@ export class Shipper {
       const state = states?.get(sessionKey(session));
       return session.connectionId === connectionId && session.updatedAt >= route.since && (state === undefined || state.sending || session.updatedAt > state.at);
     });
-    const counts = await Promise.all(some.map((session) => unsentOf({ store: this.#options.store, spool: this.#spool(route.account), session: sessionKey(session), id: this.#placeOf(session).id })));
+    const counts = await Promise.all(some.map((session) => unsentOf({ store: this.#options.store, spool: this.#spool(route.account), session: sessionKey(session), id: this.#placeOf(session).id, since: route.since })));
     return { events: counts.reduce((sum, count) => sum + count, 0), sessions: counts.filter((count) => count > 0).length };
   }
 
@@ -289,7 +290,7 @@ export class Shipper {
     this.#unread[read ? 'delete' : 'add'](key);
     try {
       return await shipSession({
-        store, spool: this.#spool(account), client, clock, session: key, ...this.#placeOf(session), at: session.updatedAt, read, again: how.again, signal: how.signal, onWaiting: how.onWaiting,
+        store, spool: this.#spool(account), client, clock, session: key, ...this.#placeOf(session), at: session.updatedAt, read, since: how.again ? null : (this.#routeOf(key)?.since ?? null), ...how,
         rests: () => {
           const now = this.#options.fleet.session(key);
           return now === null || !works(now);

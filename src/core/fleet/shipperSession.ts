@@ -9,9 +9,9 @@ import type { CollectorClient, SentReport } from '../systems/catsyphon/client.ts
 import { CatsyphonAPIError, CatsyphonError, CatsyphonNotFoundError } from '../systems/catsyphon/errors.ts';
 import type { CollectorEvent } from '../systems/catsyphon/events.ts';
 import { EventMaker } from '../systems/catsyphon/events.ts';
-import { entryByEntry, shippedId, startEvent } from '../systems/catsyphon/fromEntries.ts';
+import { entryByEntry, ownTimeOf, shippedId, startEvent } from '../systems/catsyphon/fromEntries.ts';
 import { isUnknown } from '../systems/catsyphon/retry.ts';
-import type { DoneHashes, ParkedRecord, ShipSpool } from './shipperSpool.ts';
+import type { DoneHashes, ParkedRecord, ShipSpool, ShipState } from './shipperSpool.ts';
 
 /** What is asked of an account. */
 export type ShipClient = Pick<CollectorClient, 'sendEvents' | 'getSessionStatus'>;
@@ -31,6 +31,8 @@ interface SweepOptions {
   readonly at: number;
   /** All that the session's own system has is in the log: it need not be looked at again before more is said. */
   readonly read: boolean;
+  /** A session of which nothing was shipped is, once something is said in it from then on. Milliseconds since the epoch; null: whatever is said when. */
+  readonly since: number | null;
   /** Everything goes out again, whatever is known to be there: the server's own count then tells what it had. */
   readonly again: boolean;
   /** False once a turn runs: what it says may still change. */
@@ -75,12 +77,13 @@ export function placeOf(session: Session, system: SystemId): { readonly id: stri
   return { id, start: startEvent({ key: id, agentType, workingDirectory: folder === '' ? undefined : folder, gitBranch: branch ?? undefined }, createdAt > 0 ? createdAt : updatedAt) };
 }
 
-/** Events of a session that the server did not answer for. */
-export async function unsentOf(options: Pick<SweepOptions, 'store' | 'spool' | 'session' | 'id'>): Promise<number> {
+/** Events of a session that are to be shipped and that the server did not answer for. */
+export async function unsentOf(options: Pick<SweepOptions, 'store' | 'spool' | 'session' | 'id' | 'since'>): Promise<number> {
   const { store, spool, session, id } = options;
-  const [{ mark }, done] = await Promise.all([spool.state(session), spool.done(session)]);
+  const [state, done] = await Promise.all([spool.state(session), spool.done(session)]);
+  if ((await silentUntil(options, state)) !== null) return 0;
   let count = 0;
-  for await (const page of pagesOf(store, session, mark)) count += (await eventsOf(id, page.entries)).filter(({ eventHash = '' }) => !done.has(eventHash)).length;
+  for await (const page of pagesOf(store, session, state.mark)) count += (await eventsOf(id, page.entries)).filter(({ eventHash = '' }) => !done.has(eventHash)).length;
   return count;
 }
 
@@ -93,6 +96,19 @@ async function* pagesOf(store: ShipStore, session: SessionKey, from: number, sig
     yield page;
     if (page.entries.length < PAGE) return;
   }
+}
+
+const WORDS: ReadonlySet<Entry['kind']> = new Set(['prompt', 'text', 'tool', 'result']);
+
+/** The mark up to which nothing was said in a session that is to be shipped, where that is all of it; null for one that is. That it is renamed or touched changes its `updatedAt`, and says nothing. */
+async function silentUntil({ store, session, since, signal }: Pick<SweepOptions, 'store' | 'session' | 'since'> & { readonly signal?: AbortSignal }, before: ShipState): Promise<number | null> {
+  if (since === null || before.sending || before.sent > 0 || before.parked > 0) return null;
+  let mark = before.silent ?? 0;
+  for await (const page of pagesOf(store, session, mark, signal)) {
+    if (page.entries.some((entry) => WORDS.has(entry.kind) && (ownTimeOf(entry) ?? 0) >= since)) return null;
+    mark = page.mark;
+  }
+  return mark;
 }
 
 /** Secrets are looked for in all that is long, which takes its time: others come to their turn in between. */
@@ -153,7 +169,13 @@ class Sweep {
 
   async run(): Promise<SweepReport> {
     const { spool, session, at, read, again, signal } = this.#options;
-    const before = await spool.state(session);
+    const known = await spool.state(session);
+    const silent = await silentUntil(this.#options, known);
+    if (silent !== null) {
+      await spool.save({ ...known, at: read ? at : known.at, silent });
+      return { whole: true, total: 0, stored: null, parked: 0 };
+    }
+    const before = { ...known, silent: undefined };
     const done = await spool.done(session);
     this.#done = done;
     this.#unsettled = before.sending;

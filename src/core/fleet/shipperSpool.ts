@@ -17,6 +17,8 @@ export interface ShipState {
   readonly sent: number;
   /** Events that it will never take. */
   readonly parked: number;
+  /** Of a session of which nothing was shipped: the store's mark up to which nothing is said that is to be. */
+  readonly silent?: number | undefined;
 }
 
 /** An event that the server will never take, without what it says: that is in the session. */

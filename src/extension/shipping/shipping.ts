@@ -135,8 +135,9 @@ export class Shipping implements Disposable {
   }
 
   private isShipped(session: Session): boolean {
+    if (this.shipper !== null) return this.shipper.isShipped(session);
     const route = this.routeOf(session.connectionId);
-    return (route !== null && session.updatedAt >= route.since) || this.shipper?.isShipped(session) === true;
+    return route !== null && session.updatedAt >= route.since;
   }
 
   private serverOf(account: string): string {

@@ -268,6 +268,63 @@ describe('a connection whose sessions are shipped', () => {
   });
 });
 
+describe('what the person agreed to: sessions in which something is said from then on', () => {
+  // Words of this world are of 2023.
+  const SINCE = 1_750_000_000_000;
+  const AFTER = SINCE + 1_000;
+
+  it('is not one that was renamed or touched, whose mark says so; once something is said in it, it goes whole', async () => {
+    world.on(SINCE);
+    const { shipper } = await world.window().start();
+    await world.write('one', [world.said('long ago'), world.said('also')]);
+    const renamed = world.tell('one', { title: 'Renamed', updatedAt: AFTER });
+    await until(() => !shipper.isShipped(renamed));
+    await until(() => shipper.standing(CONNECTION)?.sessions === 0);
+    // What is told of it beside its words is none of them.
+    await world.write('one', [{ ...world.said(''), kind: 'notice', level: 'info', code: 'renamed', text: 'Renamed', remedy: null, at: AFTER }, world.said('an import', { order: [SINCE - 1], at: SINCE - 1 })]);
+    const touched = world.tell('one', { updatedAt: AFTER + 5 });
+    await quiet();
+    expect([server.requests, world.stored, shipper.isShipped(touched), await shipper.unsent(CONNECTION), shipper.standing(CONNECTION)?.sessions]).toEqual([[], [], false, { events: 0, sessions: 0 }, 0]);
+    // A turn that runs now is one that will be shipped.
+    expect(shipper.isShipped(world.tell('one', { state: 'running' }))).toBe(true);
+    await world.write('one', [world.said('today', { order: [AFTER], at: AFTER })]);
+    const idle = world.tell('one', { state: 'idle', updatedAt: AFTER + 10 });
+    await stored('long ago', 'also', 'an import', 'Renamed', 'today');
+    expect(shipper.isShipped(idle)).toBe(true);
+  });
+
+  it('is looked through once, and again only where more was written', async () => {
+    world.on(SINCE);
+    const window = await world.window().start();
+    const marks: number[] = [];
+    const read = window.store.entriesSince.bind(window.store);
+    window.store.entriesSince = (session, after, ...rest) => {
+      marks.push(after);
+      return read(session, after, ...rest);
+    };
+    await world.write('one', [world.said('a'), world.said('b')]);
+    world.tell('one', { updatedAt: AFTER });
+    await until(() => marks.length === 1);
+    await quiet();
+    world.tell('one', { updatedAt: AFTER + 1 });
+    await until(() => marks.length === 2);
+    expect(marks[0]).toBe(0);
+    expect(marks[1]).toBeGreaterThan(0);
+  });
+
+  it('is any that the person ships by hand, and what is said in that afterwards', async () => {
+    world.on(SINCE);
+    const { shipper } = await world.window().start();
+    await world.write('one', [world.said('long ago')]);
+    world.tell('one', { updatedAt: AFTER });
+    await quiet();
+    expect(await shipper.shipOne(keyOf('one'), ACCOUNT, told)).toMatchObject({ whole: true, total: 1, stored: 1 });
+    await world.write('one', [world.said('today', { order: [AFTER], at: AFTER })]);
+    world.tell('one', { updatedAt: AFTER + 1 });
+    await stored('long ago', 'today');
+  });
+});
+
 describe('one session from history', () => {
   it('is sent whole, and the result is what the server counts', async () => {
     const { shipper } = await world.window().start();

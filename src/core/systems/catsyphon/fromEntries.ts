@@ -79,9 +79,13 @@ function lastVersions(entries: Iterable<Entry>): readonly Entry[] {
 
 /** Milliseconds since the epoch: its own, else what its order key begins with where that is a time, else that of the one before. */
 function timeOf(entry: Entry, last: number): number {
-  const [first = 0] = entry.order;
-  if (entry.at !== null && isTime(entry.at)) return Math.floor(entry.at);
-  return isTime(first) ? Math.floor(first) : last;
+  return ownTimeOf(entry) ?? last;
+}
+
+/** Milliseconds since the epoch; null for an entry that tells none. */
+export function ownTimeOf({ at, order: [first = 0] }: Entry): number | null {
+  if (at !== null && isTime(at)) return Math.floor(at);
+  return isTime(first) ? Math.floor(first) : null;
 }
 
 /** From 2001 to 2100. */
