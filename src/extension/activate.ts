@@ -67,7 +67,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
     workerUrl: path.join(context.extensionPath, 'dist', 'store-worker.cjs'),
   });
   const search = new SessionSearch({ directory, key, log: log.child('search'), workerUrl: path.join(context.extensionPath, 'dist', 'search-worker.cjs') });
-  const worktrees = new SessionWorktrees({ env: process.env, leases: store.leases, log: log.child('worktrees') });
+  const worktrees = new SessionWorktrees({ env: process.env, leases: store.leases, log: log.child('worktrees'), trusted: () => vscode.workspace.isTrusted });
   const fleet = new Fleet({ store, log, clock: systemClock, stateDir: path.join(stateDir, 'connections'), dress: (session) => shipping.dress(worktrees.dress(session)) });
   worktrees.showIn(fleet);
   const ends: (() => Promise<void>)[] = [];

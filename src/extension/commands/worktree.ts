@@ -54,19 +54,18 @@ async function finishWorktree(services: Services, target: unknown): Promise<void
 }
 
 /**
- * What becomes of the worktree of a session that is about to be deleted: asked at once, done by calling what is given, before the session goes. Null when it has none of its own, or others work in it.
+ * What becomes of the worktree of a session that is about to be deleted: asked at once, done by calling what is given, before the session goes. Null when none ends with it (`endingWith`).
  */
 export async function worktreeEnd(services: Services, session: Session): Promise<(() => Promise<void>) | null> {
-  const worktree = services.worktrees.of(session.folder);
-  if (worktree === null || worktree.endedAt !== undefined || services.worktrees.sessionsIn(worktree.id).some((other) => sessionKey(other) !== sessionKey(session))) return null;
-  return await planEnd(services, worktree, { leaves: true, how: null, message: null });
+  const worktree = services.worktrees.endingWith(session);
+  return worktree === null ? null : await planEnd(services, worktree, { leaves: true, how: null, message: null });
 }
 
 async function worktreeFor(services: Services, target: unknown): Promise<Worktree> {
   const { worktrees, fleet } = services;
   const key = keyOf(services, target) ?? (target === undefined ? (services.panels.active()?.key ?? null) : null);
   const session = key === null ? null : fleet.session(key);
-  const own = session === null ? null : worktrees.of(session.folder);
+  const own = session === null ? null : worktrees.ofSession(session);
   if (own !== null && own.endedAt === undefined) return own;
   if (key !== null && target !== undefined) throw new PilothouseError('no_worktree', 'This session works in no worktree of its own, or in one that is finished.');
   const all = worktrees.all();
@@ -156,9 +155,12 @@ function lossOf(state: WorktreeState): string {
 /** Nothing works in it any more, in this window or another; what another program runs has to be ended there. */
 async function stopSessions(services: Services, worktree: Worktree): Promise<void> {
   const sessions = services.worktrees.sessionsIn(worktree.id);
+  const systems = new Map(services.fleet.connections().map(({ connectionId, system }) => [connectionId, system]));
+  const hosted = services.worktrees.hostedIn(worktree.id).find((session) => isAlive(session, systems.get(session.connectionId) ?? 'happy'));
+  if (hosted !== undefined) throw new PilothouseError('session_runs_elsewhere', `“${oneLine(hosted.title, 80)}” works in this worktree. Stop it first, then try again.`, { personMustAct: true });
   const foreign = sessions.find((session) => session.owner === 'foreign');
   if (foreign !== undefined) throw new PilothouseError('session_runs_elsewhere', `“${oneLine(foreign.title, 80)}” works in this worktree and is ${ownerWord(foreign)}. End it there first.`, { personMustAct: true });
-  const alive = sessions.filter((session) => isAlive(session, services.fleet.connections().find((each) => each.connectionId === session.connectionId)?.system ?? 'local'));
+  const alive = sessions.filter((session) => isAlive(session, 'local'));
   for (const session of alive) await progress('Stopping the agent…', () => withRuntime(services, sessionKey(session), (runtime) => runtime.stop()));
 }
 

@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs';
+import { hostname } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Connection } from '../../../src/core/fleet/connection.ts';
@@ -17,20 +18,22 @@ const TRAITS: Traits = { spawn: true, interrupt: true, steer: true, stop: true, 
 const CONNECTION: Connection = { connectionId: 'local-claude', name: 'Claude Code', system: 'local', state: { status: 'ready', message: null, remedy: null, version: null }, traits: TRAITS, more: false, canSignIn: false, dormant: false };
 const leases: Leases = { acquire: () => Promise.resolve(true), release: () => Promise.resolve(), holder: () => Promise.resolve('nobody') };
 const session = (folder: string): Session => ({
-  id: folder, connectionId: 'local-claude', machineId: 'here', folder, agent: 'claude', title: 'Fix', state: 'idle', createdAt: 1, updatedAt: 1, archived: false, owner: 'nobody', ownerName: null, branch: null,
+  id: folder, connectionId: 'local-claude', machineId: 'this-computer', folder, agent: 'claude', title: 'Fix', state: 'idle', createdAt: 1, updatedAt: 1, archived: false, owner: 'nobody', ownerName: null, branch: null,
   activity: null, usage: null, model: null, waiting: [], error: null,
 });
 
 let world: WorktreeWorld;
 let windows: SessionWorktrees[];
+let trusted: boolean;
 const open = (): SessionWorktrees => {
-  const window = new SessionWorktrees({ env: world.env, leases, log: silentLogger });
+  const window = new SessionWorktrees({ env: world.env, leases, log: silentLogger, trusted: () => trusted });
   windows.push(window);
   return window;
 };
 beforeEach(() => {
   world = new WorktreeWorld();
   windows = [];
+  trusted = true;
 });
 afterEach(() => {
   for (const window of windows) window.dispose();
@@ -42,7 +45,7 @@ test('a session in a worktree stands under the folder that it is for, with its b
   const { worktree, folder } = await one.make(world.repository, 'Fix');
   const told: SessionKey[] = [];
   const inside = session(path.join(folder, 'src'));
-  other.showIn({ sessions: () => [inside, session(world.repository)], marks: { redress: (key) => told.push(key) } });
+  other.showIn({ sessions: () => [inside, session(world.repository)], connections: () => [CONNECTION], marks: { redress: (key) => told.push(key) } });
   await until(() => other.of(inside.folder) !== null);
 
   const shown = other.dress(inside);
@@ -71,7 +74,7 @@ test('the worktree of a session that came to nothing goes with it, unless others
   const window = open();
   const { worktree, folder } = await window.make(world.repository, 'Empty');
   let others: readonly Session[] = [session(folder)];
-  window.showIn({ sessions: () => others, marks: { redress: () => undefined } });
+  window.showIn({ sessions: () => others, connections: () => [CONNECTION], marks: { redress: () => undefined } });
   await window.leftBy(session(folder));
   expect(window.all().map((each) => each.id)).toEqual([worktree.id]);
   others = [];
@@ -84,4 +87,34 @@ test('the worktree of a session that came to nothing goes with it, unless others
   expect([window.all(), window.of(second.folder)]).toEqual([[], null]);
   mkdirSync(path.join(world.home, 'plain'));
   await window.leftBy(session(path.join(world.home, 'plain')));
+});
+
+test('a worktree ends only with a session of this computer’s own agents, in a workspace that is trusted', async () => {
+  const window = open();
+  const { worktree, folder } = await window.make(world.repository, 'Whose');
+  const own = session(folder);
+  const elsewhere: Session = { ...session(folder), id: 'elsewhere', connectionId: 'happy-1', machineId: 'their-computer' };
+  const hosted: Session = { ...elsewhere, id: 'hosted', agentSession: { agent: 'claude', id: 'x', host: hostname() } };
+  const pretends: Session = { ...elsewhere, id: 'pretends', machineId: 'this-computer' };
+  let all: readonly Session[] = [];
+  window.showIn({ sessions: () => all, connections: () => [CONNECTION, { connectionId: 'happy-1', system: 'happy' }], marks: { redress: () => undefined } });
+  expect(window.endingWith(own)?.id).toBe(worktree.id);
+  for (const each of [elsewhere, hosted, pretends, { ...own, connectionId: 'gone' }]) {
+    expect([window.ofSession(each), window.endingWith(each)]).toEqual([null, null]);
+    await window.leftBy(each);
+  }
+  expect(window.dress(elsewhere)).toBe(elsewhere);
+
+  all = [own, elsewhere, hosted, pretends];
+  expect([window.sessionsIn(worktree.id), window.hostedIn(worktree.id)]).toEqual([[own], [hosted]]);
+  expect(window.endingWith(own)).toBeNull();
+
+  [all, trusted] = [[own], false];
+  expect([window.ofSession(own)?.id, window.endingWith(own)]).toEqual([worktree.id, null]);
+  all = [];
+  await window.leftBy(own);
+  expect(window.all().map((each) => each.id)).toEqual([worktree.id]);
+  trusted = true;
+  await window.leftBy(own);
+  expect(window.all()).toEqual([]);
 });
