@@ -86,7 +86,7 @@ export class Notifications implements vscode.Disposable {
   }
 
   private async act(item: AttentionItem, action: NoticeAction): Promise<void> {
-    if ((action === 'Allow' || action === 'Deny') && item.key !== null && item.request !== null) await answerRequest(this.services, item.key, item.request.requestId, action === 'Allow' ? 'allow' : 'deny');
+    if ((action === 'Allow' || action === 'Deny') && item.key !== null && item.request !== null) await answerRequest(this.services, item.key, item.request, action === 'Allow' ? 'allow' : 'deny');
     else await showWaiting(this.services, item);
   }
 

@@ -32,7 +32,7 @@ async function answerFromTree(services: Services, target: unknown, outcome: 'all
     vscode.window.setStatusBarMessage('Pilothouse: another request stands there now; press again to answer it', 5_000);
     return;
   }
-  await answerRequest(services, node.key, node.permission.requestId, outcome);
+  await answerRequest(services, node.key, node.permission, outcome);
 }
 
 export const sessionCommands = {

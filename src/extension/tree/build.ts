@@ -5,7 +5,7 @@ import type { Machine, Session, SessionKey } from '../../core/model/session.ts';
 import { parseSessionKey, sessionKey } from '../../core/model/session.ts';
 import type { Group, TreeInput } from './groups.ts';
 import type { GroupNode, TreeModel, TreeNode } from './model.ts';
-import { byContact, needsNodes, folderOf, shortFolder, STATUS_GROUPS, STATUS_ORDER } from './model.ts';
+import { byContact, needsNodes, folderOf, requestNode, shortFolder, STATUS_GROUPS, STATUS_ORDER } from './model.ts';
 
 /** Rows that a group shows at first: sessions of a folder, folders, and sessions of what stands at the top; and how many more each time that the person asks. */
 const FIRST = { sessions: 10, folders: 20, top: 30 } as const;
@@ -338,7 +338,7 @@ class GroupedTree implements TreeModel {
   private addRequests(id: string, key: SessionKey, session: Session): void {
     for (const node of this.lists.get(id) ?? []) this.forget(node.id);
     this.lists.set(id, session.waiting.map((permission): TreeNode => {
-      const request = this.keep<TreeNode>({ kind: 'permission', id: `${id}/${permission.requestId}`, key, session, permission, inNeeds: false });
+      const request = this.keep<TreeNode>({ kind: 'permission', id: `${id}/${requestNode(permission)}`, key, session, permission, inNeeds: false });
       this.parents.set(request.id, id);
       return request;
     }));

@@ -47,6 +47,11 @@ export interface TreeModel {
   replace(session: Session): readonly string[] | null;
 }
 
+/** A request in the id of its node: what asks under the id of one that was answered is another node, which no press on the one before is about. */
+export function requestNode({ requestId, askedAt }: WaitingPermission): string {
+  return `${requestId}@${askedAt}`;
+}
+
 /** What needs the person: the group, and after it all that stands in it, in its order; nothing where nothing does. */
 export function needsNodes(items: readonly AttentionItem[], sessionOf: (key: SessionKey) => Session | null): readonly TreeNode[] {
   const nodes = items.flatMap((item): TreeNode[] => {
@@ -55,7 +60,7 @@ export function needsNodes(items: readonly AttentionItem[], sessionOf: (key: Ses
     if (key === null) return [{ kind: 'attention', id: `needs/${item.id}`, item, session }];
     if (session === null) return [];
     if (request === null) return [{ kind: 'attention', id: `needs/${item.id}`, item, session }];
-    return [{ kind: 'permission', id: `needs/${key}/${request.requestId}`, key, session, permission: request, inNeeds: true }];
+    return [{ kind: 'permission', id: `needs/${key}/${requestNode(request)}`, key, session, permission: request, inNeeds: true }];
   });
   return nodes.length === 0 ? [] : [{ kind: 'needs', id: 'needs', count: nodes.length }, ...nodes];
 }

@@ -110,9 +110,9 @@ describe('one changed session', () => {
     const row = `${FOLDER}/session/${sessionKey(session(40))}`;
     const asks = (requestId: string) => ({ requestId, tool: 'Bash', title: 'ls', ask: 'tool' as const, askedAt: 1 });
     expect(changed(model, 40, { waiting: [asks('r1')] })).toEqual([row]);
-    expect(model.children(row).map(({ id }) => id)).toEqual([`${row}/r1`]);
+    expect(model.children(row).map(({ id }) => id)).toEqual([`${row}/r1@1`]);
     expect(changed(model, 40, { waiting: [asks('r2')] })).toEqual([row]);
-    expect([model.node(`${row}/r1`), model.node(`${row}/r2`)?.kind, model.parent(`${row}/r2`)?.id]).toEqual([null, 'permission', row]);
+    expect([model.node(`${row}/r1@1`), model.node(`${row}/r2@1`)?.kind, model.parent(`${row}/r2@1`)?.id]).toEqual([null, 'permission', row]);
   });
 
   it('comes into sight without a tree made anew: its group shows other rows', () => {
