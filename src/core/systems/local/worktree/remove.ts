@@ -79,7 +79,7 @@ async function allCommitted(git: Git, gitDir: string, folder: string): Promise<b
   if (entries.some(({ tag, mode }) => tag !== 'H' || mode === '160000')) return false;
   // Links have no filters. Of the files, what a filter, `ident`, an encoding or line ends changed on the way to git is there alone.
   const files = entries.filter(({ mode }) => mode !== '120000').map(({ file = '', sha = '' }) => ({ file, sha }));
-  if (files.some(({ file }) => /^"|\n/.test(file))) return false;
+  if (files.some(({ file }) => /^"|[\r\n]/.test(file))) return false;
   const hashed = await git.run(folder, ['hash-object', '--no-filters', '--stdin-paths'], { env, input: files.map(({ file }) => `${file}\n`).join(''), timeoutMs: HASH_MS });
   return hashed.code === 0 && hashed.stdout === files.map(({ sha }) => `${sha}\n`).join('');
 }
