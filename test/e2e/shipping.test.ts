@@ -99,6 +99,8 @@ describe('shipping to CatSyphon', () => {
     await window.quickInput.answer(other.id);
     await window.quickInput.wait(/Its key/);
     await window.quickInput.answer(other.key);
+    await window.quickInput.wait(/Id of the workspace/);
+    await window.quickInput.answer(server.workspace);
     await until('what waited', () => Promise.resolve(prompts().at(-1) === 'help again'), { timeoutMs: 60_000, detail: async () => JSON.stringify([prompts(), await window.notifications.all()]) });
     expect(prompts().length).toBe(3);
     await (await demo()).waitUntil((row) => row.description.includes('ships') && !row.description.includes('waiting'));

@@ -138,7 +138,7 @@ export class Accounts implements Disposable {
    */
   async signIn(connectionId: string, secret: JsonValue): Promise<boolean> {
     const before = this.need(connectionId);
-    const stored = before.system.renewed?.(secret, this.access(connectionId)) ?? secret;
+    const stored = before.system.renewed?.(secret, this.access(connectionId), before.record.identity) ?? secret;
     const { identity } = await this.opened(before.system, stored, before.record);
     const { record, system } = this.need(connectionId);
     if (system.renewed === undefined && record.identity !== null && identity !== null && record.identity !== identity) {

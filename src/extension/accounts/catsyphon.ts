@@ -63,14 +63,21 @@ export function catsyphonAccounts(env: NodeJS.ProcessEnv = process.env, proxy?: 
       if (state?.status === 'needs-sign-in') throw new PilothouseError('key_refused', 'This CatSyphon does not accept that collector and key. Were they copied whole, and are they of this server?', { personMustAct: true });
       return secret;
     },
-    renewed(secret, before) {
+    /** What the person agreed to is shipped to a workspace: it is to be the same, or, where none was told, the same collector. No server tells it. */
+    renewed(secret, before, identity) {
       const read = readCollector(secret);
-      if (read?.workspaceId != null && before instanceof CatsyphonAccess && before.workspaceId !== null && before.workspaceId !== read.workspaceId) {
-        throw new PilothouseError('other_account', 'This collector belongs to another workspace than the one that was shipped to. Add it as a connection of its own, and ship there.', { personMustAct: true });
-      }
-      return secret;
+      if (read === null) return secret;
+      const told = read.workspaceId === null && before instanceof CatsyphonAccess && before.collectorId === read.collectorId ? { ...read, workspaceId: before.workspaceId } : read;
+      if (identity !== null && identity !== (told.workspaceId ?? told.collectorId) && identity !== told.collectorId) throw otherWorkspace(told.workspaceId, identity);
+      return told;
     },
   };
+}
+
+function otherWorkspace(workspaceId: string | null, identity: string): PilothouseError {
+  const what = workspaceId === null ? 'It was not said which workspace this collector belongs to' : 'This collector belongs to another workspace or collector than that of this connection';
+  const again = workspaceId === null ? ` Sign in with the collector that was used here or, where ${identity} is the id of its workspace, say that. ` : ' ';
+  return new PilothouseError('other_account', `${what}, and sessions that are set to be shipped would go there unasked.${again}To ship to another workspace, use Add Connection… and turn shipping on there.`, { personMustAct: true });
 }
 
 /** A collector and its key, as they are stored. */
@@ -109,9 +116,12 @@ async function filed(ask: AskPerson, server: Server, env: NodeJS.ProcessEnv): Pr
 
 async function pasted(ask: AskPerson, title: string, given: Given): Promise<JsonValue> {
   const { collectorId, apiKey, workspaceId } = given;
-  const id = typeof collectorId === 'string' ? collectorId : await ask.text({ title: `${title} (1/2)`, prompt: 'Id of the collector.', check: uuid('A collector’s id') });
-  const key = typeof apiKey === 'string' ? apiKey : await ask.text({ title: `${title} (2/2)`, prompt: 'Its key, as it was told when it was registered.', hidden: true, check: (text) => (text.trim() === '' ? 'A key is needed.' : null) });
-  return { collectorId: id.trim(), apiKey: key.trim(), workspaceId: typeof workspaceId === 'string' && workspaceId.trim() !== '' ? workspaceId.trim() : null };
+  const id = typeof collectorId === 'string' ? collectorId : await ask.text({ title: `${title} (1/3)`, prompt: 'Id of the collector.', check: uuid('A collector’s id') });
+  const key = typeof apiKey === 'string' ? apiKey : await ask.text({ title: `${title} (2/3)`, prompt: 'Its key, as it was told when it was registered.', hidden: true, check: (text) => (text.trim() === '' ? 'A key is needed.' : null) });
+  const asked = typeof apiKey === 'string' || typeof workspaceId === 'string' ? workspaceId : await ask.text({
+    title: `${title} (3/3)`, prompt: 'Id of the workspace that it belongs to. Left empty, no other collector can take its place in this connection later.', check: (text) => (text.trim() === '' ? null : uuid('A workspace’s id')(text)),
+  });
+  return { collectorId: id.trim(), apiKey: key.trim(), workspaceId: typeof asked === 'string' && asked.trim() !== '' ? asked.trim() : null };
 }
 
 /** Registers once: each time makes another collector, which nobody can take back. */

@@ -38,6 +38,9 @@ export interface AccountSystem {
   open(secret: JsonValue, server: Server): Promise<OpenAccount | null>;
   /** The form: asks how to sign in to that server and gives the secret, as it is to be stored. Throws Dismissed when the person does not go on. */
   signIn(ask: AskPerson, server: Server, given: Given): Promise<JsonValue>;
-  /** Present where another identity may sign in to a connection too: what is stored then, with what is kept of the sign-in before (null: there was none). Absent: only the same one may. */
-  renewed?(secret: JsonValue, before: OpenAccount | null): JsonValue;
+  /**
+   * Present where another identity may sign in to a connection too: what is stored then, with what is kept of the sign-in before (null: there is none now) and the identity of the connection.
+   * Throws `other_account` for one that may not. Absent: only the same one may.
+   */
+  renewed?(secret: JsonValue, before: OpenAccount | null, identity: string | null): JsonValue;
 }

@@ -33,6 +33,7 @@ export class CatsyphonAccess extends SessionlessAccess<CollectorClient> implemen
   /** The workspace, where it is known: a collector that is registered anew in it is the same account. */
   readonly identity: string;
   readonly workspaceId: string | null;
+  readonly collectorId: string;
   readonly #secret: CollectorSecret;
   readonly #proxy: ProxySource | undefined;
 
@@ -40,6 +41,7 @@ export class CatsyphonAccess extends SessionlessAccess<CollectorClient> implemen
     super('catsyphon', server);
     this.#secret = secret;
     this.workspaceId = secret.workspaceId;
+    this.collectorId = secret.collectorId;
     this.identity = secret.workspaceId ?? secret.collectorId;
     this.#proxy = proxy;
   }

@@ -13,6 +13,7 @@ import { startCatsyphonServer } from '../../loopback/catsyphon/server.ts';
 import { AccountsWorld, Script } from './accountsWorld.ts';
 
 const WORKSPACE = '11111111-1111-4111-8111-111111111111';
+const OTHER = '22222222-2222-4222-8222-222222222222';
 let world: AccountsWorld;
 let server: CatsyphonTestServer;
 let home: string;
@@ -42,14 +43,16 @@ function writeCredentials(entries: readonly { readonly profile: string; readonly
 describe('a collector of CatSyphon', () => {
   it('is pasted, asked about, and kept where the server takes it', async () => {
     const collector = server.newCollector();
-    const script = new Script('paste', collector.id, ` ${collector.key} `);
+    const script = new Script('paste', collector.id, ` ${collector.key} `, '');
     expect(await catsyphonAccounts(env()).signIn(script, where, {})).toEqual(secretOf(collector));
     expect(script.asked.join(' ')).not.toContain(collector.key);
-    await expect(catsyphonAccounts(env()).signIn(new Script('paste', collector.id, 'cs_live_of_nobody'), where, {})).rejects.toMatchObject({ code: 'key_refused', personMustAct: true });
+    await expect(catsyphonAccounts(env()).signIn(new Script('paste', collector.id, 'cs_live_of_nobody', ''), where, {})).rejects.toMatchObject({ code: 'key_refused', personMustAct: true });
     await expect(catsyphonAccounts(env()).signIn(new Script('paste', 'no id'), where, {})).rejects.toThrow('reads like');
     await expect(catsyphonAccounts(env()).signIn(new Script(), where, { apiKey: 'a b', collectorId: collector.id })).rejects.toMatchObject({ code: 'secret_malformed' });
+    expect(await catsyphonAccounts(env()).signIn(new Script('paste', collector.id, collector.key, WORKSPACE), where, {})).toEqual(secretOf(collector, WORKSPACE));
+    await expect(catsyphonAccounts(env()).signIn(new Script('paste', collector.id, collector.key, 'mine'), where, {})).rejects.toThrow('reads like');
     // One that cannot be asked about is kept.
-    expect(await catsyphonAccounts(env()).signIn(new Script('paste', collector.id, collector.key), { serverUrl: 'http://127.0.0.1:9', allowPlainHttp: false }, {})).toEqual(secretOf(collector));
+    expect(await catsyphonAccounts(env()).signIn(new Script('paste', collector.id, collector.key, ''), { serverUrl: 'http://127.0.0.1:9', allowPlainHttp: false }, {})).toEqual(secretOf(collector));
   }, 30_000);
 
   it('is registered only when the person agrees, once, with its workspace', async () => {
@@ -107,11 +110,31 @@ describe('a collector of CatSyphon', () => {
     const system = catsyphonAccounts(env());
     const accounts = world.window([system]);
     const { record } = await accounts.add({ system, ...where, secret: secretOf(server.newCollector(), WORKSPACE) });
+    const second = server.newCollector();
+    await accounts.signIn(record.connectionId, secretOf(second, WORKSPACE));
+    // Its key alone is pasted anew: the workspace is known of it.
+    await accounts.signIn(record.connectionId, secretOf(second));
+    expect(accounts.records().map(({ connectionId, identity }) => [connectionId, identity])).toEqual([[record.connectionId, WORKSPACE]]);
+    const others = [secretOf(server.newCollector(), OTHER), secretOf(server.newCollector())];
+    for (const other of others) await expect(accounts.signIn(record.connectionId, other)).rejects.toMatchObject({ code: 'other_account', message: expect.stringMatching(/would go there unasked.*Add Connection…/) as string });
+    await accounts.signOut(record.connectionId);
+    for (const other of others) await expect(accounts.signIn(record.connectionId, other)).rejects.toMatchObject({ code: 'other_account' });
+    expect(accounts.record(record.connectionId)).toMatchObject({ identity: WORKSPACE, signedOut: true });
     await accounts.signIn(record.connectionId, secretOf(server.newCollector(), WORKSPACE));
-    await accounts.signIn(record.connectionId, secretOf(server.newCollector()));
-    expect(accounts.records().map(({ connectionId }) => connectionId)).toEqual([record.connectionId]);
+    expect(accounts.record(record.connectionId)).toMatchObject({ identity: WORKSPACE, signedOut: false });
+  });
+
+  it('of which no workspace was told is replaced by none, and may be told its workspace', async () => {
+    const system = catsyphonAccounts(env());
+    const accounts = world.window([system]);
+    const collector = server.newCollector();
+    const { record } = await accounts.add({ system, ...where, secret: secretOf(collector) });
+    await accounts.signOut(record.connectionId);
+    for (const other of [secretOf(server.newCollector()), secretOf(server.newCollector(), OTHER)]) await expect(accounts.signIn(record.connectionId, other)).rejects.toMatchObject({ code: 'other_account', personMustAct: true });
+    await accounts.signIn(record.connectionId, secretOf(collector));
+    await accounts.signIn(record.connectionId, secretOf(collector, WORKSPACE));
+    expect(accounts.record(record.connectionId)).toMatchObject({ identity: WORKSPACE, signedOut: false });
     await accounts.signIn(record.connectionId, secretOf(server.newCollector(), WORKSPACE));
-    await expect(accounts.signIn(record.connectionId, secretOf(server.newCollector(), '22222222-2222-4222-8222-222222222222'))).rejects.toMatchObject({ code: 'other_account' });
   });
 
   it('tells how it stands, as the last call showed', async () => {
