@@ -200,10 +200,10 @@ export class Fleet implements AsyncDisposable {
     await live.backend.session(id).rename(title, live.deadline());
   }
 
+  /** Rejects with `session_runs_elsewhere` where the window that runs the session does not do it. */
   async archive(key: SessionKey, archived: boolean): Promise<void> {
     const { live, id } = this.locate(key);
-    if (await live.passOn(key, id, { do: 'archive', archived })) return;
-    await live.backend.session(id).archive(archived, live.deadline());
+    if (!(await live.archivedElsewhere(key, id, archived))) await live.backend.session(id).archive(archived, live.deadline());
   }
 
   removalPreview(key: SessionKey): Promise<readonly string[]> {

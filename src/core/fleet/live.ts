@@ -21,10 +21,10 @@ const CALL_DEADLINE_MS = 60_000;
 const REREAD_MS = 30_000;
 /** Lists are read again at most this often because of what other windows do. */
 const RELIST_MS = 1_000;
-/** How long another window has to end and remove a session, how long to remove one that it has ended, and how often is looked. */
-const REMOVAL_DEADLINE_MS = 15_000;
+/** How long another window has to end and remove a session, or to archive it, how long for one that it has ended, and how often is looked. */
+const ELSEWHERE_DEADLINE_MS = 15_000;
 const LEFT_MS = 3_000;
-const REMOVAL_LOOK_MS = 200;
+const ELSEWHERE_LOOK_MS = 200;
 
 interface LiveOptions {
   readonly spec: ConnectionSpec;
@@ -199,9 +199,26 @@ export class LiveConnection {
       if ((await this.leases.holder(`session:${id}`)) !== 'other') leftAt = Math.min(leftAt, now);
       if (leftAt <= now && !(await store.sessions(this.spec.connectionId)).some((session) => session.id === id)) return true;
       if (now - leftAt > LEFT_MS) return false;
-      if (leftAt > now && now - asked > REMOVAL_DEADLINE_MS) throw new PilothouseError('session_runs_elsewhere', 'Another window runs this session and did not remove it. Stop it there first.', { personMustAct: true });
-      await sleep(clock, REMOVAL_LOOK_MS, this.abort.signal);
+      if (leftAt > now && now - asked > ELSEWHERE_DEADLINE_MS) throw new PilothouseError('session_runs_elsewhere', 'Another window runs this session and did not remove it. Stop it there first.', { personMustAct: true });
+      await sleep(clock, ELSEWHERE_LOOK_MS, this.abort.signal);
     }
+  }
+
+  /**
+   * Asks the window that runs the session to archive it, or to bring it back. True when its record says so; false when no other window runs it (any more) and it does not.
+   * Rejects with `session_runs_elsewhere` when that window has not done it after a quarter of a minute.
+   */
+  async archivedElsewhere(key: SessionKey, id: string, archived: boolean): Promise<boolean> {
+    const { clock, table } = this.options;
+    if (!(await this.passOn(key, id, { do: 'archive', archived }))) return false;
+    const asked = clock.monotonic();
+    for (let leftAt = Number.POSITIVE_INFINITY; table.get(key)?.archived !== archived; await sleep(clock, ELSEWHERE_LOOK_MS, this.abort.signal)) {
+      const now = clock.monotonic();
+      if ((await this.leases.holder(`session:${id}`)) !== 'other') leftAt = Math.min(leftAt, now);
+      if (now - leftAt > LEFT_MS) return false;
+      if (leftAt > now && now - asked > ELSEWHERE_DEADLINE_MS) throw new PilothouseError('session_runs_elsewhere', `Another window runs this session and did not ${archived ? 'archive it' : 'bring it back'}. Try it there.`, { personMustAct: true });
+    }
+    return true;
   }
 
   /** Reads nothing more; resolves when nothing is being read. The backend is the caller's to dispose of. */

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Session, WaitingPermission } from '../../../src/core/model/session.ts';
+import { systemClock } from '../../../src/core/transport/clock.ts';
 import { until } from '../store/support.ts';
 import type { FleetWindow } from './fleetWorld.ts';
 import { FleetWorld, keyOf, texts } from './fleetWorld.ts';
@@ -103,7 +104,7 @@ describe('the chat of a session that another window runs', () => {
     await runtime.set('model', 'm2');
     await second.fleet.rename(keyOf('a'), 'Another name');
     await second.fleet.archive(keyOf('a'), true);
-    await until(() => second.shown('a')?.archived === true);
+    expect(second.shown('a')?.archived).toBe(true);
     expect(second.shown('a')?.title).toBe('Another name');
     expect(world.system.calls).toEqual(['first: answer r1 allow', 'first: interrupt', 'first: model m2', 'first: rename Another name', 'first: archive true']);
   });
@@ -171,6 +172,46 @@ describe('the chat of a session that another window runs', () => {
     await until(() => world.system.calls.length > 0);
     expect(world.system.calls).toEqual(['second: model m2']);
     expect(await second.store.takeMail(keyOf('a'))).toEqual([]);
+  });
+
+  describe('is archived', () => {
+    let ahead = 0;
+    let asked: Promise<void>;
+    let impatient: FleetWindow;
+    /** What the window that runs it does when it is asked, in place of archiving. */
+    const prepare = async (instead: () => Promise<void>): Promise<void> => {
+      ahead = 0;
+      impatient = await world.window('impatient', { ...systemClock, setTimeout: (callback, ms) => systemClock.setTimeout(callback, ms / 5), monotonic: () => systemClock.monotonic() + ahead });
+      await running();
+      await impatient.connect();
+      await until(() => impatient.shown('a')?.owner === 'window');
+      const { promise, resolve } = Promise.withResolvers<undefined>();
+      asked = promise;
+      first.backend.session('a').archive = () => {
+        resolve(undefined);
+        return instead();
+      };
+    };
+
+    it('or it is said that its window did not', async () => {
+      await prepare(() => Promise.reject(new Error('no')));
+      const archiving = impatient.fleet.archive(keyOf('a'), true);
+      await asked;
+      ahead = 20_000;
+      await expect(archiving).rejects.toMatchObject({ code: 'session_runs_elsewhere', message: expect.stringContaining('did not archive it') as string });
+      expect(impatient.shown('a')?.archived).toBe(false);
+    });
+
+    it('from here where its window ended instead', async () => {
+      await prepare(() => new Promise(() => undefined));
+      const archiving = impatient.fleet.archive(keyOf('a'), true);
+      await asked;
+      await first.die();
+      await until(() => impatient.shown('a')?.owner === 'nobody');
+      ahead = 20_000;
+      await archiving;
+      expect([impatient.shown('a')?.archived, world.system.calls]).toEqual([true, ['impatient: archive true']]);
+    });
   });
 
   it('is removed by the window that runs it', async () => {
