@@ -173,6 +173,7 @@ test('an archived session leaves the list and comes back', async () => {
   await (await session(title)).contextMenu('Archive Session');
   await (await session(title)).waitGone();
   await code.updateSettings({ 'pilothouse.sessions.showArchived': true });
+  await (await window.openView('Sessions')).item('Archived').expand();
   await (await session(title)).contextMenu('Unarchive Session');
   await code.updateSettings({ 'pilothouse.sessions.showArchived': null });
   await (await session(title)).row();
