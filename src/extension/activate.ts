@@ -82,6 +82,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Piloth
   const retention = new Retention({
     store, clock: systemClock, log: log.child('retention'), days: () => settings.get('store.keepDays'), forgotten: () => search.trim(),
     spare: () => fleet.connections().filter(({ connectionId, traits, dormant }) => traits.onlyHere === true || dormant || shipping.keeps(connectionId)).map(({ connectionId }) => connectionId),
+    known: () => fleet.connections().map(({ connectionId }) => connectionId),
   });
   const accounts = new Accounts({ folder: path.join(stateDir, 'accounts'), secrets: context.secrets, systems: accountSystems(vscodeProxy), log: log.child('accounts') });
   const shipping = new Shipping({ store, clock: systemClock, log: log.child('shipping'), accounts, folder: path.join(stateDir, 'shipping'), refused: tellRefused });

@@ -19,6 +19,8 @@ interface RetentionOptions {
   readonly days: () => number;
   /** Connections whose transcripts may be stored here alone. */
   readonly spare: () => readonly string[];
+  /** Connections that there are, and that are asked when a transcript is to be read again. */
+  readonly known: () => readonly string[];
   /** Transcripts were forgotten: what is derived of them is to go too. */
   readonly forgotten: () => void;
 }
@@ -120,6 +122,6 @@ export class Retention {
   }
 
   private rule(before: number): RetentionRule {
-    return { before, spare: this.options.spare() };
+    return { before, spare: this.options.spare(), known: this.options.known() };
   }
 }

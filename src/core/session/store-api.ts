@@ -64,9 +64,11 @@ export interface RetentionRule {
   readonly before: number;
   /** Connections whose transcripts stay, since they may be stored here alone. */
   readonly spare: readonly string[];
+  /** Connections that there are. Transcripts of others stay: there is nobody to read them from. */
+  readonly known: readonly string[];
 }
-/** Why a transcript stays: its chat is open, prompts wait to be sent, something is written and not sent, the session is pinned, it is stored here alone. */
-export type KeptFor = 'open' | 'prompts' | 'draft' | 'pinned' | 'onlyHere';
+/** Why a transcript stays: its chat is open, prompts wait to be sent, something is written and not sent, the session is pinned, it is stored here alone, its connection is gone. */
+export type KeptFor = 'open' | 'prompts' | 'draft' | 'pinned' | 'onlyHere' | 'gone';
 export interface RetentionSurvey {
   /** Sessions whose transcripts may be forgotten. */
   readonly sessions: readonly SessionKey[];

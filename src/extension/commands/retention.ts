@@ -8,6 +8,7 @@ import { cancellable, confirm } from './progress.ts';
 /** `3 that are pinned` for each reason that transcripts stay for. */
 const KEPT: Readonly<Record<KeptFor, string>> = {
   open: 'in use in a window', prompts: 'with messages that wait to be sent', draft: 'with a draft', pinned: 'pinned', onlyHere: 'that may be stored here alone (clawdforge, some ACP agents)',
+  gone: 'of connections that are not there any more, which nobody could read again',
 };
 
 async function clearTranscripts({ retention, log }: Services): Promise<void> {

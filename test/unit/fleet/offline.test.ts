@@ -126,7 +126,7 @@ it('a machine that is gone from the account is gone after the next contact', asy
 
 it('a session that is opened is in use, and is known to have been opened', async () => {
   await before.connect();
-  const rule = { before: Number.MAX_SAFE_INTEGER, spare: [] };
+  const rule = { before: Number.MAX_SAFE_INTEGER, spare: [], known: before.fleet.connections().map(({ connectionId }) => connectionId) };
   const began = Date.now();
   const runtime = await before.open('a');
   await runtime.historyRead();

@@ -8,7 +8,7 @@ import { inFolder, openAt, sessionRecord, textEntry, until } from '../store/supp
 import { outcomeOf, rowsFound, searchAt } from './support.ts';
 
 const key = (id: string): string => sessionKey({ connectionId: 'local-claude', id });
-const ALL = { before: Number.MAX_SAFE_INTEGER, spare: [] };
+const ALL = { before: Number.MAX_SAFE_INTEGER, spare: [], known: ['local-claude'] };
 
 it('what is remembered of a transcript goes with it, in memory and on disk, and what comes anew is found', async () => {
   await inFolder(async (folder) => {

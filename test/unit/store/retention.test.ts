@@ -10,7 +10,8 @@ import { silentLogger } from '../../../src/core/transport/logger.ts';
 import { inFolder, openAt, outboxItem, sessionRecord, SimClock, textEntry, until } from './support.ts';
 
 const DAY = 86_400_000;
-const ALL = { before: Number.MAX_SAFE_INTEGER, spare: [] };
+const KNOWN = ['local-claude', 'local-acp'];
+const ALL = { before: Number.MAX_SAFE_INTEGER, spare: [], known: KNOWN };
 const key = (id: string, connectionId = 'local-claude'): string => sessionKey({ connectionId, id });
 const fixed = (now: () => number) => ({ now, monotonic: now, setTimeout: () => ({ cancel: () => undefined }) });
 const counts = (store: OwnedStore, ids: readonly string[]): Promise<number[]> => Promise.all(ids.map((id) => store.count(key(id))));
@@ -30,10 +31,10 @@ it('names what may be forgotten: untouched for long enough, and nothing that any
     await store.leases.acquire(`local-claude/${openName('open')}x`);
     now = 5_000;
     await store.put(key('written'), [textEntry('a', [1])]);
-    const rule = { before: 5_000, spare: ['local-acp'] };
+    const rule = { before: 5_000, spare: ['local-acp'], known: KNOWN };
     const survey = await store.survey(rule);
     expect([...survey.sessions].toSorted()).toEqual([key('old'), key('old2')]);
-    expect(survey.kept).toEqual({ open: 1, prompts: 1, draft: 2, pinned: 1, onlyHere: 2 });
+    expect(survey.kept).toEqual({ open: 1, prompts: 1, draft: 2, pinned: 1, onlyHere: 2, gone: 0 });
     expect((await Promise.all(['queued', 'drafted', 'with files', 'pinned', 'journal', 'open', 'active', 'written'].map((id) => store.forget(key(id), rule))))).toEqual(Array.from({ length: 8 }, () => false));
     // Somebody began to write meanwhile.
     await store.keep('drafts').set(key('old2'), 'wait');
@@ -56,14 +57,32 @@ it('forgets what was said and keeps the session, which is read again from its en
   });
 });
 
+it('transcripts of a connection that is not there any more stay: nobody could read them again', async () => {
+  await inFolder(async (folder) => {
+    await using store = await openAt(folder);
+    const gone = key('a', 'acp-removed');
+    await store.put(gone, [textEntry('one', [1])]);
+    await store.put(key('a'), [textEntry('one', [1])]);
+    let known: readonly string[] = ['local-claude'];
+    const retention = new Retention({ store, clock: new SimClock(), log: silentLogger, days: () => 0, spare: () => [], known: () => known, forgotten: () => undefined });
+    expect(await retention.survey()).toMatchObject({ sessions: [key('a')], kept: { gone: 1 } });
+    expect(await store.forget(gone, { before: Number.MAX_SAFE_INTEGER, spare: [], known })).toBe(false);
+    expect(await retention.clear(new AbortController().signal, () => undefined)).toMatchObject({ sessions: 1 });
+    expect([await store.count(gone), await store.count(key('a'))]).toEqual([1, 0]);
+    // Added again, it is as any other.
+    known = ['acp-removed'];
+    expect(await retention.survey()).toMatchObject({ sessions: [gone], kept: { gone: 0 } });
+  });
+});
+
 it('a session that somebody opened is not old, and is cleared all the same', async () => {
   await inFolder(async (folder) => {
     await using store = await openAt(folder, { clock: fixed(() => 1_000) });
     await store.put(key('a'), [textEntry('one', [1])]);
     await store.keep('opened').set(key('a'), '4000');
-    expect((await store.survey({ before: 4_000, spare: [] })).sessions).toEqual([]);
-    expect(await store.forget(key('a'), { before: 4_000, spare: [] })).toBe(false);
-    expect((await store.survey({ before: 4_001, spare: [] })).sessions).toEqual([key('a')]);
+    expect((await store.survey({ before: 4_000, spare: [], known: KNOWN })).sessions).toEqual([]);
+    expect(await store.forget(key('a'), { before: 4_000, spare: [], known: KNOWN })).toBe(false);
+    expect((await store.survey({ before: 4_001, spare: [], known: KNOWN })).sessions).toEqual([key('a')]);
     expect(await store.forget(key('a'), ALL)).toBe(true);
     expect(await store.keep('opened').get(key('a'))).toBeNull();
   });
@@ -90,7 +109,7 @@ it('gives the disk back what it took, and lets others in between', async () => {
     expect((await store.survey(ALL)).bytes).toBeGreaterThan(12_000_000);
     const order: string[] = [];
     let trims = 0;
-    const retention = new Retention({ store, clock: new SimClock(), log: silentLogger, days: () => 0, spare: () => [], forgotten: () => void (trims += 1) });
+    const retention = new Retention({ store, clock: new SimClock(), log: silentLogger, days: () => 0, spare: () => [], known: () => KNOWN, forgotten: () => void (trims += 1) });
     const cleared = retention.clear(new AbortController().signal, (done, all) => {
       order.push(`${done} of ${all}`);
       void store.count(key('c')).then(() => order.push('another'));
@@ -115,7 +134,7 @@ it('is applied a minute after the start and every six hours, by one window at a 
     const seen: string[] = [];
     const leases = { ...store.leases, holder: (name: string) => (seen.push('asked'), blocked ? Promise.resolve('other' as const) : store.leases.holder(name)), acquire: (name: string) => store.leases.acquire(name), release: (name: string) => store.leases.release(name) };
     const guarded = { survey: store.survey.bind(store), forget: store.forget.bind(store), shrink: store.shrink.bind(store), leases };
-    const retention = new Retention({ store: guarded, clock: { now: () => at.now, monotonic: () => clock.monotonic(), setTimeout: (callback, ms) => clock.setTimeout(callback, ms) }, log: silentLogger, days: () => days, spare: () => [], forgotten: () => undefined });
+    const retention = new Retention({ store: guarded, clock: { now: () => at.now, monotonic: () => clock.monotonic(), setTimeout: (callback, ms) => clock.setTimeout(callback, ms) }, log: silentLogger, days: () => days, spare: () => [], known: () => KNOWN, forgotten: () => undefined });
     retention.start();
     await clock.advance(61_000);
     // Off.
@@ -144,7 +163,7 @@ it('what another window is clearing is not cleared twice at once', async () => {
     await using other = await openAt(folder);
     await using store = await openAt(folder);
     await other.leases.acquire('retention');
-    const retention = new Retention({ store, clock: new SimClock(), log: silentLogger, days: () => 0, spare: () => [], forgotten: () => undefined });
+    const retention = new Retention({ store, clock: new SimClock(), log: silentLogger, days: () => 0, spare: () => [], known: () => KNOWN, forgotten: () => undefined });
     await expect(retention.clear(new AbortController().signal, () => undefined)).rejects.toMatchObject({ code: 'retention_busy' });
   });
 });

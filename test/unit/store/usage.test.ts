@@ -57,7 +57,7 @@ it('stays when the transcript is forgotten and when the session is removed, and 
     await using other = await openAt(folder);
     await store.put(SESSION, [turn('a', NOON, { inputTokens: 100 })]);
     const before = await all(store);
-    await store.forget(SESSION, { before: Number.MAX_SAFE_INTEGER, spare: [] });
+    await store.forget(SESSION, { before: Number.MAX_SAFE_INTEGER, spare: [], known: ['local-claude'] });
     expect(await all(store)).toEqual(before);
     await store.removeSession(SESSION);
     expect(await all(other)).toEqual(before);

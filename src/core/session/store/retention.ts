@@ -30,7 +30,7 @@ export class RetentionTable {
     const { sql } = this.base;
     return sql.read(() => {
       const sessions: SessionKey[] = [];
-      const kept: Record<KeptFor, number> = { open: 0, prompts: 0, draft: 0, pinned: 0, onlyHere: 0 };
+      const kept: Record<KeptFor, number> = { open: 0, prompts: 0, draft: 0, pinned: 0, onlyHere: 0, gone: 0 };
       for (const row of sql.all(STORED, rule.before)) {
         if (this.openedAt(bytes(row['key'])) >= rule.before) continue;
         const why = this.keptFor(row, rule, now);
@@ -79,13 +79,14 @@ export class RetentionTable {
   }
 
   /** Why the transcript stays; null where it may go. */
-  private keptFor(row: SqlRow, { spare }: RetentionRule, now: number): KeptFor | null {
+  private keptFor(row: SqlRow, { spare, known }: RetentionRule, now: number): KeptFor | null {
     const key = bytes(row['key']);
     const ref = parseSessionKey(decodeText(key));
     if (this.leases.heldUnder(ref === null ? '' : `${ref.connectionId}/${openName(ref.id)}`, now)) return 'open';
     if (this.base.sql.get('SELECT 1 AS found FROM outbox WHERE session = ?', num(row['n'])) !== undefined) return 'prompts';
     if (this.has(SESSION_SCOPES.drafts, key) || this.keeps(SESSION_SCOPES.drafts, Buffer.concat([key, encodeText('\u0000')]))) return 'draft';
     if (this.has(MARK_SCOPES.pins, key)) return 'pinned';
+    if (ref !== null && !known.includes(ref.connectionId)) return 'gone';
     if (ref === null || spare.includes(ref.connectionId) || this.keeps(`backend:${ref.connectionId}`, encodeText(loggedOf(ref.id)))) return 'onlyHere';
     return null;
   }
