@@ -150,7 +150,7 @@ export const SETTINGS = {
     enumDescriptions: ['One line that opens', 'Open', 'Not shown'],
     description: 'How an agent’s thinking is shown.',
   },
-  'store.keepDays': { type: 'integer', scope: 'machine', default: 0, minimum: 0, description: 'Forget stored transcripts of sessions that nobody touched for this many days: opened again, they are read from their agents and servers anew. Kept are those of pinned sessions, those with drafts or messages that wait, and those that may be stored here alone (of clawdforge servers, and of ACP agents that keep none). 0 keeps them all.' },
+  'store.keepDays': { type: 'integer', scope: 'machine', default: 0, minimum: 0, description: 'Forget stored transcripts of sessions that nobody touched for this many days: opened again, they are read from their agents and servers anew. What an agent does not write down itself does not come back (such as requests for permission and how they were answered). Kept are those of pinned sessions, those with drafts or messages that wait, those that may be stored here alone (of clawdforge servers, and of ACP agents that keep none), and those of connections that were removed. 0 keeps them all.' },
 } as const;
 export type SettingName = keyof typeof SETTINGS;
 

@@ -21,7 +21,7 @@ async function clearTranscripts({ retention, log }: Services): Promise<void> {
   }
   await confirm(
     `Clear the stored transcripts of ${plural(sessions.length)}?`,
-    `Stored sessions take ${megabytes(bytes)} on this computer.${rest} The list of sessions stays, and usage figures. A transcript comes back from its agent or server when its session is opened; one that was deleted there does not.`,
+    `Stored sessions take ${megabytes(bytes)} on this computer.${rest} The list of sessions stays, and usage figures. A transcript comes back from its agent or server when its session is opened; one that was deleted there does not, nor does what an agent does not write down itself, such as requests for permission and how they were answered.`,
     'Clear Transcripts',
   );
   const cleared = await cancellable('Clearing stored transcripts', (signal, report) => retention.clear(signal, (done, all) => report(`${done.toLocaleString()} of ${all.toLocaleString()}`)));
