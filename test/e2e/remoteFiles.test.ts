@@ -133,14 +133,7 @@ describe('files of another machine, behind a proxy', () => {
     await window.notifications.wait(/build\.zip on lab \(1\.5 MB\) is neither a text nor an image/);
     await window.notifications.press(/build\.zip/, 'Save As…');
     const target = join(root, 'copy.zip');
-    await window.quickInput.type(target);
-    // The dialog of a VS Code in a browser looks at the folder first: until it shows it, Enter is for the name that stood there, and while it is busy Enter is for nothing.
-    await until('the folder to be listed', async () => (await window.quickInput.state())?.items.some((item) => item.label === 'remote'));
-    await until('the dialog to take the name', async () => {
-      if ((await window.quickInput.state())?.value !== target) return true;
-      await window.quickInput.accept();
-      return until('it to close', async () => (await window.quickInput.state()) === undefined, { timeoutMs: 1_500 });
-    });
+    await window.quickInput.saveAs(target, 'remote');
     await until('the copy', () => Promise.resolve(existsSync(target) && statSync(target).size === archive.length));
     expect(readFileSync(target).equals(archive)).toBe(true);
     expect(server.unknown).toEqual([]);

@@ -73,14 +73,7 @@ describe('usage', () => {
     const frame = await page();
     await frame.getByRole('button', { name: 'Export as CSV…' }).click();
     const file = join(code.folder, 'usage.csv');
-    await window.quickInput.type(file);
-    // The dialog of a VS Code in a browser looks at the folder first: until it shows it, Enter is for the name that stood there, and while it is busy Enter is for nothing.
-    await until('the folder to be listed', async () => (await window.quickInput.state())?.items.some((item) => item.label === 'src'));
-    await until('the dialog to take the name', async () => {
-      if ((await window.quickInput.state())?.value !== file) return true;
-      await window.quickInput.accept();
-      return until('it to close', async () => (await window.quickInput.state()) === undefined, { timeoutMs: 1_500 });
-    });
+    await window.quickInput.saveAs(file, 'src');
     const csv = await until('the file', () => {
       try {
         return Promise.resolve(readFileSync(file, 'utf8') || undefined);

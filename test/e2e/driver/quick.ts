@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Locator, Page } from 'playwright-core';
 import { matches, until } from './wait.ts';
 
@@ -78,6 +79,34 @@ export class QuickInput {
   async answer(text: string): Promise<void> {
     await this.type(text);
     await this.accept();
+  }
+
+  /**
+   * Gives a path to the file dialog of a VS Code in a browser. It looks at its folder first, puts a name of its own then, and until it has looked at another one Enter is for the name that stood there.
+   * @param listed something that is in the path's folder
+   */
+  async saveAs(path: string, listed: string): Promise<void> {
+    await this.wait();
+    await until(`the dialog to take ${path}`, async () => {
+      if (await this.#isReady(path, listed)) {
+        await this.accept();
+        return until('it to close', async () => (await this.state()) === undefined, { timeoutMs: 1_500 });
+      }
+      const state = await this.state();
+      if (state !== undefined && state.value !== path) await this.#input.fill(path);
+      return state === undefined;
+    }, { detail: async () => JSON.stringify(await this.state()) });
+  }
+
+  /** Whether the dialog has the path, shows its folder, and changes neither any more. */
+  async #isReady(path: string, listed: string): Promise<boolean> {
+    const ready = async (): Promise<boolean> => {
+      const state = await this.state();
+      return state?.value === path && state.items.some(({ label }) => label === listed);
+    };
+    if (!(await ready())) return false;
+    await sleep(400);
+    return ready();
   }
 
   /** Waits for a quick input and closes it with Escape. */
