@@ -173,8 +173,9 @@ test('an archived session leaves the list and comes back', async () => {
   await (await session(title)).contextMenu('Archive Session');
   await (await session(title)).waitGone();
   await code.updateSettings({ 'pilothouse.sessions.showArchived': true });
-  await (await window.openView('Sessions')).item('Archived').expand();
-  await (await session(title)).contextMenu('Unarchive Session');
+  const view = await window.openView('Sessions');
+  await view.item('Archived').expand();
+  await view.item(title, { under: 'Archived' }).contextMenu('Unarchive Session');
   await code.updateSettings({ 'pilothouse.sessions.showArchived': null });
   await (await session(title)).row();
 });
